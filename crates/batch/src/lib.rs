@@ -1,0 +1,67 @@
+//! Group commit: coalesces concurrent commands into one transaction (3-architecture, Batch first).
+//!
+//! A [`Batcher`] drains whatever commands wait, without artificial delay, up to [`Options::slice`]; prepares them
+//! (decode, calls to other services), then applies them in one writing transaction, and answers each caller. While
+//! one slice commits, the next is being prepared. Commands keep their order. One bad command fails alone.
+
+mod queue;
+mod worker;
+
+pub use queue::{Batcher, Refused};
+
+use std::future::Future;
+
+/// What a prepared command goes on to.
+#[derive(Debug)]
+pub enum Prepared<P, A, E> {
+    /// It is answered already, and needs no transaction.
+    Answered(Result<A, E>),
+    /// It is to be applied.
+    Apply(P),
+}
+
+/// One kind of command, and how a slice of them is carried out.
+pub trait Work: Send + Sync + 'static {
+    /// What callers hand in.
+    type Command: Send + 'static;
+    /// A command ready to be applied.
+    type Prepared: Send + Sync + 'static;
+    /// What a caller gets.
+    type Answer: Send + 'static;
+    /// A rule violation, or a failure of the whole slice.
+    type Error: From<Refused> + Send + 'static;
+
+    /// Bytes a command takes in the queue, about.
+    fn weight(command: &Self::Command) -> usize;
+
+    /// Everything that needs no transaction, for a slice in order; one result per command, in the same order.
+    fn prepare(
+        &self,
+        commands: Vec<Self::Command>,
+    ) -> impl Future<Output = Vec<Prepared<Self::Prepared, Self::Answer, Self::Error>>> + Send;
+
+    /// The writing transaction: load for all, decide each in order, save all, append events, commit. One result per
+    /// command, in the same order. An `Err` means that nothing of the slice took effect, but for
+    /// [`pg::Error::CommitUnknown`].
+    fn apply(
+        &self,
+        slice: &[Self::Prepared],
+    ) -> impl Future<Output = Result<Vec<Result<Self::Answer, Self::Error>>, pg::Error>> + Send;
+}
+
+/// Bounds of a batcher.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// Commands in one transaction, at most.
+    pub slice: usize,
+    /// Commands in the queue, at most.
+    pub queue_count: usize,
+    /// Bytes in the queue, at most.
+    pub queue_bytes: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { slice: 256, queue_count: 4096, queue_bytes: 8 * 1024 * 1024 }
+    }
+}

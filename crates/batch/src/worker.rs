@@ -1,0 +1,107 @@
+//! The worker's side: drain, prepare, apply, answer.
+
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::queue::{Queued, Room};
+use crate::{Prepared, Refused, Work};
+
+/// Times a slice that lost against other transactions is repeated.
+const CONTENTION_RETRIES: usize = 3;
+
+struct Slice<W: Work> {
+    prepared: Vec<W::Prepared>,
+    replies: Vec<(oneshot::Sender<Result<W::Answer, W::Error>>, Room)>,
+}
+
+/// Two tasks with room for one slice between them, so that one slice is prepared while the other commits.
+pub(crate) fn spawn<W: Work>(work: Arc<W>, commands: mpsc::UnboundedReceiver<Queued<W>>, slice: usize) {
+    let (ready, slices) = mpsc::channel(1);
+    tokio::spawn(prepare_all(Arc::clone(&work), commands, ready, slice));
+    tokio::spawn(apply_all(work, slices));
+}
+
+async fn prepare_all<W: Work>(
+    work: Arc<W>,
+    mut commands: mpsc::UnboundedReceiver<Queued<W>>,
+    ready: mpsc::Sender<Slice<W>>,
+    limit: usize,
+) {
+    loop {
+        // reserved before draining: what waits meanwhile joins the slice
+        let Ok(permit) = ready.reserve().await else { return };
+        let mut queued = Vec::with_capacity(limit);
+        if commands.recv_many(&mut queued, limit).await == 0 {
+            return;
+        }
+        let (commands, replies): (Vec<_>, Vec<_>) =
+            queued.into_iter().map(|q| (q.command, (q.reply, q.room))).unzip();
+        let results = work.prepare(commands).await;
+        let mut slice = Slice { prepared: Vec::with_capacity(results.len()), replies: Vec::new() };
+        for (result, (reply, room)) in results.into_iter().zip(replies) {
+            match result {
+                Prepared::Answered(answer) => drop(reply.send(answer)),
+                Prepared::Apply(prepared) => {
+                    slice.prepared.push(prepared);
+                    slice.replies.push((reply, room));
+                }
+            }
+        }
+        if !slice.prepared.is_empty() {
+            permit.send(slice);
+        }
+    }
+}
+
+async fn apply_all<W: Work>(work: Arc<W>, mut slices: mpsc::Receiver<Slice<W>>) {
+    while let Some(slice) = slices.recv().await {
+        let answers = apply(work.as_ref(), &slice.prepared).await;
+        for (answer, (reply, room)) in answers.into_iter().zip(slice.replies) {
+            // a caller that went away gets no answer; what it asked for stands
+            drop(reply.send(answer));
+            drop(room);
+        }
+    }
+}
+
+/// Applies a slice; data errors split it by halves until the bad command is alone with its error, lost races repeat
+/// it whole. Nothing is repeated once COMMIT was sent.
+fn apply<'a, W: Work>(
+    work: &'a W,
+    slice: &'a [W::Prepared],
+) -> BoxFuture<'a, Vec<Result<W::Answer, W::Error>>> {
+    Box::pin(async move {
+        let mut tries = 0;
+        loop {
+            let error = match work.apply(slice).await {
+                Ok(answers) => return answers,
+                Err(error) => error,
+            };
+            match error {
+                pg::Error::Contention(_) if tries < CONTENTION_RETRIES => {
+                    tracing::debug!(%error, tries, "repeat slice");
+                    tries += 1;
+                }
+                pg::Error::Data(_) if slice.len() > 1 => {
+                    let (first, second) = slice.split_at(slice.len() / 2);
+                    let mut answers = apply(work, first).await;
+                    answers.extend(apply(work, second).await);
+                    return answers;
+                }
+                error => return fail(slice.len(), &error),
+            }
+        }
+    })
+}
+
+fn fail<A, E: From<Refused>>(count: usize, error: &pg::Error) -> Vec<Result<A, E>> {
+    let refused = match error {
+        pg::Error::Contention(_) => Refused::Contention,
+        pg::Error::Unavailable(_) | pg::Error::CommitUnknown(_) => Refused::Unavailable,
+        pg::Error::Data(_) | pg::Error::Bug(_) => Refused::Bug,
+    };
+    tracing::error!(%error, commands = count, "slice failed");
+    (0..count).map(|_| Err(refused.into())).collect()
+}

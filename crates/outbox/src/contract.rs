@@ -1,0 +1,150 @@
+//! What the events and the watch messages of the four contracts have in common.
+
+use prost::Message;
+use proto::common::{Checkpoint, StreamStart};
+
+/// One event of a contract.
+pub trait Event: Message + Default + Clone + Send + Sync + 'static {
+    /// The stream it belongs to, such as `orders`; part of what a cursor is bound to.
+    const STREAM: &'static str;
+    /// UUID; the same on every delivery.
+    fn event_id(&self) -> &str;
+    /// Whose event it is.
+    fn tenant_id(&self) -> &str;
+    /// Resume after this event; set when it is delivered.
+    fn cursor(&self) -> &str;
+    /// Sets what [`Event::cursor`] returns.
+    fn set_cursor(&mut self, cursor: String);
+    /// The contact it is about, if any: events of one contact are applied in order, or wait behind one that is parked.
+    fn contact_id(&self) -> Option<&str>;
+}
+
+/// One message of a watch.
+pub trait WatchResponse: Send + 'static {
+    /// The events it carries.
+    type Event: Event;
+    /// A message of these events, resumed after at `checkpoint`.
+    fn from_parts(events: Vec<Self::Event>, checkpoint: Checkpoint) -> Self;
+    /// The same, taken apart.
+    fn into_parts(self) -> (Vec<Self::Event>, Option<Checkpoint>);
+}
+
+/// The request of a watch: where to start.
+pub trait WatchRequest {
+    /// Resume after this cursor, if not empty.
+    fn cursor(&self) -> &str;
+    /// Where to start without one.
+    fn start(&self) -> StreamStart;
+}
+
+macro_rules! contract {
+    ($package:ident, $event:ident, $request:ident, $response:ident, $stream:literal) => {
+        impl Event for proto::$package::$event {
+            const STREAM: &'static str = $stream;
+            fn event_id(&self) -> &str {
+                &self.event_id
+            }
+            fn tenant_id(&self) -> &str {
+                &self.tenant_id
+            }
+            fn cursor(&self) -> &str {
+                &self.cursor
+            }
+            fn set_cursor(&mut self, cursor: String) {
+                self.cursor = cursor;
+            }
+            fn contact_id(&self) -> Option<&str> {
+                self.fact.as_ref().and_then($package::contact_of)
+            }
+        }
+
+        impl WatchResponse for proto::$package::$response {
+            type Event = proto::$package::$event;
+            fn from_parts(events: Vec<Self::Event>, checkpoint: Checkpoint) -> Self {
+                Self { events, checkpoint: Some(checkpoint) }
+            }
+            fn into_parts(self) -> (Vec<Self::Event>, Option<Checkpoint>) {
+                (self.events, self.checkpoint)
+            }
+        }
+
+        impl WatchRequest for proto::$package::$request {
+            fn cursor(&self) -> &str {
+                &self.cursor
+            }
+            fn start(&self) -> StreamStart {
+                Self::start(self)
+            }
+        }
+    };
+}
+
+contract!(
+    attribution,
+    AttributionEvent,
+    WatchAttributionEventsRequest,
+    WatchAttributionEventsResponse,
+    "attribution"
+);
+contract!(orders, OrderEvent, WatchOrderEventsRequest, WatchOrderEventsResponse, "orders");
+contract!(journeys, JourneyEvent, WatchStageTransitionsRequest, WatchStageTransitionsResponse, "journeys");
+contract!(rewards, RewardEvent, WatchRewardEventsRequest, WatchRewardEventsResponse, "rewards");
+
+mod attribution {
+    use proto::attribution::attribution_event::Fact;
+
+    pub(super) fn contact_of(fact: &Fact) -> Option<&str> {
+        match fact {
+            Fact::ContactCreated(f) => Some(&f.contact_id),
+            Fact::ContactStatusChanged(f) => Some(&f.contact_id),
+            Fact::ContactTagged(f) => Some(&f.contact_id),
+            Fact::SegmentJoined(f) => Some(&f.contact_id),
+            Fact::SegmentLeft(f) => Some(&f.contact_id),
+            Fact::AttributionActivated(f) => f.attribution.as_ref().map(|a| a.contact_id.as_str()),
+            Fact::AttributionLoggedInactive(f) => f.attribution.as_ref().map(|a| a.contact_id.as_str()),
+            Fact::AttributionDeactivated(f) => f.attribution.as_ref().map(|a| a.contact_id.as_str()),
+            Fact::ClockMoved(_) => None,
+        }
+    }
+}
+
+mod orders {
+    use proto::orders::order_event::Fact;
+
+    pub(super) fn contact_of(fact: &Fact) -> Option<&str> {
+        match fact {
+            Fact::OrderRecorded(f) => f.order.as_ref().map(|o| o.contact_id.as_str()),
+            Fact::OrderUpdated(f) => f.order.as_ref().map(|o| o.contact_id.as_str()),
+            Fact::OrderRefunded(f) => f.order.as_ref().map(|o| o.contact_id.as_str()),
+            Fact::ClockMoved(_) => None,
+        }
+    }
+}
+
+mod journeys {
+    use proto::journeys::journey_event::Fact;
+
+    pub(super) fn contact_of(fact: &Fact) -> Option<&str> {
+        match fact {
+            Fact::StageEntered(f) => f.transition.as_ref().map(|t| t.contact_id.as_str()),
+            Fact::OrderRefunded(f) => Some(&f.contact_id),
+            Fact::ContactStatusChanged(f) => Some(&f.contact_id),
+            Fact::ClockMoved(_) => None,
+        }
+    }
+}
+
+mod rewards {
+    use proto::rewards::reward_event::Fact;
+
+    pub(super) fn contact_of(fact: &Fact) -> Option<&str> {
+        match fact {
+            Fact::RewardCreated(f) => f.reward.as_ref().map(|r| r.beneficiary_id.as_str()),
+            Fact::RewardApproved(f) => Some(&f.beneficiary_id),
+            Fact::RewardFulfilled(f) => Some(&f.beneficiary_id),
+            Fact::RewardDenied(f) => Some(&f.beneficiary_id),
+            Fact::RewardReopened(f) => Some(&f.beneficiary_id),
+            Fact::ClockMoved(_) => None,
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! Event streams between services (3-architecture, Streams): append to the outbox in the writing transaction, serve it
+//! as a watch, follow another service's watch with effects and cursor in one transaction.
+//!
+//! Only this crate knows where events come from.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`contract`] | what the events and watch messages of the four contracts have in common |
+//! | [`cursor`] | opaque cursors: epoch, position, scope |
+//! | [`append`] | writing events |
+//! | [`source`] | serving events as a watch |
+//! | [`follow`] | a follower: fenced cursor, parking, back-off |
+//! | [`parked`] | events set aside |
+
+pub mod append;
+pub mod contract;
+pub mod cursor;
+pub mod follow;
+pub mod parked;
+pub mod source;
+
+pub use append::append;
+pub use contract::{Event, WatchResponse};
+pub use cursor::{Cursor, Scope};
+pub use follow::{ApplyError, Follower, Subscriber};
+pub use source::Source;
+
+/// The tables behind this crate, for every service's schema.
+pub static MIGRATIONS: pg::sqlx::migrate::Migrator = pg::sqlx::migrate!("./migrations");

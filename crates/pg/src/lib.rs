@@ -1,0 +1,20 @@
+//! Postgres: pools, roles, migrations, and the one function that opens a writing transaction.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`database`] | pools, and [`Database::write`]: the writing transaction with its sequencer lock |
+//! | [`error`] | SQLSTATE classes: what may be retried, what is the data's fault |
+//! | [`provision`] | database, schemas and roles of the services; migrations |
+//! | [`requests`] | `request_id`s and what they made (kept 7 days) |
+//! | [`embedded`] | a private cluster for development, started and stopped by our process |
+
+pub mod database;
+pub mod embedded;
+pub mod error;
+pub mod provision;
+pub mod requests;
+
+pub use database::{Database, WriteTx};
+pub use error::Error;
+pub use provision::{Access, Schema, Server};
+pub use sqlx;

@@ -1,0 +1,195 @@
+//! The one way an error reaches a client: a canonical code, a public reason, and details. Internal text cannot get in:
+//! every message is written for the caller.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use proto::common::ErrorReason as Reason;
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt};
+
+/// Domain of every `ErrorInfo`.
+pub const DOMAIN: &str = "laurel";
+
+/// An error as a client sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Error {
+    code: Code,
+    reason: Reason,
+    message: String,
+    fields: Vec<(String, String)>,
+    metadata: Vec<(&'static str, String)>,
+    resource: Option<(&'static str, String)>,
+    retry: Option<Duration>,
+}
+
+impl Error {
+    /// An error of any kind; the constructors below cover most.
+    pub fn new(code: Code, reason: Reason, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            reason,
+            message: message.into(),
+            fields: Vec::new(),
+            metadata: Vec::new(),
+            resource: None,
+            retry: None,
+        }
+    }
+
+    /// INVALID_ARGUMENT: the field at `path` is wrong; `what` follows its name ("is required").
+    pub fn field(path: impl Into<String>, what: impl std::fmt::Display) -> Self {
+        Self::fields(Reason::InvalidField, vec![(path.into(), what.to_string())])
+    }
+
+    /// INVALID_ARGUMENT with several violations, each a path and what is wrong.
+    pub fn fields(reason: Reason, fields: Vec<(String, String)>) -> Self {
+        let message = match fields.first() {
+            Some((path, what)) => format!("{path} {what}"),
+            None => "invalid request".to_owned(),
+        };
+        Self { fields, ..Self::new(Code::InvalidArgument, reason, message) }
+    }
+
+    /// NOT_FOUND: there is no `kind` named `name` for this tenant.
+    pub fn not_found(reason: Reason, kind: &'static str, name: impl Into<String>) -> Self {
+        let name = name.into();
+        let message = format!("no such {kind}");
+        Self { resource: Some((kind, name)), ..Self::new(Code::NotFound, reason, message) }
+    }
+
+    /// FAILED_PRECONDITION: a rule forbids it in the present state.
+    pub fn precondition(reason: Reason, message: impl Into<String>) -> Self {
+        Self::new(Code::FailedPrecondition, reason, message)
+    }
+
+    /// ALREADY_EXISTS: it is there, with other content.
+    pub fn already_exists(reason: Reason, message: impl Into<String>) -> Self {
+        Self::new(Code::AlreadyExists, reason, message)
+    }
+
+    /// UNAVAILABLE: a transient failure; repeating the call unchanged is safe.
+    pub fn unavailable() -> Self {
+        let message = "temporarily unavailable; repeat the call unchanged";
+        Self::new(Code::Unavailable, Reason::Unavailable, message).retry(Duration::from_millis(200))
+    }
+
+    /// RESOURCE_EXHAUSTED: too much is waiting already.
+    pub fn overloaded() -> Self {
+        let message = "too many writes are waiting; try again shortly";
+        Self::new(Code::ResourceExhausted, Reason::Overloaded, message).retry(Duration::from_millis(500))
+    }
+
+    /// ABORTED: it kept losing against others.
+    pub fn contention() -> Self {
+        let message = "the write kept losing against others; repeat it";
+        Self::new(Code::Aborted, Reason::Contention, message).retry(Duration::from_millis(100))
+    }
+
+    /// INTERNAL: a bug. What it was goes to the log where it is caught, not here.
+    pub fn internal() -> Self {
+        Self::new(Code::Internal, Reason::Internal, "internal error")
+    }
+
+    /// Adds a machine-readable detail to `ErrorInfo.metadata`.
+    #[must_use]
+    pub fn with(mut self, key: &'static str, value: impl Into<String>) -> Self {
+        self.metadata.push((key, value.into()));
+        self
+    }
+
+    /// Puts `prefix` before the path of every field: errors of a nested message, named from the outside.
+    #[must_use]
+    pub fn under(mut self, prefix: &str) -> Self {
+        for (path, what) in &mut self.fields {
+            *path = if path.is_empty() { prefix.to_owned() } else { format!("{prefix}.{path}") };
+            self.message = format!("{path} {what}");
+        }
+        self
+    }
+
+    /// The canonical code.
+    pub fn code(&self) -> Code {
+        self.code
+    }
+
+    /// The public reason.
+    pub fn reason(&self) -> Reason {
+        self.reason
+    }
+
+    /// The text for people.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// Path of the first field at fault; empty if none is.
+    pub fn first_field(&self) -> &str {
+        self.fields.first().map_or("", |(path, _)| path)
+    }
+
+    fn retry(mut self, after: Duration) -> Self {
+        self.retry = Some(after);
+        self
+    }
+}
+
+/// The reason as `ErrorInfo` carries it: the enum value's name without its prefix.
+pub fn reason_name(reason: Reason) -> &'static str {
+    reason.as_str_name().trim_start_matches("ERROR_REASON_")
+}
+
+impl From<Error> for Status {
+    fn from(error: Error) -> Self {
+        let metadata: HashMap<String, String> =
+            error.metadata.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+        let mut details = ErrorDetails::with_error_info(reason_name(error.reason), DOMAIN, metadata);
+        for (path, what) in error.fields {
+            details.add_bad_request_violation(path, what);
+        }
+        if error.code == Code::FailedPrecondition {
+            details.add_precondition_failure_violation(reason_name(error.reason), "", &error.message);
+        }
+        if let Some((kind, name)) = error.resource {
+            details.set_resource_info(kind, name, "", &error.message);
+        }
+        if let Some(after) = error.retry {
+            details.set_retry_info(Some(after));
+        }
+        Self::with_error_details(error.code, error.message, details)
+    }
+}
+
+impl From<pg::Error> for Error {
+    fn from(error: pg::Error) -> Self {
+        tracing::error!(%error, "database failure");
+        match error {
+            pg::Error::Unavailable(_) | pg::Error::CommitUnknown(_) => Self::unavailable(),
+            pg::Error::Contention(_) => Self::contention(),
+            pg::Error::Data(_) | pg::Error::Bug(_) => Self::internal(),
+        }
+    }
+}
+
+impl From<pg::sqlx::Error> for Error {
+    fn from(error: pg::sqlx::Error) -> Self {
+        pg::Error::from(error).into()
+    }
+}
+
+impl From<batch::Refused> for Error {
+    fn from(refused: batch::Refused) -> Self {
+        match refused {
+            batch::Refused::Full => Self::overloaded(),
+            batch::Refused::Unavailable => Self::unavailable(),
+            batch::Refused::Contention => Self::contention(),
+            batch::Refused::Bug => Self::internal(),
+        }
+    }
+}
+
+impl From<types::IdError> for Error {
+    fn from(error: types::IdError) -> Self {
+        Self::field("", error)
+    }
+}

@@ -1,0 +1,24 @@
+//! The edge: everything about gRPC that the four services share.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`error`] | one error type, mapped to `Status` with its details in one place |
+//! | [`caller`] | who calls: the tenant, or a service (M6) |
+//! | [`fields`] | wire types to strict ones, with the field's path in the error |
+//! | [`page`] | page sizes and page tokens |
+//! | [`layers`] | what every call passes through, as one commented list |
+//! | [`server`] | serving on a socket, or in memory for calls within the process |
+//! | [`channel`] | one client transport for both |
+
+pub mod caller;
+pub mod channel;
+pub mod error;
+pub mod fields;
+pub mod layers;
+pub mod page;
+pub mod server;
+
+pub use caller::Caller;
+pub use channel::Channel;
+pub use error::Error;
+pub use proto::common::ErrorReason as Reason;

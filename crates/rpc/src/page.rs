@@ -1,0 +1,137 @@
+//! Page sizes and page tokens (AIP-158). A token is bound to tenant, list and query; its content is the key after which
+//! the next page begins.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
+use proto::common::ErrorReason as Reason;
+use sha2::{Digest, Sha256};
+use types::TenantId;
+
+use crate::Error;
+
+/// Items on a page when the caller does not say.
+pub const DEFAULT_SIZE: i32 = 100;
+/// Items on a page at most.
+pub const MAX_SIZE: i32 = 1000;
+
+const BINDING_BYTES: usize = 8;
+
+/// One list call: how many, and after which key.
+#[derive(Debug, Clone)]
+pub struct Page {
+    size: usize,
+    after: Option<String>,
+    binding: [u8; BINDING_BYTES],
+}
+
+impl Page {
+    /// Reads `page_size` and `page_token`. `query` is all else that selects or orders, so that a token of another query
+    /// is refused.
+    pub fn read(
+        tenant: &TenantId,
+        list: &str,
+        query: &[&str],
+        page_size: i32,
+        page_token: &str,
+    ) -> Result<Self, Error> {
+        let size = match page_size {
+            0 => DEFAULT_SIZE,
+            1..=MAX_SIZE => page_size,
+            _ => return Err(Error::field("page_size", format!("must be 0 to {MAX_SIZE}"))),
+        };
+        let binding = bind(tenant, list, query);
+        let after = if page_token.is_empty() { None } else { Some(open(page_token, &binding)?) };
+        Ok(Self { size: usize::try_from(size).unwrap_or(1), after, binding })
+    }
+
+    /// The key after which the page begins, in the caller's own encoding; `None` for the first.
+    pub fn after(&self) -> Option<&str> {
+        self.after.as_deref()
+    }
+
+    /// The same, parsed; a token whose content does not parse was not made by us.
+    pub fn after_as<T: std::str::FromStr>(&self) -> Result<Option<T>, Error> {
+        self.after.as_deref().map(|key| key.parse().map_err(|_| invalid())).transpose()
+    }
+
+    /// Rows to ask the database for: one more than fit, to see whether there is a next page.
+    pub fn limit(&self) -> i64 {
+        i64::try_from(self.size).unwrap_or(i64::MAX - 1) + 1
+    }
+
+    /// Cuts what [`Page::limit`] brought to the page, and makes the next token from the key of its last item.
+    pub fn cut<T>(&self, items: &mut Vec<T>, key: impl Fn(&T) -> String) -> String {
+        if items.len() <= self.size {
+            return String::new();
+        }
+        items.truncate(self.size);
+        items.last().map_or_else(String::new, |last| self.token(&key(last)))
+    }
+
+    fn token(&self, key: &str) -> String {
+        BASE64.encode([&self.binding[..], key.as_bytes()].concat())
+    }
+}
+
+fn bind(tenant: &TenantId, list: &str, query: &[&str]) -> [u8; BINDING_BYTES] {
+    let mut hash = Sha256::new();
+    for part in [tenant.as_str(), list].iter().chain(query) {
+        hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_le_bytes());
+        hash.update(part.as_bytes());
+    }
+    let digest: [u8; 32] = hash.finalize().into();
+    let mut binding = [0; BINDING_BYTES];
+    binding.copy_from_slice(&digest[..BINDING_BYTES]);
+    binding
+}
+
+fn open(token: &str, binding: &[u8; BINDING_BYTES]) -> Result<String, Error> {
+    let bytes = BASE64.decode(token).map_err(|_| invalid())?;
+    let key = bytes.strip_prefix(&binding[..]).ok_or_else(invalid)?;
+    String::from_utf8(key.to_vec()).map_err(|_| invalid())
+}
+
+fn invalid() -> Error {
+    let what = "is not a token of this list and query".to_owned();
+    Error::fields(Reason::InvalidPageToken, vec![("page_token".to_owned(), what)])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page(tenant: &str, query: &str, token: &str) -> Result<Page, Error> {
+        Page::read(&tenant.parse().unwrap(), "ListThings", &[query], 2, token)
+    }
+
+    #[test]
+    fn a_token_brings_back_the_last_key() {
+        let mut items = vec!["a", "b", "c"];
+        let token = page("t", "q", "").unwrap().cut(&mut items, |i| (*i).to_owned());
+        assert_eq!(items, ["a", "b"]);
+        assert_eq!(page("t", "q", &token).unwrap().after(), Some("b"));
+    }
+
+    #[test]
+    fn a_token_of_another_query_or_tenant_is_refused() {
+        let token = page("t", "q", "").unwrap().cut(&mut vec!["a", "b", "c"], |i| (*i).to_owned());
+        for (tenant, query) in [("t", "other"), ("u", "q")] {
+            let error = page(tenant, query, &token).unwrap_err();
+            assert_eq!(error.reason(), Reason::InvalidPageToken);
+        }
+        assert!(page("t", "q", "%%%").is_err());
+    }
+
+    #[test]
+    fn the_last_page_has_no_token() {
+        assert_eq!(page("t", "q", "").unwrap().cut(&mut vec!["a", "b"], |i| (*i).to_owned()), "");
+    }
+
+    #[test]
+    fn page_sizes_out_of_range_are_refused() {
+        for size in [-1, 1001] {
+            let error = Page::read(&"t".parse().unwrap(), "L", &[], size, "").unwrap_err();
+            assert_eq!(error.first_field(), "page_size");
+        }
+    }
+}

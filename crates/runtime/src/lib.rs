@@ -1,0 +1,16 @@
+//! What every process of Laurel does besides its service: configuration, telemetry, lifecycle.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`config`] | settings of one service process, from a file and the environment |
+//! | [`lifecycle`] | tasks that live as long as the process, and its end in two stages |
+//! | [`process`] | a whole service process: pool, migrations, serving, drain |
+//! | [`telemetry`] | structured logs |
+
+pub mod config;
+pub mod lifecycle;
+pub mod process;
+pub mod telemetry;
+
+pub use config::Config;
+pub use lifecycle::Lifecycle;

@@ -1,0 +1,74 @@
+//! Tasks that live as long as the process, and its end: stop accepting, drain, then cut.
+
+use std::future::Future;
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// How long tasks may take to end once they are told to.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// Hands out the stop signal, and keeps track of tasks. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Lifecycle {
+    stop: CancellationToken,
+    failed: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Lifecycle {
+    /// Nothing runs yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Cancelled when the process is to end.
+    pub fn stop(&self) -> CancellationToken {
+        self.stop.clone()
+    }
+
+    /// Runs a task until it ends by itself; it should watch [`Lifecycle::stop`]. One that fails ends the process.
+    pub fn spawn<E>(&self, name: &'static str, task: impl Future<Output = Result<(), E>> + Send + 'static)
+    where
+        E: std::fmt::Display + Send,
+    {
+        let lifecycle = self.clone();
+        self.tasks.spawn(async move {
+            if let Err(error) = task.await {
+                tracing::error!(task = name, %error, "task died");
+                lifecycle.failed.cancel();
+                lifecycle.stop.cancel();
+            }
+        });
+    }
+
+    /// Asks everything to end.
+    pub fn shut_down(&self) {
+        self.stop.cancel();
+    }
+
+    /// Waits for SIGTERM, SIGINT or a failed task, then for the tasks to end. Whether all went well.
+    pub async fn run_to_end(&self) -> std::io::Result<bool> {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        tokio::select! {
+            _ = terminate.recv() => tracing::info!("stop on SIGTERM"),
+            _ = interrupt.recv() => tracing::info!("stop on SIGINT"),
+            () = self.stop.cancelled() => {}
+        }
+        Ok(self.drain().await)
+    }
+
+    /// Tells all tasks to end and waits for them, but not for ever. Whether all went well.
+    pub async fn drain(&self) -> bool {
+        self.stop.cancel();
+        self.tasks.close();
+        let drained = tokio::time::timeout(DRAIN, self.tasks.wait()).await.is_ok();
+        if !drained {
+            tracing::warn!("tasks still running are cut off");
+        }
+        drained && !self.failed.is_cancelled()
+    }
+}
