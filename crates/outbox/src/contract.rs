@@ -15,6 +15,10 @@ pub trait Event: Message + Default + Clone + Send + Sync + 'static {
     fn cursor(&self) -> &str;
     /// Sets what [`Event::cursor`] returns.
     fn set_cursor(&mut self, cursor: String);
+    /// Names of its facts, as a watch filters by them.
+    const FACTS: &'static [&'static str];
+    /// The name of its fact; empty for one that this version does not know.
+    fn fact(&self) -> &'static str;
     /// The contact it is about, if any: events of one contact are applied in order, or wait behind one that is parked.
     fn contact_id(&self) -> Option<&str>;
 }
@@ -35,10 +39,13 @@ pub trait WatchRequest {
     fn cursor(&self) -> &str;
     /// Where to start without one.
     fn start(&self) -> StreamStart;
+    /// Only facts of these names; all if empty.
+    fn types(&self) -> &[String];
 }
 
 macro_rules! contract {
-    ($package:ident, $event:ident, $request:ident, $response:ident, $stream:literal) => {
+    ($package:ident, $event:ident, $fact_module:ident, $request:ident, $response:ident, $stream:literal,
+     $($fact:ident: $name:literal),+) => {
         impl Event for proto::$package::$event {
             const STREAM: &'static str = $stream;
             fn event_id(&self) -> &str {
@@ -52,6 +59,14 @@ macro_rules! contract {
             }
             fn set_cursor(&mut self, cursor: String) {
                 self.cursor = cursor;
+            }
+            const FACTS: &'static [&'static str] = &[$($name),+];
+            fn fact(&self) -> &'static str {
+                use proto::$package::$fact_module::Fact;
+                match &self.fact {
+                    $(Some(Fact::$fact(_)) => $name,)+
+                    None => "",
+                }
             }
             fn contact_id(&self) -> Option<&str> {
                 self.fact.as_ref().and_then($package::contact_of)
@@ -75,6 +90,9 @@ macro_rules! contract {
             fn start(&self) -> StreamStart {
                 Self::start(self)
             }
+            fn types(&self) -> &[String] {
+                &self.types
+            }
         }
     };
 }
@@ -82,13 +100,58 @@ macro_rules! contract {
 contract!(
     attribution,
     AttributionEvent,
+    attribution_event,
     WatchAttributionEventsRequest,
     WatchAttributionEventsResponse,
-    "attribution"
+    "attribution",
+    ContactCreated: "contact_created",
+    ContactStatusChanged: "contact_status_changed",
+    ContactTagged: "contact_tagged",
+    SegmentJoined: "segment_joined",
+    SegmentLeft: "segment_left",
+    AttributionActivated: "attribution_activated",
+    AttributionLoggedInactive: "attribution_logged_inactive",
+    AttributionDeactivated: "attribution_deactivated",
+    ClockMoved: "clock_moved"
 );
-contract!(orders, OrderEvent, WatchOrderEventsRequest, WatchOrderEventsResponse, "orders");
-contract!(journeys, JourneyEvent, WatchStageTransitionsRequest, WatchStageTransitionsResponse, "journeys");
-contract!(rewards, RewardEvent, WatchRewardEventsRequest, WatchRewardEventsResponse, "rewards");
+contract!(
+    orders,
+    OrderEvent,
+    order_event,
+    WatchOrderEventsRequest,
+    WatchOrderEventsResponse,
+    "orders",
+    OrderRecorded: "order_recorded",
+    OrderUpdated: "order_updated",
+    OrderRefunded: "order_refunded",
+    ClockMoved: "clock_moved"
+);
+contract!(
+    journeys,
+    JourneyEvent,
+    journey_event,
+    WatchStageTransitionsRequest,
+    WatchStageTransitionsResponse,
+    "journeys",
+    StageEntered: "stage_entered",
+    OrderRefunded: "order_refunded",
+    ContactStatusChanged: "contact_status_changed",
+    ClockMoved: "clock_moved"
+);
+contract!(
+    rewards,
+    RewardEvent,
+    reward_event,
+    WatchRewardEventsRequest,
+    WatchRewardEventsResponse,
+    "rewards",
+    RewardCreated: "reward_created",
+    RewardApproved: "reward_approved",
+    RewardFulfilled: "reward_fulfilled",
+    RewardDenied: "reward_denied",
+    RewardReopened: "reward_reopened",
+    ClockMoved: "clock_moved"
+);
 
 mod attribution {
     use proto::attribution::attribution_event::Fact;

@@ -8,6 +8,7 @@ use pg::Database;
 use pg::sqlx::postgres::PgListener;
 use proto::common::{Checkpoint, StreamStart};
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
@@ -51,6 +52,10 @@ impl Source {
         scope: Scope,
         request: &impl WatchRequest,
     ) -> Result<Watch<R>, Status> {
+        if let Some(n) = request.types().iter().position(|name| !R::Event::FACTS.contains(&name.as_str())) {
+            let what = format!("is none of {}", R::Event::FACTS.join(", "));
+            return Err(rpc::Error::field(format!("types[{n}]"), what).into());
+        }
         // subscribed before the head is read, so that no commit falls in between
         let commits = self.db.commits();
         let head = self.head().await.map_err(rpc::Error::from)?;
@@ -64,7 +69,8 @@ impl Source {
             }
         };
         let (sender, receiver) = mpsc::channel(2);
-        let watcher = Watcher { source: self.clone(), scope, position, commits };
+        let types = request.types().to_vec();
+        let watcher = Watcher { source: self.clone(), scope, types, position, commits };
         tokio::spawn(async move {
             let stop = watcher.source.stop.clone();
             tokio::select! {
@@ -76,7 +82,8 @@ impl Source {
         Ok(Box::pin(ReceiverStream::new(receiver)))
     }
 
-    async fn head(&self) -> Result<i64, pg::Error> {
+    /// The highest committed position; 0 for an empty stream.
+    pub async fn head(&self) -> Result<i64, pg::Error> {
         let head: Option<i64> =
             pg::sqlx::query_scalar("SELECT max(position) FROM events").fetch_one(self.db.read()).await?;
         Ok(head.unwrap_or(0))
@@ -113,6 +120,7 @@ impl Source {
 struct Watcher {
     source: Source,
     scope: Scope,
+    types: Vec<String>,
     position: i64,
     commits: watch::Receiver<u64>,
 }
@@ -120,44 +128,55 @@ struct Watcher {
 impl Watcher {
     /// Delivers until the receiver is gone. A database failure ends the watch: the client resumes from its cursor.
     async fn run<R: WatchResponse>(mut self, sender: &mpsc::Sender<Result<R, Status>>) {
-        // the first message is a checkpoint, so that the reader knows where it stands before anything happens
-        let mut announce = true;
+        // the first message goes out at once, so that the reader knows where it stands before anything happens
+        let mut heartbeat = Instant::now();
         loop {
             self.commits.mark_unchanged();
-            match self.next(announce).await {
-                Ok(None) => {}
-                Ok(Some(message)) => {
-                    if sender.send(Ok(message)).await.is_err() {
-                        return;
-                    }
-                    announce = false;
-                    continue;
-                }
+            let page = match self.next().await {
+                Ok(page) => page,
                 Err(error) => {
                     let _ = sender.send(Err(unavailable(&error))).await;
                     return;
                 }
+            };
+            let more = page.lag > 0;
+            if !page.events.is_empty() || Instant::now() >= heartbeat {
+                if sender.send(Ok(page.into_message(&self))).await.is_err() {
+                    return;
+                }
+                heartbeat = Instant::now() + HEARTBEAT;
             }
-            // a wake-up makes it fast, the time-out makes it sure
-            announce = tokio::time::timeout(HEARTBEAT, self.commits.changed()).await.is_err();
+            if !more {
+                // a wake-up makes it fast, the time-out makes it sure
+                let _ = tokio::time::timeout_at(heartbeat, self.commits.changed()).await;
+            }
         }
     }
 
-    async fn next<R: WatchResponse>(&mut self, announce: bool) -> Result<Option<R>, pg::Error> {
+    /// What is between here and the head, a batch at most.
+    async fn next<E: Event>(&mut self) -> Result<Page<E>, pg::Error> {
         let head = self.source.head().await?;
-        let (events, scanned) = if head > self.position {
-            self.source.page::<R::Event>(&self.scope, self.position, head).await?
-        } else {
-            (Vec::new(), self.position)
-        };
-        self.position = scanned;
-        if events.is_empty() && !announce {
-            return Ok(None);
+        let mut events = Vec::new();
+        if head > self.position {
+            (events, self.position) = self.source.page::<E>(&self.scope, self.position, head).await?;
         }
-        let cursor = Cursor { epoch: self.source.epoch, position: scanned };
-        let cursor = cursor.encode(R::Event::STREAM, &self.scope);
-        let lag = u64::try_from(head - scanned).unwrap_or(0);
-        Ok(Some(R::from_parts(events, Checkpoint { cursor, lag })))
+        if !self.types.is_empty() {
+            events.retain(|event: &E| self.types.iter().any(|name| name == event.fact()));
+        }
+        Ok(Page { events, lag: u64::try_from(head - self.position).unwrap_or(0) })
+    }
+}
+
+struct Page<E> {
+    events: Vec<E>,
+    lag: u64,
+}
+
+impl<E: Event> Page<E> {
+    fn into_message<R: WatchResponse<Event = E>>(self, watcher: &Watcher) -> R {
+        let cursor = Cursor { epoch: watcher.source.epoch, position: watcher.position };
+        let cursor = cursor.encode(E::STREAM, &watcher.scope);
+        R::from_parts(self.events, Checkpoint { cursor, lag: self.lag })
     }
 }
 

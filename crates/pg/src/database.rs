@@ -64,6 +64,12 @@ impl Database {
         self.commits.send_modify(|n| *n = n.wrapping_add(1));
     }
 
+    /// Opens a transaction that sees one state of the schema throughout and cannot write: for reports made of several
+    /// statements. It holds no lock, so nobody waits for it.
+    pub async fn snapshot(&self) -> Result<Transaction<'static, Postgres>, Error> {
+        Ok(self.pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?)
+    }
+
     /// Opens a transaction that changes state: the only way to, anywhere.
     ///
     /// BEGIN, then as a statement of its own the sequencer lock of the schema, held until the end: one writer at a

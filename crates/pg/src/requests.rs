@@ -98,22 +98,34 @@ pub async fn load(tx: &mut WriteTx, keys: &[Key]) -> Result<HashMap<Key, Seen>, 
     Ok(keys.iter().filter_map(|k| found.get(&of(k)).map(|seen| (k.clone(), seen.clone()))).collect())
 }
 
+/// Separates resources on their way into an array of arrays, which SQL has not; no id holds it.
+const SEPARATOR: &str = "\u{1f}";
+
 /// Remembers what requests made, in the transaction that makes it. `now` is the real clock.
 pub async fn save(tx: &mut WriteTx, made: &[(Key, Seen)], now: Timestamp) -> Result<(), Error> {
-    for (key, seen) in made {
-        sqlx::query(
-            "INSERT INTO requests (tenant_id, method, request_id, day, request_hash, resources)
-             VALUES ($1, $2, $3, $4, $5, $6)",
-        )
-        .bind(&key.tenant)
-        .bind(key.method)
-        .bind(&key.request_id)
-        .bind(now.date())
-        .bind(&seen.hash)
-        .bind(&seen.resources)
-        .execute(&mut **tx)
-        .await?;
+    if made.is_empty() {
+        return Ok(());
     }
+    let tenants: Vec<&str> = made.iter().map(|(key, _)| key.tenant.as_str()).collect();
+    let methods: Vec<&str> = made.iter().map(|(key, _)| key.method).collect();
+    let ids: Vec<&str> = made.iter().map(|(key, _)| key.request_id.as_str()).collect();
+    let hashes: Vec<&[u8]> = made.iter().map(|(_, seen)| seen.hash.as_slice()).collect();
+    let resources: Vec<String> = made.iter().map(|(_, seen)| seen.resources.join(SEPARATOR)).collect();
+    sqlx::query(
+        "INSERT INTO requests (tenant_id, method, request_id, day, request_hash, resources)
+         SELECT tenant_id, method, request_id, $6, request_hash, string_to_array(resources, $7)
+           FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::text[])
+                AS n (tenant_id, method, request_id, request_hash, resources)",
+    )
+    .bind(tenants)
+    .bind(methods)
+    .bind(ids)
+    .bind(hashes)
+    .bind(resources)
+    .bind(now.date())
+    .bind(SEPARATOR)
+    .execute(&mut **tx)
+    .await?;
     Ok(())
 }
 

@@ -19,7 +19,8 @@ pub struct Error {
     message: String,
     fields: Vec<(String, String)>,
     metadata: Vec<(&'static str, String)>,
-    resource: Option<(&'static str, String)>,
+    // boxed, being rare, to keep every `Result` small
+    resource: Option<Box<(&'static str, String)>>,
     retry: Option<Duration>,
 }
 
@@ -55,7 +56,7 @@ impl Error {
     pub fn not_found(reason: Reason, kind: &'static str, name: impl Into<String>) -> Self {
         let name = name.into();
         let message = format!("no such {kind}");
-        Self { resource: Some((kind, name)), ..Self::new(Code::NotFound, reason, message) }
+        Self { resource: Some(Box::new((kind, name))), ..Self::new(Code::NotFound, reason, message) }
     }
 
     /// FAILED_PRECONDITION: a rule forbids it in the present state.
@@ -150,7 +151,8 @@ impl From<Error> for Status {
         if error.code == Code::FailedPrecondition {
             details.add_precondition_failure_violation(reason_name(error.reason), "", &error.message);
         }
-        if let Some((kind, name)) = error.resource {
+        if let Some(resource) = error.resource {
+            let (kind, name) = *resource;
             details.set_resource_info(kind, name, "", &error.message);
         }
         if let Some(after) = error.retry {

@@ -18,7 +18,7 @@ use pg::{Access, Database, Schema, Server};
 pub const CLUSTER: &str = "LAUREL_TEST_POSTGRES";
 
 /// A schema and what migrates it.
-pub type Part = (Schema, &'static [&'static Migrator]);
+pub type Part<'a> = (Schema, &'a [&'a Migrator]);
 
 /// A database of one test's own.
 #[derive(Debug, Clone)]
@@ -28,7 +28,7 @@ pub struct Sandbox {
 
 impl Sandbox {
     /// A fresh database with these schemas. The first test to ask makes the template, the others clone it (16 ms).
-    pub async fn new(parts: &[Part]) -> anyhow::Result<Self> {
+    pub async fn new(parts: &[Part<'_>]) -> anyhow::Result<Self> {
         let socket = std::env::var(CLUSTER).with_context(|| {
             format!("{CLUSTER} is not set: run `make test`, or `cargo run -p testkit --bin with-postgres -- COMMAND`")
         })?;
@@ -64,7 +64,7 @@ impl Sandbox {
 }
 
 /// Changes whenever a migration does.
-fn template_name(parts: &[Part]) -> String {
+fn template_name(parts: &[Part<'_>]) -> String {
     let mut name = String::from("template");
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
     for (schema, migrators) in parts {
@@ -81,7 +81,7 @@ async fn make_template(
     maintenance: &mut PgConnection,
     options: &PgConnectOptions,
     template: &str,
-    parts: &[Part],
+    parts: &[Part<'_>],
 ) -> anyhow::Result<()> {
     // tests are processes of their own: the lock holds them apart, and the marker says that it is finished
     query("SELECT pg_advisory_lock(hashtext($1), 7)").bind(template).execute(&mut *maintenance).await?;

@@ -216,9 +216,8 @@ impl FromStr for Shortcode {
         let text = text.trim();
         match text.len() {
             0 => Err(IdError::Empty),
-            1..3 => Err(IdError::Form("3 to 32 letters and digits")),
             3..=32 if text.bytes().all(|b| b.is_ascii_alphanumeric()) => Ok(Self(text.to_ascii_uppercase())),
-            3..=32 => Err(IdError::Form("3 to 32 letters and digits")),
+            1..=32 => Err(IdError::Form("3 to 32 letters and digits")),
             _ => Err(IdError::TooLong(32)),
         }
     }

@@ -1,0 +1,92 @@
+//! Changes of contacts: upsert, enrol, status, tags.
+
+use std::sync::Arc;
+
+use batch::{Prepared, Work};
+use pg::{Database, WriteTx};
+use types::{Clock, TenantId, Timestamp};
+
+use super::Error;
+use crate::domain::contact_commands::ContactChange;
+use crate::domain::{Books, Contact, ContactRef, Violation};
+use crate::store::{self, ContactKeys, SegmentKeys};
+
+/// One change of one tenant's contact.
+#[derive(Debug)]
+pub(crate) struct Command {
+    /// Whose.
+    pub(crate) tenant: TenantId,
+    /// What is to change.
+    pub(crate) change: ContactChange,
+    /// When it happened; default now.
+    pub(crate) occurred_at: Option<Timestamp>,
+}
+
+/// The answer to a change.
+#[derive(Debug)]
+pub(crate) struct Changed {
+    /// The contact as it is now.
+    pub(crate) contact: Contact,
+    /// Whether it was created.
+    pub(crate) created: bool,
+}
+
+/// Carries out changes of contacts.
+#[derive(Debug)]
+pub(crate) struct ChangeContacts {
+    /// Where they are stored.
+    pub(crate) db: Database,
+    /// The clock.
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+impl Work for ChangeContacts {
+    type Command = Command;
+    type Prepared = (Command, ContactRef);
+    type Answer = Changed;
+    type Error = Error;
+
+    fn weight(_: &Command) -> usize {
+        size_of::<Command>() + 512
+    }
+
+    async fn prepare(&self, commands: Vec<Command>) -> Vec<Prepared<Self::Prepared, Changed, Error>> {
+        let with_ref = |command: Command| {
+            let who = command.change.who();
+            Prepared::Apply((command, who))
+        };
+        commands.into_iter().map(with_ref).collect()
+    }
+
+    async fn apply(&self, slice: &[Self::Prepared]) -> Result<Vec<Result<Changed, Error>>, pg::Error> {
+        let mut tx = self.db.write().await?;
+        let mut books = load(&mut tx, slice).await?;
+        let answers = slice.iter().map(|(command, _)| decide(&mut books, command, &*self.clock)).collect();
+        super::finish(tx, &books, self.clock.now()).await?;
+        Ok(answers)
+    }
+}
+
+fn decide(books: &mut Books, command: &Command, clock: &dyn Clock) -> Result<Changed, Error> {
+    let book = books.of(&command.tenant);
+    let when = super::moment(&command.tenant, command.occurred_at, book.test_clock, clock)?;
+    let (id, created) = book.change_contact(&command.change, when)?;
+    let contact = book.people.get(id).cloned().ok_or(Violation::ContactNotFound(Some(id)))?;
+    Ok(Changed { contact, created })
+}
+
+async fn load(tx: &mut WriteTx, slice: &[(Command, ContactRef)]) -> Result<Books, pg::Error> {
+    let mut books = Books::default();
+    store::load_clocks(tx, slice.iter().map(|(command, _)| &command.tenant), &mut books).await?;
+    let mut contacts = ContactKeys::default();
+    let mut segments = SegmentKeys::default();
+    for (command, who) in slice {
+        contacts.add(&command.tenant, who);
+        for segment in command.change.segments() {
+            segments.add(&command.tenant, segment);
+        }
+    }
+    store::load_contacts(tx, &contacts, &mut books).await?;
+    store::load_segments(tx, &segments, &mut books).await?;
+    Ok(books)
+}

@@ -1,0 +1,85 @@
+//! What the service does: load a slice, decide each command in order, save all, append events, commit.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`record_attempts`] | attempts to attribute and look-ups, in batches |
+//! | [`change_contacts`] | upsert, enrol, status and tags, in batches |
+//! | [`issue_shortcodes`] | shortcodes, in batches |
+//! | [`create_segment`], [`update_segment_members`] | segments |
+//! | [`create_campaign`], [`update_campaign`] | campaigns |
+//! | [`move_test_clock`] | test clocks |
+//! | [`maintain`] | what is forgotten with time |
+
+pub(crate) mod change_contacts;
+pub(crate) mod create_campaign;
+pub(crate) mod create_segment;
+pub(crate) mod issue_shortcodes;
+pub(crate) mod maintain;
+pub(crate) mod move_test_clock;
+pub(crate) mod record_attempts;
+pub(crate) mod update_campaign;
+pub(crate) mod update_segment_members;
+
+use pg::WriteTx;
+use rpc::fields;
+use types::{Clock, TenantId, Timestamp};
+
+use crate::domain::{Books, Moment, Violation};
+use crate::store;
+
+/// Why a command was not carried out.
+#[derive(Debug)]
+pub(crate) enum Error {
+    /// It breaches a rule.
+    Rule(Violation),
+    /// The part of it at this path breaches a rule.
+    At(String, Violation),
+    /// The batcher could not carry it out.
+    Refused(batch::Refused),
+    /// The database could not.
+    Database(pg::Error),
+}
+
+impl From<Violation> for Error {
+    fn from(violation: Violation) -> Self {
+        Self::Rule(violation)
+    }
+}
+
+impl From<batch::Refused> for Error {
+    fn from(refused: batch::Refused) -> Self {
+        Self::Refused(refused)
+    }
+}
+
+impl From<pg::Error> for Error {
+    fn from(error: pg::Error) -> Self {
+        Self::Database(error)
+    }
+}
+
+/// A request id, and the keyed hash of what came with it.
+#[derive(Debug, Clone)]
+pub(crate) struct Request {
+    /// The id, by tenant and method.
+    pub(crate) key: pg::requests::Key,
+    /// Keyed hash of the request.
+    pub(crate) hash: Vec<u8>,
+}
+
+/// When a command of `tenant` happens: as it says, else now by the tenant's clock; not too far in the future (M3, M4).
+fn moment(
+    tenant: &TenantId,
+    occurred_at: Option<Timestamp>,
+    test_clock: Option<Timestamp>,
+    clock: &dyn Clock,
+) -> Result<Moment, Violation> {
+    let occurred_at = occurred_at.unwrap_or_else(|| fields::tenant_now(tenant, test_clock, clock));
+    fields::not_in_future("", occurred_at, test_clock, clock).map_err(|_| Violation::InFuture)?;
+    Ok(Moment { occurred_at, now: clock.now() })
+}
+
+/// Saves the books and commits; a slice that changed nothing ends without a commit.
+async fn finish(mut tx: WriteTx, books: &Books, now: Timestamp) -> Result<(), pg::Error> {
+    if store::save(&mut tx, books, now).await? { tx.commit().await } else { tx.rollback().await }
+}

@@ -1,0 +1,39 @@
+//! Setting and advancing a test clock (M4).
+
+use pg::Database;
+use pg::requests::{self, Seen};
+use types::{Clock, TenantId, Timestamp};
+
+use super::{Error, Request};
+use crate::domain::test_clock::ClockMove;
+use crate::domain::{Books, Violation};
+use crate::store;
+
+/// Moves the clock; what it shows then. A request that was carried out before moves nothing.
+pub(crate) async fn run(
+    db: &Database,
+    clock: &dyn Clock,
+    tenant: &TenantId,
+    how: ClockMove,
+    request: Option<Request>,
+) -> Result<Timestamp, Error> {
+    let mut tx = db.write().await?;
+    let mut books = Books::default();
+    store::load_clocks(&mut tx, [tenant], &mut books).await?;
+    let keys: Vec<_> = request.iter().map(|request| request.key.clone()).collect();
+    let seen = requests::load(&mut tx, &keys).await?;
+    let book = books.of(tenant);
+    if let Some((request, seen)) = request.as_ref().and_then(|r| Some((r, seen.get(&r.key)?))) {
+        if request.hash != seen.hash {
+            return Err(Violation::RequestIdReused.into());
+        }
+        return book.test_clock.ok_or_else(|| Violation::TestClockNotFound.into());
+    }
+    let shows = book.move_clock(tenant, how)?;
+    let now = clock.now();
+    let made = request.map(|request| (request.key, Seen { hash: request.hash, resources: Vec::new() }));
+    requests::save(&mut tx, made.as_slice(), now).await?;
+    store::put_clock(&mut tx, tenant, shows).await?;
+    super::finish(tx, &books, now).await?;
+    Ok(shows)
+}

@@ -1,0 +1,409 @@
+//! Attempts to attribute: weighing the evidence (A4, A5, A9), and what comes of it (A2, A7, A11, A12).
+
+use types::{AttributionId, CampaignId, ContactId, Shortcode, Timestamp, new_id};
+use uuid::Uuid;
+
+use super::attribution::{Attribution, EvidenceKind, InactiveReason};
+use super::numbered::numbered;
+use super::{Book, ContactRef, Fact, Moment, Tracked, Violation};
+
+numbered!(
+    /// Why an attempt came to nobody (A12).
+    UnresolvedReason {
+        /// No such code or advocate.
+        UnknownCode = 1,
+        /// Not enrolled, or in no segment of the campaign.
+        AdvocateNotEligible = 2,
+        /// No campaign, or not active then.
+        CampaignNotActive = 3,
+        /// The code is another campaign's.
+        CampaignMismatch = 4,
+        /// Nothing was claimed, and nothing is in force.
+        NoEvidence = 5,
+    }
+);
+
+/// How an attempt ended (A12).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// The contact is now attributed to the advocate.
+    Attributed,
+    /// It was already, to the same advocate; or a look-up found what is in force.
+    AlreadyAttributed,
+    /// Stored inactive.
+    LoggedInactive(InactiveReason),
+    /// Nobody.
+    Unresolved(UnresolvedReason),
+}
+
+impl Outcome {
+    /// Number of [`Outcome::Unresolved`].
+    pub(crate) const UNRESOLVED: i16 = 4;
+
+    /// Its number in contract and database, without the reason.
+    pub(crate) const fn number(self) -> i16 {
+        match self {
+            Self::Attributed => 1,
+            Self::AlreadyAttributed => 2,
+            Self::LoggedInactive(_) => 3,
+            Self::Unresolved(_) => Self::UNRESOLVED,
+        }
+    }
+
+    /// The outcome with this number, and the reason that belongs to it.
+    pub(crate) fn from_numbers(
+        number: i16,
+        inactive: Option<InactiveReason>,
+        unresolved: Option<UnresolvedReason>,
+    ) -> Option<Self> {
+        match number {
+            1 => Some(Self::Attributed),
+            2 => Some(Self::AlreadyAttributed),
+            3 => inactive.map(Self::LoggedInactive),
+            Self::UNRESOLVED => unresolved.map(Self::Unresolved),
+            _ => None,
+        }
+    }
+
+    /// Why it was stored inactive.
+    pub(crate) const fn inactive_reason(self) -> Option<InactiveReason> {
+        match self {
+            Self::LoggedInactive(reason) => Some(reason),
+            Self::Attributed | Self::AlreadyAttributed | Self::Unresolved(_) => None,
+        }
+    }
+
+    /// Why it came to nobody.
+    pub(crate) const fn unresolved_reason(self) -> Option<UnresolvedReason> {
+        match self {
+            Self::Unresolved(reason) => Some(reason),
+            Self::Attributed | Self::AlreadyAttributed | Self::LoggedInactive(_) => None,
+        }
+    }
+}
+
+/// One attempt in the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct AttemptId(pub(crate) Uuid);
+
+impl From<Uuid> for AttemptId {
+    fn from(id: Uuid) -> Self {
+        Self(id)
+    }
+}
+
+/// What a referral is claimed on.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Evidence {
+    /// The advocate's shortcode.
+    pub(crate) shortcode: Option<Shortcode>,
+    /// The advocate by name.
+    pub(crate) advocate: Option<ContactRef>,
+}
+
+impl Evidence {
+    /// Whether nothing is claimed.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.shortcode.is_none() && self.advocate.is_none()
+    }
+}
+
+/// One attempt to attribute; without evidence a look-up.
+#[derive(Debug, Clone)]
+pub(crate) struct Attempt {
+    /// The referred contact.
+    pub(crate) contact: ContactRef,
+    /// The campaign; else the code's.
+    pub(crate) campaign: Option<CampaignId>,
+    /// What the claim rests on.
+    pub(crate) evidence: Evidence,
+    /// Where it came from.
+    pub(crate) source: String,
+}
+
+/// An attempt as it is logged: what was sent, and how it ended.
+#[derive(Debug, Clone)]
+pub(crate) struct LoggedAttempt {
+    /// Made by us.
+    pub(crate) id: AttemptId,
+    /// The referred contact.
+    pub(crate) contact: ContactId,
+    /// The campaign it was judged in.
+    pub(crate) campaign: Option<CampaignId>,
+    /// The shortcode that was sent.
+    pub(crate) shortcode: Option<Shortcode>,
+    /// The advocate it resolved to.
+    pub(crate) advocate: Option<ContactId>,
+    /// Where it came from.
+    pub(crate) source: String,
+    /// How it ended.
+    pub(crate) outcome: Outcome,
+    /// Evidence that resolved to nothing.
+    pub(crate) passed_over: Vec<EvidenceKind>,
+    /// When it happened.
+    pub(crate) occurred_at: Timestamp,
+}
+
+/// The answer to an attempt.
+#[derive(Debug, Clone)]
+pub(crate) struct Judgement {
+    /// How it ended.
+    pub(crate) outcome: Outcome,
+    /// The referred contact.
+    pub(crate) contact: ContactId,
+    /// The campaign it was judged in.
+    pub(crate) campaign: Option<CampaignId>,
+    /// What is in force now (A11).
+    pub(crate) in_force: Option<Attribution>,
+    /// The attempt that lost.
+    pub(crate) inactive: Option<Attribution>,
+    /// Evidence that resolved to nothing.
+    pub(crate) passed_over: Vec<EvidenceKind>,
+    /// Its row in the log; look-ups have none.
+    pub(crate) logged: Option<AttemptId>,
+}
+
+/// Evidence that names an eligible advocate.
+#[derive(Debug, Clone, Copy)]
+struct Claim {
+    kind: EvidenceKind,
+    advocate: ContactId,
+}
+
+/// The evidence of an attempt, weighed.
+#[derive(Debug, Default)]
+struct Weighed {
+    campaign: Option<CampaignId>,
+    /// Strongest first.
+    claims: Vec<Claim>,
+    passed_over: Vec<(EvidenceKind, UnresolvedReason)>,
+    /// Refuses all claims.
+    refused: Option<UnresolvedReason>,
+}
+
+impl Book {
+    /// Judges an attempt and stores what comes of it.
+    pub(crate) fn attempt(&mut self, attempt: &Attempt, when: Moment) -> Result<Judgement, Violation> {
+        if let Some(unknown) = attempt.campaign.as_ref().filter(|id| !self.campaigns.contains_key(id)) {
+            return Err(Violation::CampaignNotFound(unknown.clone()));
+        }
+        let (contact, _) = self.ensure_contact(&attempt.contact, when)?;
+        if attempt.evidence.is_empty() {
+            return Ok(self.look_up(contact, attempt.campaign.clone(), when.occurred_at));
+        }
+        let weighed = self.weigh(attempt, when.occurred_at);
+        Ok(self.settle(attempt, contact, weighed, when))
+    }
+
+    /// The answer to an attempt that was judged before, with what is in force as it is now.
+    pub(crate) fn replay(&self, logged: &LoggedAttempt) -> Judgement {
+        let row = logged.campaign.as_ref().zip(logged.advocate).and_then(|(campaign, advocate)| {
+            self.attributions.of(campaign, logged.contact).find(|a| a.advocate == advocate)
+        });
+        let named = logged.advocate.as_slice();
+        Judgement {
+            outcome: logged.outcome,
+            contact: logged.contact,
+            campaign: logged.campaign.clone(),
+            in_force: self.in_force(logged.campaign.as_ref(), logged.contact, logged.occurred_at, named),
+            inactive: row.filter(|_| matches!(logged.outcome, Outcome::LoggedInactive(_))).cloned(),
+            passed_over: logged.passed_over.clone(),
+            logged: Some(logged.id),
+        }
+    }
+
+    fn look_up(&self, contact: ContactId, campaign: Option<CampaignId>, at: Timestamp) -> Judgement {
+        let in_force = self.in_force(campaign.as_ref(), contact, at, &[]);
+        let outcome = match in_force {
+            Some(_) => Outcome::AlreadyAttributed,
+            None => Outcome::Unresolved(UnresolvedReason::NoEvidence),
+        };
+        Judgement {
+            outcome,
+            contact,
+            campaign,
+            in_force,
+            inactive: None,
+            passed_over: Vec::new(),
+            logged: None,
+        }
+    }
+
+    fn in_force(
+        &self,
+        campaign: Option<&CampaignId>,
+        contact: ContactId,
+        at: Timestamp,
+        named: &[ContactId],
+    ) -> Option<Attribution> {
+        campaign.and_then(|campaign| self.attributions.in_force(campaign, contact, at, named)).cloned()
+    }
+
+    /// Whom the evidence names, strongest first. What resolves to nothing is passed over (A4).
+    fn weigh(&self, attempt: &Attempt, at: Timestamp) -> Weighed {
+        let mut weighed = Weighed { campaign: attempt.campaign.clone(), ..Weighed::default() };
+        if let Some(code) = &attempt.evidence.shortcode {
+            match self.resolve(code) {
+                Ok((campaign, _)) if attempt.campaign.as_ref().is_some_and(|given| given != campaign) => {
+                    weighed.refused = Some(UnresolvedReason::CampaignMismatch);
+                    return weighed;
+                }
+                Ok((campaign, advocate)) => {
+                    weighed.campaign = Some(campaign.clone());
+                    self.claim(&mut weighed, EvidenceKind::Shortcode, advocate);
+                }
+                Err(reason) => weighed.passed_over.push((EvidenceKind::Shortcode, reason)),
+            }
+        }
+        if let Some(who) = &attempt.evidence.advocate {
+            match self.people.find_known(who) {
+                Ok(advocate) => self.claim(&mut weighed, EvidenceKind::Advocate, advocate.id),
+                Err(_) => weighed.passed_over.push((EvidenceKind::Advocate, UnresolvedReason::UnknownCode)),
+            }
+        }
+        let campaign = weighed.campaign.as_ref().and_then(|id| self.campaigns.get(id));
+        if !weighed.claims.is_empty() && !campaign.is_some_and(|campaign| campaign.is_active_at(at)) {
+            weighed.refused = Some(UnresolvedReason::CampaignNotActive);
+        }
+        weighed
+    }
+
+    /// Whose code it is, and for which campaign; codes of the banned and unsubscribed are nobody's (A9).
+    pub(crate) fn resolve(&self, code: &Shortcode) -> Result<(&CampaignId, ContactId), UnresolvedReason> {
+        let owner = self.codes.owner(code).ok_or(UnresolvedReason::UnknownCode)?;
+        match self.people.get(owner.advocate) {
+            Some(advocate) if advocate.codes_resolve() => Ok((&owner.campaign, owner.advocate)),
+            _ => Err(UnresolvedReason::AdvocateNotEligible),
+        }
+    }
+
+    /// Adds the claim if the advocate is eligible in the campaign (A5).
+    fn claim(&self, weighed: &mut Weighed, kind: EvidenceKind, advocate: ContactId) {
+        let campaign = weighed.campaign.as_ref().and_then(|id| self.campaigns.get(id));
+        let eligible = |campaign| self.people.get(advocate).is_some_and(|contact| contact.is_eligible(campaign));
+        match campaign {
+            None => weighed.passed_over.push((kind, UnresolvedReason::CampaignNotActive)),
+            Some(campaign) if eligible(campaign) => weighed.claims.push(Claim { kind, advocate }),
+            Some(_) => weighed.passed_over.push((kind, UnresolvedReason::AdvocateNotEligible)),
+        }
+    }
+
+    /// Applies the strongest claim; stores those that disagree with it as inactive attempts (A4).
+    fn settle(&mut self, attempt: &Attempt, contact: ContactId, weighed: Weighed, when: Moment) -> Judgement {
+        let Weighed { campaign, claims, passed_over, refused } = weighed;
+        let strongest = claims.first().copied();
+        let mut inactive = None;
+        let outcome = match (refused, strongest, &campaign) {
+            (Some(reason), _, _) => Outcome::Unresolved(reason),
+            (None, Some(claim), Some(campaign)) => {
+                let (outcome, row) = self.lodge(campaign, contact, claim, true, when);
+                inactive = Some(row).filter(|_| matches!(outcome, Outcome::LoggedInactive(_)));
+                outcome
+            }
+            _ => Outcome::Unresolved(passed_over.first().map_or(UnresolvedReason::NoEvidence, |(_, reason)| *reason)),
+        };
+        let logged = LoggedAttempt {
+            id: new_id(when.now),
+            contact,
+            campaign: campaign.clone(),
+            shortcode: attempt.evidence.shortcode.clone(),
+            advocate: strongest.map(|claim| claim.advocate),
+            source: attempt.source.clone(),
+            outcome,
+            passed_over: passed_over.iter().map(|(kind, _)| *kind).collect(),
+            occurred_at: when.occurred_at,
+        };
+        let id = logged.id;
+        let weaker = claims.iter().skip(1).filter(|claim| Some(claim.advocate) != logged.advocate);
+        let losers: Vec<Claim> = weaker.filter(|_| refused.is_none()).copied().collect();
+        self.attempts.push(logged.clone());
+        if let Some(campaign) = &campaign {
+            self.log_losers(&logged, campaign, &losers, when);
+        }
+        let named: Vec<ContactId> = claims.iter().map(|claim| claim.advocate).collect();
+        let in_force = self.in_force(campaign.as_ref(), contact, when.occurred_at, &named);
+        Judgement { outcome, contact, campaign, in_force, inactive, passed_over: logged.passed_over, logged: Some(id) }
+    }
+
+    fn log_losers(&mut self, winner: &LoggedAttempt, campaign: &CampaignId, losers: &[Claim], when: Moment) {
+        for claim in losers {
+            let (outcome, _) = self.lodge(campaign, winner.contact, *claim, false, when);
+            self.attempts.push(LoggedAttempt {
+                id: new_id(when.now),
+                shortcode: None,
+                advocate: Some(claim.advocate),
+                outcome,
+                passed_over: Vec::new(),
+                ..winner.clone()
+            });
+        }
+    }
+
+    /// Counts a claim on its attribution, which comes to be if there is none. It becomes active if nobody is, unless
+    /// it lost against stronger evidence (A2, A7).
+    fn lodge(
+        &mut self,
+        campaign: &CampaignId,
+        contact: ContactId,
+        claim: Claim,
+        may_activate: bool,
+        when: Moment,
+    ) -> (Outcome, Attribution) {
+        let rows = self.attributions.of_mut(campaign, contact);
+        let active = rows.iter().find(|row| row.get().is_active()).map(|row| row.get().advocate);
+        let outcome = match active {
+            _ if claim.advocate == contact => Outcome::LoggedInactive(InactiveReason::SelfReferral),
+            Some(advocate) if advocate == claim.advocate => Outcome::AlreadyAttributed,
+            None if may_activate => Outcome::Attributed,
+            Some(_) | None => Outcome::LoggedInactive(InactiveReason::Duplicate),
+        };
+        let inactive = match outcome {
+            Outcome::LoggedInactive(reason) => Some(reason),
+            Outcome::Attributed | Outcome::AlreadyAttributed | Outcome::Unresolved(_) => None,
+        };
+        let known = rows.iter_mut().find(|row| row.get().advocate == claim.advocate);
+        let is_new = known.is_none();
+        let row = if let Some(row) = known {
+            let row = row.change();
+            row.attempts = row.attempts.saturating_add(1);
+            if outcome == Outcome::Attributed {
+                row.inactive = None;
+                row.evidence = claim.kind;
+                row.effective_from = when.occurred_at;
+            }
+            row.clone()
+        } else {
+            let row = new_attribution(campaign, contact, claim, inactive, when);
+            rows.push(Tracked::created(row.clone()));
+            row
+        };
+        match outcome {
+            Outcome::Attributed => self.record(when.occurred_at, Fact::AttributionActivated(row.clone())),
+            Outcome::LoggedInactive(_) if is_new => {
+                self.record(when.occurred_at, Fact::AttributionLoggedInactive(row.clone()));
+            }
+            Outcome::LoggedInactive(_) | Outcome::AlreadyAttributed | Outcome::Unresolved(_) => {}
+        }
+        (outcome, row)
+    }
+}
+
+fn new_attribution(
+    campaign: &CampaignId,
+    contact: ContactId,
+    claim: Claim,
+    inactive: Option<InactiveReason>,
+    when: Moment,
+) -> Attribution {
+    Attribution {
+        id: new_id::<AttributionId>(when.now),
+        campaign: campaign.clone(),
+        advocate: claim.advocate,
+        contact,
+        inactive,
+        evidence: claim.kind,
+        effective_from: when.occurred_at,
+        deactivated_at: None,
+        attempts: 1,
+    }
+}

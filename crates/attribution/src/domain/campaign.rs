@@ -1,0 +1,106 @@
+//! Campaigns: the scope of a referral offer.
+
+use std::collections::BTreeSet;
+
+use types::{CampaignId, Currency, SegmentId, Timestamp};
+
+use super::Violation;
+
+/// A campaign.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Campaign {
+    /// The caller's id.
+    pub(crate) id: CampaignId,
+    /// For people.
+    pub(crate) name: String,
+    /// What its rewards are planned in; for good.
+    pub(crate) currency: Currency,
+    /// Segments whose enrolled members are its advocates.
+    pub(crate) segments: BTreeSet<SegmentId>,
+    /// Active from here on.
+    pub(crate) starts_at: Timestamp,
+    /// Active until, but not including.
+    pub(crate) ends_at: Option<Timestamp>,
+}
+
+/// What a campaign is created with.
+#[derive(Debug, Clone)]
+pub(crate) struct NewCampaign {
+    /// The caller's id.
+    pub(crate) id: CampaignId,
+    /// For people.
+    pub(crate) name: String,
+    /// Currency.
+    pub(crate) currency: Currency,
+    /// Segments.
+    pub(crate) segments: BTreeSet<SegmentId>,
+    /// Default now.
+    pub(crate) starts_at: Option<Timestamp>,
+    /// Unset: without end.
+    pub(crate) ends_at: Option<Timestamp>,
+}
+
+/// What is to be different; what is unset stays.
+#[derive(Debug, Clone)]
+pub(crate) struct CampaignChange {
+    /// Which.
+    pub(crate) id: CampaignId,
+    /// For people.
+    pub(crate) name: Option<String>,
+    /// Segments; empty leaves them.
+    pub(crate) segments: BTreeSet<SegmentId>,
+    /// Start.
+    pub(crate) starts_at: Option<Timestamp>,
+    /// End.
+    pub(crate) ends_at: Option<Timestamp>,
+}
+
+impl Campaign {
+    /// The campaign that `new` describes, for a tenant whose clock shows `now`.
+    pub(crate) fn create(new: &NewCampaign, now: Timestamp) -> Result<Self, Violation> {
+        Self {
+            id: new.id.clone(),
+            name: new.name.clone(),
+            currency: new.currency,
+            segments: new.segments.clone(),
+            starts_at: new.starts_at.unwrap_or(now),
+            ends_at: new.ends_at,
+        }
+        .checked()
+    }
+
+    /// Whether creating `new` again is a repeat: a start that was not given is whatever it was the first time.
+    pub(crate) fn is_same_as(&self, new: &NewCampaign) -> bool {
+        self.name == new.name
+            && self.currency == new.currency
+            && self.segments == new.segments
+            && new.starts_at.is_none_or(|at| at == self.starts_at)
+            && self.ends_at == new.ends_at
+    }
+
+    /// The campaign after `change`.
+    pub(crate) fn changed(&self, change: &CampaignChange) -> Result<Self, Violation> {
+        let segments = if change.segments.is_empty() { &self.segments } else { &change.segments };
+        Self {
+            id: self.id.clone(),
+            name: change.name.clone().unwrap_or_else(|| self.name.clone()),
+            currency: self.currency,
+            segments: segments.clone(),
+            starts_at: change.starts_at.unwrap_or(self.starts_at),
+            ends_at: change.ends_at.or(self.ends_at),
+        }
+        .checked()
+    }
+
+    /// Whether it takes new attributions at `at` (A5).
+    pub(crate) fn is_active_at(&self, at: Timestamp) -> bool {
+        self.starts_at <= at && self.ends_at.is_none_or(|end| at < end)
+    }
+
+    fn checked(self) -> Result<Self, Violation> {
+        if self.ends_at.is_some_and(|end| end <= self.starts_at) {
+            return Err(Violation::CampaignEndsBeforeStart);
+        }
+        Ok(self)
+    }
+}

@@ -1,0 +1,138 @@
+//! One contact.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+
+use types::{ContactId, Email, IdError, SegmentId, Timestamp};
+
+use super::Campaign;
+use super::numbered::numbered;
+
+numbered!(
+    /// Where a contact stands with the tenant.
+    ContactStatus {
+        /// Known, but not enrolled.
+        Prospect = 1,
+        /// May act as an advocate.
+        Enrolled = 2,
+        /// Opted out.
+        Unsubscribed = 3,
+        /// Shut out.
+        Banned = 4,
+    }
+);
+
+/// The caller's own id of a contact; compared exactly. `Debug` shows no part of it (A13).
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Uid(String);
+
+impl Uid {
+    const MAX_BYTES: usize = 128;
+
+    /// The id as text.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Uid {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        match text {
+            "" => Err(IdError::Empty),
+            _ if text.len() > Self::MAX_BYTES => Err(IdError::TooLong(Self::MAX_BYTES)),
+            _ if text.trim() != text || text.chars().any(char::is_control) => {
+                Err(IdError::Form("printable text without spaces at its ends"))
+            }
+            _ => Ok(Self(text.to_owned())),
+        }
+    }
+}
+
+impl fmt::Debug for Uid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Uid(…)")
+    }
+}
+
+/// Names a contact by one or more of its keys.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct ContactRef {
+    /// Its id.
+    pub(crate) id: Option<ContactId>,
+    /// Its e-mail address.
+    pub(crate) email: Option<Email>,
+    /// The caller's own id.
+    pub(crate) uid: Option<Uid>,
+}
+
+/// What an upsert brings; empty texts leave what is stored.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Profile {
+    /// First name.
+    pub(crate) first_name: String,
+    /// Last name.
+    pub(crate) last_name: String,
+    /// Company.
+    pub(crate) company: String,
+    /// BCP 47 language tag.
+    pub(crate) locale: String,
+}
+
+impl Profile {
+    /// Takes over what `new` brings; whether that changed anything.
+    pub(super) fn merge(&mut self, new: &Self) -> bool {
+        let pairs = [
+            (&mut self.first_name, &new.first_name),
+            (&mut self.last_name, &new.last_name),
+            (&mut self.company, &new.company),
+            (&mut self.locale, &new.locale),
+        ];
+        let mut changed = false;
+        for (old, new) in pairs {
+            if !new.is_empty() && old != new {
+                old.clone_from(new);
+                changed = true;
+            }
+        }
+        changed
+    }
+}
+
+/// A person.
+#[derive(Debug, Clone)]
+pub(crate) struct Contact {
+    /// Made by us.
+    pub(crate) id: ContactId,
+    /// E-mail address, if known.
+    pub(crate) email: Option<Email>,
+    /// The caller's own id, if known.
+    pub(crate) uid: Option<Uid>,
+    /// Names and the like.
+    pub(crate) profile: Profile,
+    /// Tags.
+    pub(crate) tags: BTreeSet<String>,
+    /// Status.
+    pub(crate) status: ContactStatus,
+    /// Segments it is in.
+    pub(crate) segments: BTreeSet<SegmentId>,
+    /// When it came to be known (business time).
+    pub(crate) created_at: Timestamp,
+}
+
+impl Contact {
+    /// Whether it may act as an advocate of `campaign` (A5).
+    pub(crate) fn is_eligible(&self, campaign: &Campaign) -> bool {
+        self.status == ContactStatus::Enrolled && campaign.segments.iter().any(|s| self.segments.contains(s))
+    }
+
+    /// Whether its codes resolve to anything (A9).
+    pub(crate) fn codes_resolve(&self) -> bool {
+        match self.status {
+            ContactStatus::Prospect | ContactStatus::Enrolled => true,
+            ContactStatus::Unsubscribed | ContactStatus::Banned => false,
+        }
+    }
+}

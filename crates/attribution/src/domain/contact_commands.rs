@@ -1,0 +1,218 @@
+//! What can be done to contacts: upsert, enrol, status, tags, segment membership.
+
+use std::collections::BTreeSet;
+
+use types::{ContactId, Email, SegmentId, new_id};
+
+use super::{Book, Contact, ContactRef, ContactStatus, Fact, Moment, Profile, Uid, Violation};
+
+/// A change of one contact.
+#[derive(Debug, Clone)]
+pub(crate) enum ContactChange {
+    /// Create it, or change what it is known by.
+    Upsert {
+        /// E-mail address, if given.
+        email: Option<Email>,
+        /// Uid, if given.
+        uid: Option<Uid>,
+        /// Names and the like.
+        profile: Profile,
+    },
+    /// Make it an advocate-to-be.
+    Enroll {
+        /// Who.
+        who: ContactRef,
+        /// Segments to join.
+        segments: BTreeSet<SegmentId>,
+    },
+    /// Set its status.
+    SetStatus {
+        /// Who.
+        who: ContactRef,
+        /// To what.
+        status: ContactStatus,
+    },
+    /// Add and remove tags.
+    Tag {
+        /// Who.
+        who: ContactRef,
+        /// New tags.
+        add: BTreeSet<String>,
+        /// Tags to go.
+        remove: BTreeSet<String>,
+    },
+}
+
+impl ContactChange {
+    /// Whom it is about, as far as the command says.
+    pub(crate) fn who(&self) -> ContactRef {
+        match self {
+            Self::Upsert { email, uid, .. } => {
+                ContactRef { id: None, email: email.clone(), uid: uid.clone() }
+            }
+            Self::Enroll { who, .. } | Self::SetStatus { who, .. } | Self::Tag { who, .. } => who.clone(),
+        }
+    }
+
+    /// Segments it names.
+    pub(crate) fn segments(&self) -> impl Iterator<Item = &SegmentId> {
+        match self {
+            Self::Enroll { segments, .. } => Some(segments),
+            Self::Upsert { .. } | Self::SetStatus { .. } | Self::Tag { .. } => None,
+        }
+        .into_iter()
+        .flatten()
+    }
+}
+
+impl Book {
+    /// Carries out a change: whom it is about, and whether it created the contact.
+    pub(crate) fn change_contact(
+        &mut self,
+        change: &ContactChange,
+        when: Moment,
+    ) -> Result<(ContactId, bool), Violation> {
+        match change {
+            ContactChange::Upsert { profile, .. } => self.upsert(&change.who(), profile, when),
+            ContactChange::Enroll { who, segments } => self.enroll(who, segments, when),
+            ContactChange::SetStatus { who, status } => {
+                let id = self.people.find_known(who)?.id;
+                self.set_status(id, *status, when);
+                Ok((id, false))
+            }
+            ContactChange::Tag { who, add, remove } => {
+                let id = self.people.find_known(who)?.id;
+                self.tag(id, add, remove, when);
+                Ok((id, false))
+            }
+        }
+    }
+
+    /// Finds a contact, or creates it as a prospect (A6). A key that is new to a contact without one is added (A15); a
+    /// key of another kind of value stays: only an upsert changes it.
+    pub(super) fn ensure_contact(
+        &mut self,
+        who: &ContactRef,
+        when: Moment,
+    ) -> Result<(ContactId, bool), Violation> {
+        let Some(id) = self.people.find(who)? else {
+            return Ok((self.create_contact(who, when), true));
+        };
+        let known = self.people.get(id);
+        let (lacks_email, lacks_uid) =
+            known.map_or((false, false), |contact| (contact.email.is_none(), contact.uid.is_none()));
+        if let Some(email) = who.email.as_ref().filter(|_| lacks_email) {
+            self.people.set_email(id, email);
+        }
+        if let Some(uid) = who.uid.as_ref().filter(|_| lacks_uid) {
+            self.people.set_uid(id, uid);
+        }
+        Ok((id, false))
+    }
+
+    /// Puts contacts into a segment, and takes contacts out: all, or on the first violation none.
+    pub(crate) fn update_members(
+        &mut self,
+        segment: &SegmentId,
+        add: &[ContactId],
+        remove: &[ContactId],
+        when: Moment,
+    ) {
+        for id in add {
+            if self.people.join(*id, segment) {
+                self.record(when.occurred_at, Fact::SegmentJoined(*id, segment.clone()));
+            }
+        }
+        for id in remove {
+            if self.people.leave(*id, segment) {
+                self.record(when.occurred_at, Fact::SegmentLeft(*id, segment.clone()));
+            }
+        }
+    }
+
+    fn create_contact(&mut self, who: &ContactRef, when: Moment) -> ContactId {
+        let id = new_id(when.now);
+        self.people.create(Contact {
+            id,
+            email: who.email.clone(),
+            uid: who.uid.clone(),
+            profile: Profile::default(),
+            tags: BTreeSet::new(),
+            status: ContactStatus::Prospect,
+            segments: BTreeSet::new(),
+            created_at: when.occurred_at,
+        });
+        self.record(when.occurred_at, Fact::ContactCreated(id));
+        id
+    }
+
+    fn upsert(
+        &mut self,
+        who: &ContactRef,
+        profile: &Profile,
+        when: Moment,
+    ) -> Result<(ContactId, bool), Violation> {
+        let (id, created) = self.ensure_contact(who, when)?;
+        let Some(contact) = self.people.get(id) else { return Err(Violation::ContactNotFound(Some(id))) };
+        let (mut merged, old_email, old_uid) =
+            (contact.profile.clone(), contact.email.clone(), contact.uid.clone());
+        // `find` has seen that a key that is not this contact's is nobody's
+        if let Some(email) = who.email.as_ref().filter(|email| old_email.as_ref() != Some(email)) {
+            self.people.set_email(id, email);
+        }
+        if let Some(uid) = who.uid.as_ref().filter(|uid| old_uid.as_ref() != Some(uid)) {
+            self.people.set_uid(id, uid);
+        }
+        if merged.merge(profile)
+            && let Some(contact) = self.people.change(id)
+        {
+            contact.profile = merged;
+        }
+        Ok((id, created))
+    }
+
+    fn enroll(
+        &mut self,
+        who: &ContactRef,
+        segments: &BTreeSet<SegmentId>,
+        when: Moment,
+    ) -> Result<(ContactId, bool), Violation> {
+        if let Some(unknown) = segments.iter().find(|segment| !self.segments.contains(segment)) {
+            return Err(Violation::SegmentNotFound(unknown.clone()));
+        }
+        let known = self.people.find(who)?.and_then(|id| self.people.get(id));
+        if let Some(banned) = known.filter(|contact| contact.status == ContactStatus::Banned) {
+            return Err(Violation::ContactBanned(banned.id));
+        }
+        let (id, created) = self.ensure_contact(who, when)?;
+        self.set_status(id, ContactStatus::Enrolled, when);
+        for segment in segments {
+            self.update_members(segment, &[id], &[], when);
+        }
+        Ok((id, created))
+    }
+
+    fn set_status(&mut self, contact: ContactId, to: ContactStatus, when: Moment) {
+        let from = self.people.get(contact).map(|contact| contact.status).filter(|from| *from != to);
+        if let Some(from) = from
+            && let Some(stored) = self.people.change(contact)
+        {
+            stored.status = to;
+            self.record(when.occurred_at, Fact::ContactStatusChanged { contact, from, to });
+        }
+    }
+
+    fn tag(&mut self, id: ContactId, add: &BTreeSet<String>, remove: &BTreeSet<String>, when: Moment) {
+        let Some(contact) = self.people.get(id) else { return };
+        let added: Vec<String> = add.difference(&contact.tags).cloned().collect();
+        let removed: Vec<String> = remove.intersection(&contact.tags).cloned().collect();
+        if added.is_empty() && removed.is_empty() {
+            return;
+        }
+        if let Some(contact) = self.people.change(id) {
+            contact.tags.extend(added.iter().cloned());
+            contact.tags.retain(|tag| !removed.contains(tag));
+            self.record(when.occurred_at, Fact::ContactTagged { contact: id, added, removed });
+        }
+    }
+}

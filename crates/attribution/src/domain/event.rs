@@ -1,0 +1,49 @@
+//! What goes out on the stream; the contract's form is made where events are appended.
+
+use types::{ContactId, SegmentId, Timestamp};
+
+use super::{Attribution, ContactStatus};
+
+/// One fact, and when it happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Event {
+    /// Business time.
+    pub(crate) occurred_at: Timestamp,
+    /// What happened.
+    pub(crate) fact: Fact,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Fact {
+    /// A contact came to be known, as a prospect.
+    ContactCreated(ContactId),
+    /// A contact's status changed.
+    ContactStatusChanged {
+        /// The contact.
+        contact: ContactId,
+        /// What it was.
+        from: ContactStatus,
+        /// What it is.
+        to: ContactStatus,
+    },
+    /// A contact was given tags, or lost some.
+    ContactTagged {
+        /// The contact.
+        contact: ContactId,
+        /// New tags.
+        added: Vec<String>,
+        /// Tags it lost.
+        removed: Vec<String>,
+    },
+    /// A contact joined a segment.
+    SegmentJoined(ContactId, SegmentId),
+    /// A contact left a segment.
+    SegmentLeft(ContactId, SegmentId),
+    /// An attribution became active.
+    AttributionActivated(Attribution),
+    /// An attribution was first stored, inactive.
+    AttributionLoggedInactive(Attribution),
+    /// The test clock moved to this moment.
+    ClockMoved(Timestamp),
+}

@@ -1,0 +1,37 @@
+//! The rules, purely: no SQL, no gRPC, no clock of its own. Everything works on a [`Book`]: what a slice of commands has
+//! loaded of one tenant, changed step by step, and written back as a whole.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`book`] | the book, and what is recorded in it |
+//! | [`contact`], [`people`] | contacts; finding them by id, e-mail or uid |
+//! | [`contact_commands`] | upsert, enrol, status, tags, segment membership |
+//! | [`campaign`] | campaigns and when they are active |
+//! | [`code`] | shortcodes |
+//! | [`attribution`] | one attribution; those of a contact in a campaign |
+//! | [`attempt`] | weighing evidence, and what comes of it (A2-A12) |
+//! | [`test_clock`] | moving a test clock |
+//! | [`event`] | what goes out on the stream |
+//! | [`violation`] | every way a command can breach a rule |
+
+mod numbered;
+
+pub(crate) mod attempt;
+pub(crate) mod attribution;
+pub(crate) mod book;
+pub(crate) mod campaign;
+pub(crate) mod code;
+pub(crate) mod contact;
+pub(crate) mod contact_commands;
+pub(crate) mod event;
+pub(crate) mod people;
+pub(crate) mod test_clock;
+pub(crate) mod violation;
+
+pub(crate) use attempt::{Attempt, AttemptId, Evidence, Judgement, LoggedAttempt, Outcome, UnresolvedReason};
+pub(crate) use attribution::{Attribution, EvidenceKind, InactiveReason};
+pub(crate) use book::{Book, Books, Moment, Tracked};
+pub(crate) use campaign::Campaign;
+pub(crate) use contact::{Contact, ContactRef, ContactStatus, Profile, Uid};
+pub(crate) use event::{Event, Fact};
+pub(crate) use violation::Violation;

@@ -1,0 +1,42 @@
+//! Every way a command can breach a rule. Holds no personal data: contacts are ids.
+
+use types::{CampaignId, ContactId, SegmentId};
+
+/// A breach of a rule; the answer to the command that committed it, and to nobody else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Violation {
+    /// Nobody is named so. The id, if one was given.
+    ContactNotFound(Option<ContactId>),
+    /// What was given belongs to these two different contacts (A15).
+    ContactConflict(ContactId, ContactId),
+    /// A banned contact cannot be enrolled.
+    ContactBanned(ContactId),
+    /// No such segment.
+    SegmentNotFound(SegmentId),
+    /// The segment exists with other content.
+    SegmentExists,
+    /// No such campaign.
+    CampaignNotFound(CampaignId),
+    /// The campaign exists with other content.
+    CampaignExists,
+    /// The campaign would end before it begins.
+    CampaignEndsBeforeStart,
+    /// The code is another advocate's, or another campaign's.
+    CodeTaken,
+    /// Every code that was drawn at random was taken; drawing again will do.
+    NoFreeCode,
+    /// The advocate is not enrolled, or in no segment of the campaign (A5).
+    AdvocateNotEligible,
+    /// The business time is too far in the future (M3).
+    InFuture,
+    /// The tenant has no test clock, and never will (M4).
+    NotASandbox,
+    /// The sandbox has no test clock yet.
+    TestClockNotFound,
+    /// A test clock only moves forward.
+    ClockBackwards,
+    /// The clock would leave the times that can be stored.
+    ClockOutOfRange,
+    /// The request id came with another request before.
+    RequestIdReused,
+}

@@ -1,0 +1,80 @@
+//! The attribution service: contacts, segments, campaigns, codes, attributions, test clocks. It listens to nobody, and
+//! everything begins here.
+//!
+//! | room | what |
+//! |---|---|
+//! | `rpc/` | the edge: one file per gRPC service; contract to domain with field paths, and errors |
+//! | `domain/` | the rules, purely |
+//! | `store/` | the only SQL: slices in, slices out |
+//! | `commands/` | one file per command: load, decide each, save all, append events, commit |
+//! | `wire.rs` | the domain in the form of the contract, for answers and events alike |
+//!
+//! An attempt goes: `rpc/attributions.rs` reads it; `commands/record_attempts.rs` puts it into a slice, loads what the
+//! slice needs through `store/`; `domain/attempt.rs` weighs the evidence and decides; `store/` saves and appends the
+//! events; the answer goes back through `wire.rs`.
+
+mod commands;
+mod domain;
+mod rpc;
+mod store;
+mod wire;
+
+use std::sync::Arc;
+
+use ::rpc::server::ServiceRoutes;
+use batch::{Batcher, Options};
+use commands::change_contacts::ChangeContacts;
+use commands::issue_shortcodes::IssueShortcodes;
+use commands::maintain;
+use commands::record_attempts::RecordAttempts;
+use outbox::Source;
+use pg::Database;
+use pg::requests::Hasher;
+use pg::sqlx::migrate::Migrator;
+use runtime::Lifecycle;
+use types::Clock;
+
+/// The service's schema.
+pub const SCHEMA: pg::Schema = pg::Schema { name: "attribution" };
+
+static OWN: Migrator = pg::sqlx::migrate!("./migrations");
+
+/// What makes the schema.
+pub static MIGRATIONS: &[&Migrator] = &[&outbox::MIGRATIONS, &pg::requests::MIGRATIONS, &OWN];
+
+/// What every call works with.
+#[derive(Debug)]
+struct App {
+    db: Database,
+    clock: Arc<dyn Clock>,
+    source: Source,
+    hasher: Hasher,
+    attempts: Batcher<RecordAttempts>,
+    contacts: Batcher<ChangeContacts>,
+    codes: Batcher<IssueShortcodes>,
+}
+
+/// Starts the service on its schema: upkeep, the stream, the batchers. What it returns is to be served.
+pub async fn start(db: Database, clock: Arc<dyn Clock>, lifecycle: &Lifecycle) -> anyhow::Result<ServiceRoutes> {
+    maintain::once(&db, &*clock).await?;
+    lifecycle.spawn("attribution upkeep", maintain::run(db.clone(), Arc::clone(&clock), lifecycle.stop()));
+    let app = App {
+        source: Source::open(db.clone(), lifecycle.stop()).await?,
+        hasher: Hasher::load(&db).await?,
+        attempts: Batcher::start(
+            RecordAttempts { db: db.clone(), clock: Arc::clone(&clock) },
+            Options::default(),
+        ),
+        contacts: Batcher::start(
+            ChangeContacts { db: db.clone(), clock: Arc::clone(&clock) },
+            Options::default(),
+        ),
+        codes: Batcher::start(
+            IssueShortcodes { db: db.clone(), clock: Arc::clone(&clock) },
+            Options::default(),
+        ),
+        db,
+        clock,
+    };
+    Ok(rpc::routes(&Arc::new(app)))
+}

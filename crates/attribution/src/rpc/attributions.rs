@@ -1,0 +1,254 @@
+//! AttributionService.
+
+use std::sync::Arc;
+
+use outbox::Scope;
+use outbox::source::Watch;
+use proto::attribution as v1;
+use proto::attribution::attribution_service_server::AttributionService;
+use rpc::page::Page;
+use rpc::{Caller, Error, Reason, caller, fields};
+use tonic::{Request, Response, Status};
+use types::{AttributionId, CampaignId, TenantId};
+
+use super::read;
+use crate::commands::record_attempts::{Command, Recorded};
+use crate::domain::{Attempt, Evidence, Violation};
+use crate::store::{AttemptPage, AttributionPage, CampaignKeys};
+use crate::{App, store, wire};
+
+/// Attempts in one call.
+const BATCH: usize = 1000;
+/// Bytes of a source.
+const SOURCE: usize = 64;
+
+/// Serves attributions.
+#[derive(Debug)]
+pub(super) struct Attributions(pub(super) Arc<App>);
+
+#[tonic::async_trait]
+impl AttributionService for Attributions {
+    async fn record_attribution(
+        &self,
+        request: Request<v1::RecordAttributionRequest>,
+    ) -> Result<Response<v1::RecordAttributionResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        let command = single(&self.0, &caller, request.into_inner())?;
+        let recorded = self.0.attempts.run(command).await;
+        let Recorded { judgement, replayed } = recorded.map_err(|e| Error::from(e).under("attempt"))?;
+        let result = Some(wire::attempt_result(&judgement));
+        Ok(Response::new(v1::RecordAttributionResponse { result, replayed }))
+    }
+
+    async fn batch_record_attributions(
+        &self,
+        request: Request<v1::BatchRecordAttributionsRequest>,
+    ) -> Result<Response<v1::BatchRecordAttributionsResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        let attempts = request.into_inner().attempts;
+        if !(1..=BATCH).contains(&attempts.len()) {
+            return Err(Error::field("attempts", format!("must have 1 to {BATCH} items")).into());
+        }
+        let results = batch(&self.0, &caller, &attempts).await;
+        // read after every answer is known, so that all they rest on is at or below it
+        let position = self.0.source.head().await.map_err(Error::from)?;
+        let epoch = u64::from_ne_bytes(self.0.source.epoch().to_ne_bytes());
+        let head = Some(v1::StreamHead { epoch, position });
+        Ok(Response::new(v1::BatchRecordAttributionsResponse { results, head }))
+    }
+
+    async fn lookup_attribution(
+        &self,
+        request: Request<v1::LookupAttributionRequest>,
+    ) -> Result<Response<v1::LookupAttributionResponse>, Status> {
+        let tenant = caller::tenant(&request)?;
+        let attribution = look_up(&self.0, &tenant, request.get_ref()).await?;
+        Ok(Response::new(v1::LookupAttributionResponse { attribution: Some(attribution) }))
+    }
+
+    async fn get_attribution(
+        &self,
+        request: Request<v1::GetAttributionRequest>,
+    ) -> Result<Response<v1::GetAttributionResponse>, Status> {
+        let tenant = caller::tenant(&request)?;
+        let id: AttributionId = fields::parse("attribution_id", &request.get_ref().attribution_id)?;
+        let mut conn = self.0.db.read().acquire().await.map_err(Error::from)?;
+        let found = store::get_attribution(&mut conn, &tenant, id).await.map_err(Error::from)?;
+        let found = found.as_ref().map(wire::attribution);
+        let attribution = Some(found.ok_or_else(|| not_found(id.to_string()))?);
+        Ok(Response::new(v1::GetAttributionResponse { attribution }))
+    }
+
+    async fn list_attributions(
+        &self,
+        request: Request<v1::ListAttributionsRequest>,
+    ) -> Result<Response<v1::ListAttributionsResponse>, Status> {
+        let tenant = caller::tenant(&request)?;
+        let wire = request.get_ref();
+        let query = [wire.campaign_id.as_str(), &wire.state.to_string()];
+        let page = Page::read(&tenant, "ListAttributions", &query, wire.page_size, &wire.page_token)?;
+        let selection = AttributionPage {
+            campaign: fields::parse_optional("campaign_id", &wire.campaign_id)?,
+            active: state("state", wire.state)?,
+            after: read::after(&page)?,
+            limit: page.limit(),
+        };
+        let mut conn = self.0.db.read().acquire().await.map_err(Error::from)?;
+        let listed = store::list_attributions(&mut conn, &tenant, &selection).await;
+        let mut attributions = listed.map_err(Error::from)?;
+        let next_page_token = page.cut(&mut attributions, |attribution| attribution.id.to_string());
+        let attributions = attributions.iter().map(wire::attribution).collect();
+        Ok(Response::new(v1::ListAttributionsResponse { attributions, next_page_token }))
+    }
+
+    async fn list_attempts(
+        &self,
+        request: Request<v1::ListAttemptsRequest>,
+    ) -> Result<Response<v1::ListAttemptsResponse>, Status> {
+        let tenant = caller::tenant(&request)?;
+        let wire = request.get_ref();
+        let query = [wire.outcome.to_string()];
+        let page = Page::read(&tenant, "ListAttempts", &[&query[0]], wire.page_size, &wire.page_token)?;
+        let selection = AttemptPage {
+            outcome: outcome("outcome", wire.outcome)?,
+            after: read::after(&page)?,
+            limit: page.limit(),
+        };
+        let mut conn = self.0.db.read().acquire().await.map_err(Error::from)?;
+        let mut attempts = store::list_attempts(&mut conn, &tenant, selection).await.map_err(Error::from)?;
+        let next_page_token = page.cut(&mut attempts, |attempt| attempt.id.0.to_string());
+        let attempts = attempts.iter().map(wire::logged_attempt).collect();
+        Ok(Response::new(v1::ListAttemptsResponse { attempts, next_page_token }))
+    }
+
+    type WatchAttributionEventsStream = Watch<v1::WatchAttributionEventsResponse>;
+
+    async fn watch_attribution_events(
+        &self,
+        request: Request<v1::WatchAttributionEventsRequest>,
+    ) -> Result<Response<Self::WatchAttributionEventsStream>, Status> {
+        let scope = match Caller::of(&request)? {
+            Caller::Tenant(tenant) => Scope::Tenant(tenant),
+            Caller::Service => Scope::All,
+        };
+        Ok(Response::new(self.0.source.watch(scope, request.get_ref()).await?))
+    }
+}
+
+fn single(app: &App, caller: &Caller, mut wire: v1::RecordAttributionRequest) -> Result<Command, Error> {
+    let id = std::mem::take(&mut wire.request_id);
+    let attempt = fields::required("attempt", wire.attempt.as_ref())?;
+    let mut command = command(caller, attempt).map_err(|e| e.under("attempt"))?;
+    if command.attempt.evidence.is_empty() {
+        return Err(Error::field("attempt.evidence", "is required"));
+    }
+    command.request = read::request(app, &command.tenant, "RecordAttribution", &id, &wire)?;
+    Ok(command)
+}
+
+/// Records what can be read; the other items are answered with what is wrong with them.
+async fn batch(app: &App, caller: &Caller, attempts: &[v1::Attempt]) -> Vec<v1::BatchRecordAttributionsResult> {
+    let mut commands = Vec::with_capacity(attempts.len());
+    let mut refused = Vec::with_capacity(attempts.len());
+    for attempt in attempts {
+        match command(caller, attempt) {
+            Ok(command) => {
+                commands.push(command);
+                refused.push(None);
+            }
+            Err(error) => refused.push(Some(error)),
+        }
+    }
+    let mut answers = app.attempts.run_all(commands).await.into_iter();
+    let answer = |refused: Option<Error>| match refused {
+        Some(error) => Err(error),
+        None => answers.next().map_or_else(|| Err(Error::internal()), |answer| answer.map_err(Error::from)),
+    };
+    refused.into_iter().map(answer).map(item).collect()
+}
+
+fn item(answer: Result<Recorded, Error>) -> v1::BatchRecordAttributionsResult {
+    match answer {
+        Ok(recorded) => {
+            let result = Some(wire::attempt_result(&recorded.judgement));
+            v1::BatchRecordAttributionsResult { result, error: None }
+        }
+        Err(error) => {
+            let error = v1::ItemError {
+                code: error.code().into(),
+                reason: error.reason().into(),
+                field: error.first_field().to_owned(),
+                message: error.message().to_owned(),
+            };
+            v1::BatchRecordAttributionsResult { result: None, error: Some(error) }
+        }
+    }
+}
+
+fn command(caller: &Caller, wire: &v1::Attempt) -> Result<Command, Error> {
+    Ok(Command {
+        tenant: caller.item_tenant(&wire.tenant_id, "tenant_id")?,
+        attempt: Attempt {
+            contact: read::contact_ref("contact", wire.contact.as_ref())?,
+            campaign: fields::parse_optional("campaign_id", &wire.campaign_id)?,
+            evidence: evidence(wire.evidence.as_ref())?,
+            source: fields::text("source", &wire.source, SOURCE)?,
+        },
+        occurred_at: fields::timestamp("occurred_at", wire.occurred_at.as_ref())?,
+        request: None,
+    })
+}
+
+fn evidence(wire: Option<&v1::Evidence>) -> Result<Evidence, Error> {
+    let Some(wire) = wire else { return Ok(Evidence::default()) };
+    let advocate = wire.advocate.as_ref().map(|who| read::contact_ref("evidence.advocate", Some(who)));
+    Ok(Evidence {
+        shortcode: fields::parse_optional("evidence.shortcode", &wire.shortcode)?,
+        advocate: advocate.transpose()?,
+    })
+}
+
+fn state(path: &str, number: i32) -> Result<Option<bool>, Error> {
+    match v1::AttributionState::try_from(number) {
+        Ok(v1::AttributionState::Unspecified) => Ok(None),
+        Ok(v1::AttributionState::Active) => Ok(Some(true)),
+        Ok(v1::AttributionState::Inactive) => Ok(Some(false)),
+        Err(_) => Err(Error::field(path, "is not a state")),
+    }
+}
+
+fn outcome(path: &str, number: i32) -> Result<Option<i16>, Error> {
+    match v1::Outcome::try_from(number) {
+        Ok(v1::Outcome::Unspecified) => Ok(None),
+        Ok(known) => Ok(i16::try_from(i32::from(known)).ok()),
+        Err(_) => Err(Error::field(path, "is not an outcome")),
+    }
+}
+
+async fn look_up(
+    app: &App,
+    tenant: &TenantId,
+    wire: &v1::LookupAttributionRequest,
+) -> Result<v1::Attribution, Error> {
+    let campaign: CampaignId = fields::parse("campaign_id", &wire.campaign_id)?;
+    let who = read::contact_ref("contact", wire.contact.as_ref())?;
+    let at = fields::timestamp("at", wire.at.as_ref())?;
+    let (mut books, contact) = read::known_contact(app, tenant, &who).await?;
+    let mut campaigns = CampaignKeys::default();
+    campaigns.add(tenant, campaign.clone());
+    let mut conn = app.db.read().acquire().await?;
+    store::load_campaigns(&mut conn, &campaigns, &mut books).await?;
+    store::load_clocks(&mut conn, [tenant], &mut books).await?;
+    store::load_attributions(&mut conn, &mut books).await?;
+    let book = books.of(tenant);
+    if !book.campaigns.contains_key(&campaign) {
+        return Err(Violation::CampaignNotFound(campaign).into());
+    }
+    let at = at.unwrap_or_else(|| fields::tenant_now(tenant, book.test_clock, &*app.clock));
+    let found = book.attributions.in_force(&campaign, contact.id, at, &[]);
+    found.map(wire::attribution).ok_or_else(|| not_found(String::new()))
+}
+
+fn not_found(name: String) -> Error {
+    Error::not_found(Reason::AttributionNotFound, "attribution", name)
+}

@@ -1,0 +1,98 @@
+//! CampaignService.
+
+use std::sync::Arc;
+
+use proto::attribution as v1;
+use proto::attribution::campaign_service_server::CampaignService;
+use rpc::page::Page;
+use rpc::{Error, caller, fields};
+use tonic::{Request, Response, Status};
+use types::CampaignId;
+
+use super::read;
+use crate::commands::{create_campaign, update_campaign};
+use crate::domain::campaign::{CampaignChange, NewCampaign};
+use crate::domain::{Books, Violation};
+use crate::store::CampaignKeys;
+use crate::{App, store, wire};
+
+/// Serves campaigns.
+#[derive(Debug)]
+pub(super) struct Campaigns(pub(super) Arc<App>);
+
+#[tonic::async_trait]
+impl CampaignService for Campaigns {
+    async fn create_campaign(
+        &self,
+        request: Request<v1::CreateCampaignRequest>,
+    ) -> Result<Response<v1::CreateCampaignResponse>, Status> {
+        let tenant = caller::tenant(&request)?;
+        let new = new_campaign(request.get_ref())?;
+        let App { db, clock, .. } = &*self.0;
+        let campaign = create_campaign::run(db, &**clock, &tenant, &new).await.map_err(Error::from)?;
+        Ok(Response::new(v1::CreateCampaignResponse { campaign: Some(wire::campaign(&campaign)) }))
+    }
+
+    async fn get_campaign(
+        &self,
+        request: Request<v1::GetCampaignRequest>,
+    ) -> Result<Response<v1::GetCampaignResponse>, Status> {
+        let tenant = caller::tenant(&request)?;
+        let id: CampaignId = fields::parse("campaign_id", &request.get_ref().campaign_id)?;
+        let mut conn = self.0.db.read().acquire().await.map_err(Error::from)?;
+        let mut books = Books::default();
+        let mut keys = CampaignKeys::default();
+        keys.add(&tenant, id.clone());
+        store::load_campaigns(&mut conn, &keys, &mut books).await.map_err(Error::from)?;
+        let found = books.of(&tenant).campaigns.remove(&id);
+        let campaign = found.ok_or_else(|| Error::from(Violation::CampaignNotFound(id)))?;
+        Ok(Response::new(v1::GetCampaignResponse { campaign: Some(wire::campaign(&campaign)) }))
+    }
+
+    async fn list_campaigns(
+        &self,
+        request: Request<v1::ListCampaignsRequest>,
+    ) -> Result<Response<v1::ListCampaignsResponse>, Status> {
+        let tenant = caller::tenant(&request)?;
+        let wire = request.get_ref();
+        let page = Page::read(&tenant, "ListCampaigns", &[], wire.page_size, &wire.page_token)?;
+        let mut conn = self.0.db.read().acquire().await.map_err(Error::from)?;
+        let after = page.after().unwrap_or_default();
+        let listed = store::list_campaigns(&mut conn, &tenant, after, page.limit()).await;
+        let mut campaigns = listed.map_err(Error::from)?;
+        let next_page_token = page.cut(&mut campaigns, |campaign| campaign.id.to_string());
+        let campaigns = campaigns.iter().map(wire::campaign).collect();
+        Ok(Response::new(v1::ListCampaignsResponse { campaigns, next_page_token }))
+    }
+
+    async fn update_campaign(
+        &self,
+        request: Request<v1::UpdateCampaignRequest>,
+    ) -> Result<Response<v1::UpdateCampaignResponse>, Status> {
+        let tenant = caller::tenant(&request)?;
+        let wire = request.get_ref();
+        let name = read::name("name", &wire.name)?;
+        let change = CampaignChange {
+            id: fields::parse("campaign_id", &wire.campaign_id)?,
+            name: Some(name).filter(|name| !name.is_empty()),
+            segments: read::segments("segment_ids", &wire.segment_ids, 0)?,
+            starts_at: fields::timestamp("starts_at", wire.starts_at.as_ref())?,
+            ends_at: fields::timestamp("ends_at", wire.ends_at.as_ref())?,
+        };
+        let campaign = update_campaign::run(&self.0.db, &tenant, &change).await.map_err(Error::from)?;
+        Ok(Response::new(v1::UpdateCampaignResponse { campaign: Some(wire::campaign(&campaign)) }))
+    }
+}
+
+fn new_campaign(wire: &v1::CreateCampaignRequest) -> Result<NewCampaign, Error> {
+    let id: CampaignId = fields::parse("campaign_id", &wire.campaign_id)?;
+    let name = read::name("name", &wire.name)?;
+    Ok(NewCampaign {
+        name: if name.is_empty() { id.to_string() } else { name },
+        id,
+        currency: fields::currency("currency_code", &wire.currency_code)?,
+        segments: read::segments("segment_ids", &wire.segment_ids, 1)?,
+        starts_at: fields::timestamp("starts_at", wire.starts_at.as_ref())?,
+        ends_at: fields::timestamp("ends_at", wire.ends_at.as_ref())?,
+    })
+}

@@ -1,0 +1,162 @@
+//! ContactService.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use proto::attribution as v1;
+use proto::attribution::contact_service_server::ContactService;
+use rpc::page::Page;
+use rpc::{Error, caller, fields};
+use tonic::{Request, Response, Status};
+use types::{TenantId, Timestamp};
+
+use super::read;
+use crate::commands::change_contacts::{Changed, Command};
+use crate::domain::contact_commands::ContactChange;
+use crate::domain::{ContactStatus, Profile};
+use crate::{App, store, wire};
+
+/// Tags in one call.
+const TAGS: usize = 20;
+/// Bytes of a tag.
+const TAG: usize = 64;
+/// Bytes of a language tag.
+const LOCALE: usize = 35;
+
+/// Serves contacts.
+#[derive(Debug)]
+pub(super) struct Contacts(pub(super) Arc<App>);
+
+impl Contacts {
+    async fn change(
+        &self,
+        tenant: TenantId,
+        change: ContactChange,
+        occurred_at: Option<Timestamp>,
+    ) -> Result<Changed, Error> {
+        Ok(self.0.contacts.run(Command { tenant, change, occurred_at }).await?)
+    }
+}
+
+#[tonic::async_trait]
+impl ContactService for Contacts {
+    async fn upsert_contact(
+        &self,
+        request: Request<v1::UpsertContactRequest>,
+    ) -> Result<Response<v1::UpsertContactResponse>, Status> {
+        let tenant = caller::tenant(&request)?;
+        let Changed { contact, created } = self.change(tenant, upsert(request.get_ref())?, None).await?;
+        Ok(Response::new(v1::UpsertContactResponse { contact: Some(wire::contact(&contact)), created }))
+    }
+
+    async fn get_contact(
+        &self,
+        request: Request<v1::GetContactRequest>,
+    ) -> Result<Response<v1::GetContactResponse>, Status> {
+        let tenant = caller::tenant(&request)?;
+        let who = read::contact_ref("contact", request.get_ref().contact.as_ref())?;
+        let (_, contact) = read::known_contact(&self.0, &tenant, &who).await?;
+        Ok(Response::new(v1::GetContactResponse { contact: Some(wire::contact(&contact)) }))
+    }
+
+    async fn list_contacts(
+        &self,
+        request: Request<v1::ListContactsRequest>,
+    ) -> Result<Response<v1::ListContactsResponse>, Status> {
+        let tenant = caller::tenant(&request)?;
+        let wire = request.get_ref();
+        let page = Page::read(&tenant, "ListContacts", &[], wire.page_size, &wire.page_token)?;
+        let mut conn = self.0.db.read().acquire().await.map_err(Error::from)?;
+        let listed = store::list_contacts(&mut conn, &tenant, read::after(&page)?, page.limit()).await;
+        let mut contacts = listed.map_err(Error::from)?;
+        let next_page_token = page.cut(&mut contacts, |contact| contact.id.to_string());
+        let contacts = contacts.iter().map(wire::contact).collect();
+        Ok(Response::new(v1::ListContactsResponse { contacts, next_page_token }))
+    }
+
+    async fn enroll_contact(
+        &self,
+        request: Request<v1::EnrollContactRequest>,
+    ) -> Result<Response<v1::EnrollContactResponse>, Status> {
+        let tenant = caller::tenant(&request)?;
+        let wire = request.get_ref();
+        let change = ContactChange::Enroll {
+            who: read::contact_ref("contact", wire.contact.as_ref())?,
+            segments: read::segments("segment_ids", &wire.segment_ids, 0)?,
+        };
+        let at = fields::timestamp("occurred_at", wire.occurred_at.as_ref())?;
+        let changed = self.change(tenant, change, at).await?;
+        Ok(Response::new(v1::EnrollContactResponse { contact: Some(wire::contact(&changed.contact)) }))
+    }
+
+    async fn update_contact_status(
+        &self,
+        request: Request<v1::UpdateContactStatusRequest>,
+    ) -> Result<Response<v1::UpdateContactStatusResponse>, Status> {
+        let tenant = caller::tenant(&request)?;
+        let wire = request.get_ref();
+        let change = ContactChange::SetStatus {
+            who: read::contact_ref("contact", wire.contact.as_ref())?,
+            status: status("status", wire.status)?,
+        };
+        let at = fields::timestamp("occurred_at", wire.occurred_at.as_ref())?;
+        let changed = self.change(tenant, change, at).await?;
+        Ok(Response::new(v1::UpdateContactStatusResponse { contact: Some(wire::contact(&changed.contact)) }))
+    }
+
+    async fn tag_contact(
+        &self,
+        request: Request<v1::TagContactRequest>,
+    ) -> Result<Response<v1::TagContactResponse>, Status> {
+        let tenant = caller::tenant(&request)?;
+        let wire = request.get_ref();
+        let change = ContactChange::Tag {
+            who: read::contact_ref("contact", wire.contact.as_ref())?,
+            add: tags("add", &wire.add)?,
+            remove: tags("remove", &wire.remove)?,
+        };
+        let at = fields::timestamp("occurred_at", wire.occurred_at.as_ref())?;
+        let changed = self.change(tenant, change, at).await?;
+        Ok(Response::new(v1::TagContactResponse { contact: Some(wire::contact(&changed.contact)) }))
+    }
+}
+
+fn upsert(wire: &v1::UpsertContactRequest) -> Result<ContactChange, Error> {
+    let email = read::email("email", &wire.email)?;
+    let uid = fields::parse_optional("uid", &wire.uid)?;
+    if email.is_none() && uid.is_none() {
+        return Err(Error::field("email", "is required if there is no uid"));
+    }
+    let profile = Profile {
+        first_name: read::name("first_name", &wire.first_name)?,
+        last_name: read::name("last_name", &wire.last_name)?,
+        company: read::name("company", &wire.company)?,
+        locale: locale("locale", &wire.locale)?,
+    };
+    Ok(ContactChange::Upsert { email, uid, profile })
+}
+
+/// The shape of a BCP 47 tag: subtags of 1 to 8 letters and digits, joined by hyphens.
+fn locale(path: &str, text: &str) -> Result<String, Error> {
+    let text = fields::text(path, text, LOCALE)?;
+    let is_subtag = |part: &str| (1..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric());
+    if !text.is_empty() && !text.split('-').all(is_subtag) {
+        return Err(Error::field(path, "is not a language tag such as de-AT"));
+    }
+    Ok(text)
+}
+
+fn status(path: &str, number: i32) -> Result<ContactStatus, Error> {
+    let known = i16::try_from(number).ok().and_then(ContactStatus::from_number);
+    known.ok_or_else(|| Error::field(path, "is not a status"))
+}
+
+fn tags(path: &str, tags: &[String]) -> Result<BTreeSet<String>, Error> {
+    read::at_most(path, tags, TAGS)?;
+    let tag = |(n, text): (usize, &String)| {
+        let path = format!("{path}[{n}]");
+        let tag = fields::text(&path, text.trim(), TAG)?;
+        if tag.is_empty() { Err(Error::field(path, "is empty")) } else { Ok(tag) }
+    };
+    tags.iter().enumerate().map(tag).collect()
+}

@@ -1,0 +1,73 @@
+//! The one place that says what a violation looks like to a caller.
+
+use rpc::{Error, Reason};
+
+use crate::commands;
+use crate::domain::Violation;
+
+impl From<commands::Error> for Error {
+    fn from(error: commands::Error) -> Self {
+        match error {
+            commands::Error::Rule(violation) => violation.into(),
+            commands::Error::At(path, violation) => Self::from(violation).with("field", path),
+            commands::Error::Refused(refused) => refused.into(),
+            commands::Error::Database(error) => error.into(),
+        }
+    }
+}
+
+impl From<Violation> for Error {
+    fn from(violation: Violation) -> Self {
+        match violation {
+            Violation::ContactNotFound(id) => {
+                let name = id.map_or_else(String::new, |id| id.to_string());
+                Self::not_found(Reason::ContactNotFound, "contact", name)
+            }
+            Violation::SegmentNotFound(id) => {
+                Self::not_found(Reason::SegmentNotFound, "segment", id.to_string())
+            }
+            Violation::CampaignNotFound(id) => {
+                Self::not_found(Reason::CampaignNotFound, "campaign", id.to_string())
+            }
+            Violation::TestClockNotFound => {
+                Self::not_found(Reason::TestClockNotFound, "test clock", String::new())
+            }
+            Violation::ContactConflict(one, other) => {
+                let message = "what was given belongs to two different contacts";
+                Self::already_exists(Reason::ContactConflict, message)
+                    .with("contact_id", one.to_string())
+                    .with("other_contact_id", other.to_string())
+            }
+            Violation::SegmentExists => {
+                Self::already_exists(Reason::SegmentExists, "the segment exists with other content")
+            }
+            Violation::CampaignExists => {
+                Self::already_exists(Reason::CampaignExists, "the campaign exists with other content")
+            }
+            Violation::CodeTaken => Self::already_exists(Reason::CodeTaken, "the code is taken"),
+            Violation::RequestIdReused => {
+                let message = "the request_id was used with another request";
+                Self::already_exists(Reason::RequestIdReused, message)
+            }
+            Violation::NoFreeCode => Self::contention(),
+            Violation::CampaignEndsBeforeStart => Self::field("ends_at", "must be after starts_at"),
+            Violation::InFuture => Self::field("occurred_at", "is more than 24 hours in the future"),
+            Violation::ClockOutOfRange => Self::field("seconds", "moves the clock beyond the year 9999"),
+            Violation::ContactBanned(id) => {
+                let message = "a banned contact cannot be enrolled until its status is changed";
+                Self::precondition(Reason::ContactBanned, message).with("contact_id", id.to_string())
+            }
+            Violation::AdvocateNotEligible => {
+                let message = "the advocate is not enrolled, or in no segment of the campaign";
+                Self::precondition(Reason::AdvocateNotEligible, message)
+            }
+            Violation::NotASandbox => {
+                let message = "only tenants whose id begins with test- have a test clock";
+                Self::precondition(Reason::NotASandbox, message)
+            }
+            Violation::ClockBackwards => {
+                Self::precondition(Reason::ClockBackwards, "a test clock only moves forward")
+            }
+        }
+    }
+}

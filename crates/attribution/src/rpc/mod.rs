@@ -1,0 +1,34 @@
+//! The edge: one file per gRPC service. Reads requests into strict values with field paths, calls a command or a query,
+//! and puts the result into the contract's form.
+
+mod attributions;
+mod campaigns;
+mod codes;
+mod contacts;
+mod errors;
+mod read;
+mod segments;
+mod test_clock;
+
+use std::sync::Arc;
+
+use proto::attribution::attribution_service_server::AttributionServiceServer;
+use proto::attribution::campaign_service_server::CampaignServiceServer;
+use proto::attribution::code_service_server::CodeServiceServer;
+use proto::attribution::contact_service_server::ContactServiceServer;
+use proto::attribution::segment_service_server::SegmentServiceServer;
+use proto::attribution::test_clock_service_server::TestClockServiceServer;
+use rpc::server::ServiceRoutes;
+
+use crate::App;
+
+/// All gRPC services of this service.
+pub(crate) fn routes(app: &Arc<App>) -> ServiceRoutes {
+    ServiceRoutes::default()
+        .add(ContactServiceServer::new(contacts::Contacts(Arc::clone(app))))
+        .add(SegmentServiceServer::new(segments::Segments(Arc::clone(app))))
+        .add(CampaignServiceServer::new(campaigns::Campaigns(Arc::clone(app))))
+        .add(CodeServiceServer::new(codes::Codes(Arc::clone(app))))
+        .add(AttributionServiceServer::new(attributions::Attributions(Arc::clone(app))))
+        .add(TestClockServiceServer::new(test_clock::TestClocks(Arc::clone(app))))
+}

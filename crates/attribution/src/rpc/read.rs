@@ -1,0 +1,99 @@
+//! Reading what several requests have in common.
+
+use std::collections::BTreeSet;
+
+use proto::common;
+use rpc::{Error, fields};
+use types::{SegmentId, TenantId};
+use uuid::Uuid;
+
+use crate::App;
+use crate::commands::Request;
+use crate::domain::{Books, Contact, ContactRef, Violation};
+use crate::store::{self, ContactKeys};
+
+/// Bytes of a name, company and the like.
+const NAME: usize = 200;
+/// Bytes of a request id.
+const REQUEST_ID: usize = 64;
+
+/// A reference to a contact; at least one of its keys is required.
+pub(super) fn contact_ref(path: &str, wire: Option<&common::ContactRef>) -> Result<ContactRef, Error> {
+    let wire = fields::required(path, wire)?;
+    let who = ContactRef {
+        id: fields::parse_optional(&format!("{path}.contact_id"), &wire.contact_id)?,
+        email: email(&format!("{path}.email"), &wire.email)?,
+        uid: fields::parse_optional(&format!("{path}.uid"), &wire.uid)?,
+    };
+    if who == ContactRef::default() {
+        return Err(Error::field(path, "needs a contact_id, email or uid"));
+    }
+    Ok(who)
+}
+
+/// An e-mail address, if given.
+pub(super) fn email(path: &str, text: &str) -> Result<Option<types::Email>, Error> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    types::Email::parse(text).map(Some).map_err(|e| Error::field(path, e))
+}
+
+/// A name of something, for people.
+pub(super) fn name(path: &str, text: &str) -> Result<String, Error> {
+    fields::text(path, text.trim(), NAME)
+}
+
+/// A list of segments, at least `min` and at most 20.
+pub(super) fn segments(path: &str, ids: &[String], min: usize) -> Result<BTreeSet<SegmentId>, Error> {
+    if ids.len() < min {
+        return Err(Error::field(path, "is required"));
+    }
+    at_most(path, ids, 20)?;
+    ids.iter().enumerate().map(|(n, id)| fields::parse(&format!("{path}[{n}]"), id)).collect()
+}
+
+/// A list of bounded length.
+pub(super) fn at_most<T>(path: &str, items: &[T], max: usize) -> Result<(), Error> {
+    if items.len() > max {
+        return Err(Error::field(path, format!("has more than {max} items")));
+    }
+    Ok(())
+}
+
+/// A request id, if given, with the hash of `request`, which is encoded without the id.
+pub(super) fn request(
+    app: &App,
+    tenant: &TenantId,
+    method: &'static str,
+    request_id: &str,
+    request: &impl prost::Message,
+) -> Result<Option<Request>, Error> {
+    if request_id.is_empty() {
+        return Ok(None);
+    }
+    let request_id = fields::text("request_id", request_id, REQUEST_ID)?;
+    let key = pg::requests::Key { tenant: tenant.clone(), method, request_id };
+    Ok(Some(Request { key, hash: app.hasher.hash(&request.encode_to_vec()) }))
+}
+
+/// The id after which a page begins.
+pub(super) fn after(page: &rpc::page::Page) -> Result<Option<Uuid>, Error> {
+    page.after_as()
+}
+
+/// The contact that `who` names, and the book it is in.
+pub(super) async fn known_contact(
+    app: &App,
+    tenant: &TenantId,
+    who: &ContactRef,
+) -> Result<(Books, Contact), Error> {
+    let mut conn = app.db.read().acquire().await?;
+    let mut books = Books::default();
+    let mut keys = ContactKeys::default();
+    keys.add(tenant, who);
+    store::load_contacts(&mut conn, &keys, &mut books).await?;
+    let book = books.get(tenant).ok_or(Violation::ContactNotFound(who.id))?;
+    let contact = book.people.find_known(who)?.clone();
+    Ok((books, contact))
+}

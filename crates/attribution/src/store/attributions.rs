@@ -1,0 +1,216 @@
+//! Attributions.
+
+use pg::WriteTx;
+use sqlx::{PgConnection, Postgres, QueryBuilder};
+use types::{AttributionId, CampaignId, ContactId, TenantId, Timestamp};
+use uuid::Uuid;
+
+use crate::domain::{Attribution, Books, EvidenceKind, InactiveReason, Tracked};
+
+/// Columns of [`Row`].
+const SELECT: &str = "SELECT a.tenant_id, a.attribution_id, a.campaign_id, a.contact_id, a.advocate_id,
+                             a.inactive_reason, a.evidence, a.effective_from, a.deactivated_at, a.attempts";
+
+/// Which attributions to list.
+#[derive(Debug, Clone)]
+pub(crate) struct AttributionPage {
+    /// Only those of this campaign.
+    pub(crate) campaign: Option<CampaignId>,
+    /// Only active ones, or only inactive ones.
+    pub(crate) active: Option<bool>,
+    /// Only those before this one.
+    pub(crate) after: Option<Uuid>,
+    /// At most this many.
+    pub(crate) limit: i64,
+}
+
+#[derive(Debug, sqlx::FromRow)]
+struct Row {
+    tenant_id: TenantId,
+    attribution_id: AttributionId,
+    campaign_id: CampaignId,
+    contact_id: ContactId,
+    advocate_id: ContactId,
+    inactive_reason: i16,
+    evidence: i16,
+    effective_from: Timestamp,
+    deactivated_at: Option<Timestamp>,
+    attempts: i32,
+}
+
+impl Row {
+    fn read(self) -> Result<Attribution, pg::Error> {
+        let inactive = match self.inactive_reason {
+            0 => None,
+            n => Some(super::number(InactiveReason::from_number(n), "attributions.inactive_reason", n)?),
+        };
+        let evidence = EvidenceKind::from_number(self.evidence);
+        Ok(Attribution {
+            id: self.attribution_id,
+            campaign: self.campaign_id,
+            advocate: self.advocate_id,
+            contact: self.contact_id,
+            inactive,
+            evidence: super::number(evidence, "attributions.evidence", self.evidence)?,
+            effective_from: self.effective_from,
+            deactivated_at: self.deactivated_at,
+            attempts: self.attempts,
+        })
+    }
+}
+
+/// Loads the attributions of all contacts in the books, in whatever campaign: whoever a command turns out to mean, what
+/// there is of them is there.
+pub(crate) async fn load(conn: &mut PgConnection, books: &mut Books) -> Result<(), pg::Error> {
+    let (tenants, contacts) = super::people_of(books);
+    if contacts.is_empty() {
+        return Ok(());
+    }
+    let rows: Vec<Row> = sqlx::query_as(
+        "SELECT a.tenant_id, a.attribution_id, a.campaign_id, a.contact_id, a.advocate_id,
+                a.inactive_reason, a.evidence, a.effective_from, a.deactivated_at, a.attempts
+           FROM unnest($1::text[], $2::uuid[]) AS k (tenant_id, contact_id)
+           JOIN attributions a USING (tenant_id, contact_id)",
+    )
+    .bind(tenants)
+    .bind(contacts)
+    .fetch_all(conn)
+    .await?;
+    for row in rows {
+        let tenant = row.tenant_id.clone();
+        books.of(&tenant).attributions.add(row.read()?);
+    }
+    Ok(())
+}
+
+/// One attribution.
+pub(crate) async fn get(
+    conn: &mut PgConnection,
+    tenant: &TenantId,
+    id: AttributionId,
+) -> Result<Option<Attribution>, pg::Error> {
+    let mut query = QueryBuilder::<Postgres>::new(SELECT);
+    query.push(" FROM attributions a WHERE tenant_id = ").push_bind(tenant);
+    query.push(" AND attribution_id = ").push_bind(id);
+    let row: Option<Row> = query.build_query_as().fetch_optional(conn).await?;
+    row.map(Row::read).transpose()
+}
+
+/// A page of a tenant's attributions, newest first.
+pub(crate) async fn list(
+    conn: &mut PgConnection,
+    tenant: &TenantId,
+    page: &AttributionPage,
+) -> Result<Vec<Attribution>, pg::Error> {
+    let mut query = QueryBuilder::<Postgres>::new(SELECT);
+    query.push(" FROM attributions a WHERE tenant_id = ").push_bind(tenant);
+    query.push(" AND attribution_id < ").push_bind(page.after.unwrap_or(Uuid::max()));
+    if let Some(campaign) = &page.campaign {
+        query.push(" AND campaign_id = ").push_bind(campaign);
+    }
+    match page.active {
+        Some(true) => drop(query.push(" AND inactive_reason = 0")),
+        Some(false) => drop(query.push(" AND inactive_reason > 0")),
+        None => {}
+    }
+    query.push(" ORDER BY attribution_id DESC LIMIT ").push_bind(page.limit);
+    let rows: Vec<Row> = query.build_query_as().fetch_all(conn).await?;
+    rows.into_iter().map(Row::read).collect()
+}
+
+/// Writes new and changed attributions. Changes first: one that is no longer active makes room for another (A2).
+pub(super) async fn save(tx: &mut WriteTx, books: &Books) -> Result<bool, pg::Error> {
+    let (mut changed, mut created) = (Columns::default(), Columns::default());
+    for (tenant, book) in books.iter() {
+        for attribution in book.attributions.iter() {
+            if attribution.is_changed() {
+                changed.push(tenant, attribution);
+            } else if attribution.is_created() {
+                created.push(tenant, attribution);
+            }
+        }
+    }
+    update(tx, &changed).await?;
+    insert(tx, &created).await?;
+    Ok(!changed.ids.is_empty() || !created.ids.is_empty())
+}
+
+#[derive(Debug, Default)]
+struct Columns<'a> {
+    tenants: Vec<&'a str>,
+    ids: Vec<AttributionId>,
+    campaigns: Vec<&'a str>,
+    contacts: Vec<ContactId>,
+    advocates: Vec<ContactId>,
+    reasons: Vec<i16>,
+    evidence: Vec<i16>,
+    effective_from: Vec<Timestamp>,
+    deactivated_at: Vec<Option<Timestamp>>,
+    attempts: Vec<i32>,
+}
+
+impl<'a> Columns<'a> {
+    fn push(&mut self, tenant: &'a TenantId, attribution: &'a Tracked<Attribution>) {
+        let attribution = attribution.get();
+        self.tenants.push(tenant.as_str());
+        self.ids.push(attribution.id);
+        self.campaigns.push(attribution.campaign.as_str());
+        self.contacts.push(attribution.contact);
+        self.advocates.push(attribution.advocate);
+        self.reasons.push(attribution.inactive.map_or(0, InactiveReason::number));
+        self.evidence.push(attribution.evidence.number());
+        self.effective_from.push(attribution.effective_from);
+        self.deactivated_at.push(attribution.deactivated_at);
+        self.attempts.push(attribution.attempts);
+    }
+}
+
+async fn insert(tx: &mut WriteTx, new: &Columns<'_>) -> Result<(), pg::Error> {
+    if new.ids.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "INSERT INTO attributions (tenant_id, attribution_id, campaign_id, contact_id, advocate_id,
+                                   inactive_reason, evidence, effective_from, deactivated_at, attempts)
+         SELECT * FROM unnest($1::text[], $2::uuid[], $3::text[], $4::uuid[], $5::uuid[], $6::smallint[],
+                              $7::smallint[], $8::timestamptz[], $9::timestamptz[], $10::int[])",
+    )
+    .bind(&new.tenants)
+    .bind(&new.ids)
+    .bind(&new.campaigns)
+    .bind(&new.contacts)
+    .bind(&new.advocates)
+    .bind(&new.reasons)
+    .bind(&new.evidence)
+    .bind(&new.effective_from)
+    .bind(&new.deactivated_at)
+    .bind(&new.attempts)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+async fn update(tx: &mut WriteTx, changed: &Columns<'_>) -> Result<(), pg::Error> {
+    if changed.ids.is_empty() {
+        return Ok(());
+    }
+    let done = sqlx::query(
+        "UPDATE attributions a
+            SET inactive_reason = n.inactive_reason, evidence = n.evidence, effective_from = n.effective_from,
+                deactivated_at = n.deactivated_at, attempts = n.attempts
+           FROM unnest($1::text[], $2::uuid[], $3::smallint[], $4::smallint[], $5::timestamptz[],
+                       $6::timestamptz[], $7::int[])
+                AS n (tenant_id, attribution_id, inactive_reason, evidence, effective_from, deactivated_at, attempts)
+          WHERE a.tenant_id = n.tenant_id AND a.attribution_id = n.attribution_id",
+    )
+    .bind(&changed.tenants)
+    .bind(&changed.ids)
+    .bind(&changed.reasons)
+    .bind(&changed.evidence)
+    .bind(&changed.effective_from)
+    .bind(&changed.deactivated_at)
+    .bind(&changed.attempts)
+    .execute(&mut **tx)
+    .await?;
+    super::all_changed("attributions", done.rows_affected(), changed.ids.len())
+}

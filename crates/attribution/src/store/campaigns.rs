@@ -1,0 +1,113 @@
+//! Campaigns.
+
+use std::collections::HashSet;
+
+use pg::WriteTx;
+use sqlx::PgConnection;
+use types::{CampaignId, SegmentId, TenantId, Timestamp};
+
+use crate::domain::{Books, Campaign};
+
+/// Campaigns to load.
+#[derive(Debug, Default)]
+pub(crate) struct CampaignKeys<'a>(HashSet<(&'a TenantId, CampaignId)>);
+
+impl<'a> CampaignKeys<'a> {
+    /// Adds one.
+    pub(crate) fn add(&mut self, tenant: &'a TenantId, campaign: CampaignId) {
+        self.0.insert((tenant, campaign));
+    }
+}
+
+#[derive(Debug, sqlx::FromRow)]
+struct Row {
+    tenant_id: TenantId,
+    campaign_id: CampaignId,
+    name: String,
+    currency_code: String,
+    segment_ids: Vec<SegmentId>,
+    starts_at: Timestamp,
+    ends_at: Option<Timestamp>,
+}
+
+impl Row {
+    fn read(self) -> Result<Campaign, pg::Error> {
+        let currency = self.currency_code.parse();
+        Ok(Campaign {
+            id: self.campaign_id,
+            name: self.name,
+            currency: currency
+                .map_err(|_| pg::Error::unreadable("campaigns.currency_code", self.currency_code))?,
+            segments: self.segment_ids.into_iter().collect(),
+            starts_at: self.starts_at,
+            ends_at: self.ends_at,
+        })
+    }
+}
+
+/// Loads these campaigns.
+pub(crate) async fn load(
+    conn: &mut PgConnection,
+    keys: &CampaignKeys<'_>,
+    books: &mut Books,
+) -> Result<(), pg::Error> {
+    if keys.0.is_empty() {
+        return Ok(());
+    }
+    let (tenants, ids): (Vec<_>, Vec<_>) = keys.0.iter().map(|(t, c)| (t.as_str(), c.as_str())).unzip();
+    let rows: Vec<Row> = sqlx::query_as(
+        "SELECT c.tenant_id, c.campaign_id, c.name, c.currency_code, c.segment_ids, c.starts_at, c.ends_at
+           FROM unnest($1::text[], $2::text[]) AS k (tenant_id, campaign_id)
+           JOIN campaigns c USING (tenant_id, campaign_id)",
+    )
+    .bind(tenants)
+    .bind(ids)
+    .fetch_all(conn)
+    .await?;
+    for row in rows {
+        let tenant = row.tenant_id.clone();
+        let campaign = row.read()?;
+        books.of(&tenant).campaigns.insert(campaign.id.clone(), campaign);
+    }
+    Ok(())
+}
+
+/// A page of a tenant's campaigns by id.
+pub(crate) async fn list(
+    conn: &mut PgConnection,
+    tenant: &TenantId,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<Campaign>, pg::Error> {
+    let rows: Vec<Row> = sqlx::query_as(
+        "SELECT tenant_id, campaign_id, name, currency_code, segment_ids, starts_at, ends_at
+           FROM campaigns WHERE tenant_id = $1 AND campaign_id > $2 ORDER BY campaign_id LIMIT $3",
+    )
+    .bind(tenant)
+    .bind(after)
+    .bind(limit)
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter().map(Row::read).collect()
+}
+
+/// Writes a campaign, new or changed.
+pub(crate) async fn put(tx: &mut WriteTx, tenant: &TenantId, campaign: &Campaign) -> Result<(), pg::Error> {
+    sqlx::query(
+        "INSERT INTO campaigns (tenant_id, campaign_id, name, currency_code, segment_ids, starts_at, ends_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7)
+         ON CONFLICT (tenant_id, campaign_id) DO UPDATE
+            SET name = excluded.name, segment_ids = excluded.segment_ids, starts_at = excluded.starts_at,
+                ends_at = excluded.ends_at",
+    )
+    .bind(tenant)
+    .bind(&campaign.id)
+    .bind(&campaign.name)
+    .bind(campaign.currency.code())
+    .bind(campaign.segments.iter().map(SegmentId::as_str).collect::<Vec<_>>())
+    .bind(campaign.starts_at)
+    .bind(campaign.ends_at)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}

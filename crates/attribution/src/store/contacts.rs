@@ -1,0 +1,292 @@
+//! Contacts and their segment memberships.
+
+use std::collections::{BTreeSet, HashSet};
+
+use pg::WriteTx;
+use sqlx::PgConnection;
+use types::{ContactId, Email, SegmentId, TenantId, Timestamp};
+use uuid::Uuid;
+
+use crate::domain::{Book, Books, Contact, ContactRef, ContactStatus, Profile, Tracked, Uid};
+
+/// Separates tags on their way into an array of arrays, which SQL has not; no text of ours holds it.
+const SEPARATOR: &str = "\u{1f}";
+
+/// Keys of the contacts to load.
+#[derive(Debug, Default)]
+pub(crate) struct ContactKeys<'a> {
+    ids: HashSet<(&'a TenantId, ContactId)>,
+    emails: HashSet<(&'a TenantId, &'a Email)>,
+    uids: HashSet<(&'a TenantId, &'a Uid)>,
+}
+
+impl<'a> ContactKeys<'a> {
+    /// The contacts that a reference may mean.
+    pub(crate) fn add(&mut self, tenant: &'a TenantId, who: &'a ContactRef) {
+        self.ids.extend(who.id.map(|id| (tenant, id)));
+        self.emails.extend(who.email.as_ref().map(|email| (tenant, email)));
+        self.uids.extend(who.uid.as_ref().map(|uid| (tenant, uid)));
+    }
+
+    /// One contact by id.
+    pub(crate) fn add_id(&mut self, tenant: &'a TenantId, id: ContactId) {
+        self.ids.insert((tenant, id));
+    }
+}
+
+#[derive(Debug, sqlx::FromRow)]
+struct Row {
+    tenant_id: TenantId,
+    contact_id: ContactId,
+    email: Option<String>,
+    uid: Option<String>,
+    first_name: String,
+    last_name: String,
+    company: String,
+    locale: String,
+    tags: Vec<String>,
+    status: i16,
+    created_at: Timestamp,
+    segment_ids: Vec<SegmentId>,
+}
+
+impl Row {
+    fn read(self) -> Result<Contact, pg::Error> {
+        let email = self.email.map(|text| Email::parse(&text)).transpose();
+        let uid = self.uid.map(|text| text.parse::<Uid>()).transpose();
+        Ok(Contact {
+            id: self.contact_id,
+            // the value itself must not get into the log
+            email: email.map_err(|e| pg::Error::unreadable("contacts.email", e))?,
+            uid: uid.map_err(|e| pg::Error::unreadable("contacts.uid", e))?,
+            profile: Profile {
+                first_name: self.first_name,
+                last_name: self.last_name,
+                company: self.company,
+                locale: self.locale,
+            },
+            tags: self.tags.into_iter().collect(),
+            status: super::number(ContactStatus::from_number(self.status), "contacts.status", self.status)?,
+            segments: self.segment_ids.into_iter().collect(),
+            created_at: self.created_at,
+        })
+    }
+}
+
+/// Loads the contacts with these keys, and the segments they are in.
+pub(crate) async fn load(
+    conn: &mut PgConnection,
+    keys: &ContactKeys<'_>,
+    books: &mut Books,
+) -> Result<(), pg::Error> {
+    let (id_tenants, ids): (Vec<_>, Vec<_>) = keys.ids.iter().map(|(t, id)| (t.as_str(), *id)).unzip();
+    let (email_tenants, emails): (Vec<_>, Vec<_>) =
+        keys.emails.iter().map(|(t, email)| (t.as_str(), email.as_str())).unzip();
+    let (uid_tenants, uids): (Vec<_>, Vec<_>) =
+        keys.uids.iter().map(|(t, uid)| (t.as_str(), uid.as_str())).unzip();
+    let rows: Vec<Row> = sqlx::query_as(
+        "SELECT c.tenant_id, c.contact_id, c.email, c.uid, c.first_name, c.last_name, c.company, c.locale, c.tags,
+                c.status, c.created_at,
+                ARRAY (SELECT m.segment_id FROM segment_members m
+                        WHERE m.tenant_id = c.tenant_id AND m.contact_id = c.contact_id) AS segment_ids
+           FROM (SELECT c.* FROM unnest($1::text[], $2::uuid[]) AS k (tenant_id, contact_id)
+                   JOIN contacts c USING (tenant_id, contact_id)
+                 UNION ALL
+                 SELECT c.* FROM unnest($3::text[], $4::text[]) AS k (tenant_id, email)
+                   JOIN contacts c USING (tenant_id, email)
+                 UNION ALL
+                 SELECT c.* FROM unnest($5::text[], $6::text[]) AS k (tenant_id, uid)
+                   JOIN contacts c USING (tenant_id, uid)) AS c",
+    )
+    .bind(id_tenants)
+    .bind(ids)
+    .bind(email_tenants)
+    .bind(emails)
+    .bind(uid_tenants)
+    .bind(uids)
+    .fetch_all(conn)
+    .await?;
+    for row in rows {
+        let tenant = row.tenant_id.clone();
+        books.of(&tenant).people.add(row.read()?);
+    }
+    Ok(())
+}
+
+/// A page of a tenant's contacts, newest first.
+pub(crate) async fn list(
+    conn: &mut PgConnection,
+    tenant: &TenantId,
+    after: Option<Uuid>,
+    limit: i64,
+) -> Result<Vec<Contact>, pg::Error> {
+    let rows: Vec<Row> = sqlx::query_as(
+        "SELECT c.tenant_id, c.contact_id, c.email, c.uid, c.first_name, c.last_name, c.company, c.locale, c.tags,
+                c.status, c.created_at,
+                ARRAY (SELECT m.segment_id FROM segment_members m
+                        WHERE m.tenant_id = c.tenant_id AND m.contact_id = c.contact_id) AS segment_ids
+           FROM contacts c WHERE c.tenant_id = $1 AND c.contact_id < $2 ORDER BY c.contact_id DESC LIMIT $3",
+    )
+    .bind(tenant)
+    .bind(after.unwrap_or(Uuid::max()))
+    .bind(limit)
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter().map(Row::read).collect()
+}
+
+/// Writes new and changed contacts, and memberships. Changes first: a key given up may be taken over by a new contact.
+pub(super) async fn save(tx: &mut WriteTx, books: &Books) -> Result<bool, pg::Error> {
+    let (mut changed, mut created) = (Columns::default(), Columns::default());
+    for (tenant, book) in books.iter() {
+        for contact in book.people.iter() {
+            if contact.is_changed() {
+                changed.push(tenant, contact);
+            } else if contact.is_created() {
+                created.push(tenant, contact);
+            }
+        }
+    }
+    update(tx, &changed).await?;
+    insert(tx, &created).await?;
+    let joined = join(tx, books).await?;
+    let left = leave(tx, books).await?;
+    Ok(!changed.ids.is_empty() || !created.ids.is_empty() || joined || left)
+}
+
+#[derive(Debug, Default)]
+struct Columns<'a> {
+    tenants: Vec<&'a str>,
+    ids: Vec<ContactId>,
+    emails: Vec<Option<&'a str>>,
+    uids: Vec<Option<&'a str>>,
+    first_names: Vec<&'a str>,
+    last_names: Vec<&'a str>,
+    companies: Vec<&'a str>,
+    locales: Vec<&'a str>,
+    tags: Vec<String>,
+    statuses: Vec<i16>,
+    created_at: Vec<Timestamp>,
+}
+
+impl<'a> Columns<'a> {
+    fn push(&mut self, tenant: &'a TenantId, contact: &'a Tracked<Contact>) {
+        let contact = contact.get();
+        self.tenants.push(tenant.as_str());
+        self.ids.push(contact.id);
+        self.emails.push(contact.email.as_ref().map(Email::as_str));
+        self.uids.push(contact.uid.as_ref().map(Uid::as_str));
+        self.first_names.push(&contact.profile.first_name);
+        self.last_names.push(&contact.profile.last_name);
+        self.companies.push(&contact.profile.company);
+        self.locales.push(&contact.profile.locale);
+        self.tags.push(contact.tags.iter().map(String::as_str).collect::<Vec<_>>().join(SEPARATOR));
+        self.statuses.push(contact.status.number());
+        self.created_at.push(contact.created_at);
+    }
+}
+
+async fn insert(tx: &mut WriteTx, new: &Columns<'_>) -> Result<(), pg::Error> {
+    if new.ids.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "INSERT INTO contacts (tenant_id, contact_id, email, uid, first_name, last_name, company, locale, tags,
+                               status, created_at)
+         SELECT tenant_id, contact_id, email, uid, first_name, last_name, company, locale,
+                string_to_array(tags, $12), status, created_at
+           FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
+                       $8::text[], $9::text[], $10::smallint[], $11::timestamptz[])
+                AS n (tenant_id, contact_id, email, uid, first_name, last_name, company, locale, tags, status,
+                      created_at)",
+    )
+    .bind(&new.tenants)
+    .bind(&new.ids)
+    .bind(&new.emails)
+    .bind(&new.uids)
+    .bind(&new.first_names)
+    .bind(&new.last_names)
+    .bind(&new.companies)
+    .bind(&new.locales)
+    .bind(&new.tags)
+    .bind(&new.statuses)
+    .bind(&new.created_at)
+    .bind(SEPARATOR)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+async fn update(tx: &mut WriteTx, changed: &Columns<'_>) -> Result<(), pg::Error> {
+    if changed.ids.is_empty() {
+        return Ok(());
+    }
+    let done = sqlx::query(
+        "UPDATE contacts c
+            SET email = n.email, uid = n.uid, first_name = n.first_name, last_name = n.last_name,
+                company = n.company, locale = n.locale, tags = string_to_array(n.tags, $11), status = n.status
+           FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
+                       $8::text[], $9::text[], $10::smallint[])
+                AS n (tenant_id, contact_id, email, uid, first_name, last_name, company, locale, tags, status)
+          WHERE c.tenant_id = n.tenant_id AND c.contact_id = n.contact_id",
+    )
+    .bind(&changed.tenants)
+    .bind(&changed.ids)
+    .bind(&changed.emails)
+    .bind(&changed.uids)
+    .bind(&changed.first_names)
+    .bind(&changed.last_names)
+    .bind(&changed.companies)
+    .bind(&changed.locales)
+    .bind(&changed.tags)
+    .bind(&changed.statuses)
+    .bind(SEPARATOR)
+    .execute(&mut **tx)
+    .await?;
+    super::all_changed("contacts", done.rows_affected(), changed.ids.len())
+}
+
+type Memberships<'a> = (Vec<&'a str>, (Vec<ContactId>, Vec<&'a str>));
+
+fn memberships(books: &Books, of: impl Fn(&Book) -> &BTreeSet<(ContactId, SegmentId)>) -> Memberships<'_> {
+    books
+        .iter()
+        .flat_map(|(tenant, book)| of(book).iter().map(move |(id, segment)| (tenant.as_str(), (*id, segment.as_str()))))
+        .unzip()
+}
+
+async fn join(tx: &mut WriteTx, books: &Books) -> Result<bool, pg::Error> {
+    let (tenants, (contacts, segments)) = memberships(books, |book| book.people.joined());
+    if tenants.is_empty() {
+        return Ok(false);
+    }
+    sqlx::query(
+        "INSERT INTO segment_members (tenant_id, contact_id, segment_id)
+         SELECT * FROM unnest($1::text[], $2::uuid[], $3::text[])",
+    )
+    .bind(&tenants)
+    .bind(contacts)
+    .bind(segments)
+    .execute(&mut **tx)
+    .await?;
+    Ok(true)
+}
+
+async fn leave(tx: &mut WriteTx, books: &Books) -> Result<bool, pg::Error> {
+    let (tenants, (contacts, segments)) = memberships(books, |book| book.people.left());
+    if tenants.is_empty() {
+        return Ok(false);
+    }
+    let done = sqlx::query(
+        "DELETE FROM segment_members m
+          USING unnest($1::text[], $2::uuid[], $3::text[]) AS n (tenant_id, contact_id, segment_id)
+          WHERE m.tenant_id = n.tenant_id AND m.contact_id = n.contact_id AND m.segment_id = n.segment_id",
+    )
+    .bind(&tenants)
+    .bind(contacts)
+    .bind(segments)
+    .execute(&mut **tx)
+    .await?;
+    super::all_changed("segment_members", done.rows_affected(), tenants.len())?;
+    Ok(true)
+}

@@ -1,0 +1,62 @@
+//! The only SQL. Slices are loaded into [`Books`] with one query per table, and saved with set-based statements; what
+//! did not change is not written.
+
+mod attempts;
+mod attributions;
+mod campaigns;
+mod clocks;
+mod codes;
+mod contacts;
+mod events;
+mod segments;
+
+pub(crate) use attempts::{AttemptPage, list as list_attempts, load as load_attempts, purge as purge_attempts};
+pub(crate) use attributions::{
+    AttributionPage, get as get_attribution, list as list_attributions, load as load_attributions,
+};
+pub(crate) use campaigns::{CampaignKeys, list as list_campaigns, load as load_campaigns, put as put_campaign};
+pub(crate) use clocks::{load as load_clocks, put as put_clock};
+pub(crate) use codes::{CodeKeys, load as load_codes, load_of_people as load_codes_of_people};
+pub(crate) use contacts::{ContactKeys, list as list_contacts, load as load_contacts};
+pub(crate) use segments::{
+    Segment, SegmentKeys, get as get_segment, insert as insert_segment, list as list_segments,
+    load as load_segments,
+};
+
+use pg::WriteTx;
+use types::{ContactId, Timestamp};
+
+use crate::domain::Books;
+
+/// Writes what a slice changed and appends its events. Whether there was anything to write.
+pub(crate) async fn save(tx: &mut WriteTx, books: &Books, now: Timestamp) -> Result<bool, pg::Error> {
+    let written = [
+        contacts::save(tx, books).await?,
+        codes::save(tx, books).await?,
+        attributions::save(tx, books).await?,
+        attempts::save(tx, books, now).await?,
+        events::append(tx, books, now).await?,
+    ];
+    Ok(written.contains(&true))
+}
+
+/// All contacts in the books: their tenants and ids.
+fn people_of(books: &Books) -> (Vec<&str>, Vec<ContactId>) {
+    books
+        .iter()
+        .flat_map(|(tenant, book)| book.people.iter().map(move |contact| (tenant.as_str(), contact.get().id)))
+        .unzip()
+}
+
+/// A number of the contract, or the column that holds another.
+fn number<T>(found: Option<T>, column: &str, number: i16) -> Result<T, pg::Error> {
+    found.ok_or_else(|| pg::Error::unreadable(column, number))
+}
+
+/// What was loaded under the sequencer lock is still there: a row that is not is a bug.
+fn all_changed(table: &str, affected: u64, expected: usize) -> Result<(), pg::Error> {
+    if usize::try_from(affected) == Ok(expected) {
+        return Ok(());
+    }
+    Err(pg::Error::unreadable(table, format!("{affected} of {expected} rows to change were found")))
+}

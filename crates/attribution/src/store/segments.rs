@@ -1,0 +1,96 @@
+//! Segments.
+
+use std::collections::HashSet;
+
+use pg::WriteTx;
+use sqlx::PgConnection;
+use types::{SegmentId, TenantId};
+
+use crate::domain::Books;
+
+/// A segment with the number of its members.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub(crate) struct Segment {
+    /// The caller's id.
+    pub(crate) segment_id: SegmentId,
+    /// For people.
+    pub(crate) name: String,
+    /// How many contacts are in it.
+    pub(crate) members: i64,
+}
+
+/// Segments to look for.
+#[derive(Debug, Default)]
+pub(crate) struct SegmentKeys<'a>(HashSet<(&'a TenantId, &'a SegmentId)>);
+
+impl<'a> SegmentKeys<'a> {
+    /// Adds one.
+    pub(crate) fn add(&mut self, tenant: &'a TenantId, segment: &'a SegmentId) {
+        self.0.insert((tenant, segment));
+    }
+}
+
+/// Notes which of these segments exist.
+pub(crate) async fn load(
+    conn: &mut PgConnection,
+    keys: &SegmentKeys<'_>,
+    books: &mut Books,
+) -> Result<(), pg::Error> {
+    if keys.0.is_empty() {
+        return Ok(());
+    }
+    let (tenants, segments): (Vec<_>, Vec<_>) = keys.0.iter().map(|(t, s)| (t.as_str(), s.as_str())).unzip();
+    let rows: Vec<(TenantId, SegmentId)> = sqlx::query_as(
+        "SELECT s.tenant_id, s.segment_id FROM unnest($1::text[], $2::text[]) AS k (tenant_id, segment_id)
+           JOIN segments s USING (tenant_id, segment_id)",
+    )
+    .bind(tenants)
+    .bind(segments)
+    .fetch_all(conn)
+    .await?;
+    for (tenant, segment) in rows {
+        books.of(&tenant).segments.insert(segment);
+    }
+    Ok(())
+}
+
+/// One segment.
+pub(crate) async fn get(
+    conn: &mut PgConnection,
+    tenant: &TenantId,
+    segment: &SegmentId,
+) -> Result<Option<Segment>, pg::Error> {
+    let query = "SELECT segment_id, name, (SELECT count(*) FROM segment_members m
+                        WHERE m.tenant_id = s.tenant_id AND m.segment_id = s.segment_id) AS members
+                   FROM segments s WHERE tenant_id = $1 AND segment_id = $2";
+    Ok(sqlx::query_as(query).bind(tenant).bind(segment).fetch_optional(conn).await?)
+}
+
+/// A page of a tenant's segments by id.
+pub(crate) async fn list(
+    conn: &mut PgConnection,
+    tenant: &TenantId,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<Segment>, pg::Error> {
+    let query = "SELECT segment_id, name, (SELECT count(*) FROM segment_members m
+                        WHERE m.tenant_id = s.tenant_id AND m.segment_id = s.segment_id) AS members
+                   FROM segments s WHERE tenant_id = $1 AND segment_id > $2 ORDER BY segment_id LIMIT $3";
+    Ok(sqlx::query_as(query).bind(tenant).bind(after).bind(limit).fetch_all(conn).await?)
+}
+
+/// Creates a segment.
+pub(crate) async fn insert(
+    tx: &mut WriteTx,
+    tenant: &TenantId,
+    segment: &SegmentId,
+    name: &str,
+) -> Result<(), pg::Error> {
+    sqlx::query("INSERT INTO segments (tenant_id, segment_id, name) VALUES ($1, $2, $3)")
+        .bind(tenant)
+        .bind(segment)
+        .bind(name)
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}

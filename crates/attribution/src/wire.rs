@@ -1,0 +1,157 @@
+//! The domain in the form of the contract, for answers and events alike.
+
+use proto::attribution as v1;
+use proto::attribution::attribution_event::Fact as WireFact;
+use rpc::fields::wire_time;
+use types::{EventId, SegmentId, TenantId, Timestamp, new_id};
+
+use crate::domain::{
+    Attribution, Campaign, Contact, ContactStatus, Event, Fact, InactiveReason, Judgement, LoggedAttempt,
+    UnresolvedReason,
+};
+use crate::store::Segment;
+
+/// A contact.
+pub(crate) fn contact(contact: &Contact) -> v1::Contact {
+    v1::Contact {
+        contact_id: contact.id.to_string(),
+        email: contact.email.as_ref().map_or_else(String::new, |email| email.as_str().to_owned()),
+        uid: contact.uid.as_ref().map_or_else(String::new, |uid| uid.as_str().to_owned()),
+        first_name: contact.profile.first_name.clone(),
+        last_name: contact.profile.last_name.clone(),
+        company: contact.profile.company.clone(),
+        locale: contact.profile.locale.clone(),
+        tags: contact.tags.iter().cloned().collect(),
+        status: contact.status.number().into(),
+        segment_ids: contact.segments.iter().map(SegmentId::to_string).collect(),
+        created_at: Some(wire_time(contact.created_at)),
+    }
+}
+
+/// A segment.
+pub(crate) fn segment(segment: &Segment) -> v1::Segment {
+    v1::Segment {
+        segment_id: segment.segment_id.to_string(),
+        name: segment.name.clone(),
+        members: segment.members,
+    }
+}
+
+/// A campaign.
+pub(crate) fn campaign(campaign: &Campaign) -> v1::Campaign {
+    v1::Campaign {
+        campaign_id: campaign.id.to_string(),
+        name: campaign.name.clone(),
+        currency_code: campaign.currency.code().to_owned(),
+        segment_ids: campaign.segments.iter().map(SegmentId::to_string).collect(),
+        starts_at: Some(wire_time(campaign.starts_at)),
+        ends_at: campaign.ends_at.map(wire_time),
+    }
+}
+
+/// An attribution.
+pub(crate) fn attribution(attribution: &Attribution) -> v1::Attribution {
+    let state = match attribution.inactive {
+        None => v1::AttributionState::Active,
+        Some(_) => v1::AttributionState::Inactive,
+    };
+    v1::Attribution {
+        attribution_id: attribution.id.to_string(),
+        campaign_id: attribution.campaign.to_string(),
+        advocate_id: attribution.advocate.to_string(),
+        contact_id: attribution.contact.to_string(),
+        state: state.into(),
+        inactive_reason: inactive_reason(attribution.inactive),
+        evidence: attribution.evidence.number().into(),
+        effective_from: Some(wire_time(attribution.effective_from)),
+        deactivated_at: attribution.deactivated_at.map(wire_time),
+        attempts: attribution.attempts,
+    }
+}
+
+/// The answer to an attempt.
+pub(crate) fn attempt_result(judgement: &Judgement) -> v1::AttemptResult {
+    v1::AttemptResult {
+        outcome: judgement.outcome.number().into(),
+        inactive_reason: inactive_reason(judgement.outcome.inactive_reason()),
+        unresolved_reason: unresolved_reason(judgement.outcome.unresolved_reason()),
+        contact_id: judgement.contact.to_string(),
+        campaign_id: judgement.campaign.as_ref().map_or_else(String::new, ToString::to_string),
+        in_force: judgement.in_force.as_ref().map(attribution),
+        inactive: judgement.inactive.as_ref().map(attribution),
+        passed_over: judgement.passed_over.iter().map(|kind| kind.number().into()).collect(),
+    }
+}
+
+/// An attempt as it was logged.
+pub(crate) fn logged_attempt(attempt: &LoggedAttempt) -> v1::LoggedAttempt {
+    v1::LoggedAttempt {
+        contact_id: attempt.contact.to_string(),
+        campaign_id: attempt.campaign.as_ref().map_or_else(String::new, ToString::to_string),
+        shortcode: attempt.shortcode.as_ref().map_or_else(String::new, ToString::to_string),
+        advocate_id: attempt.advocate.map_or_else(String::new, |id| id.to_string()),
+        source: attempt.source.clone(),
+        outcome: attempt.outcome.number().into(),
+        inactive_reason: inactive_reason(attempt.outcome.inactive_reason()),
+        unresolved_reason: unresolved_reason(attempt.outcome.unresolved_reason()),
+        occurred_at: Some(wire_time(attempt.occurred_at)),
+    }
+}
+
+/// An event, recorded at `now`.
+pub(crate) fn event(tenant: &TenantId, event: &Event, now: Timestamp) -> v1::AttributionEvent {
+    v1::AttributionEvent {
+        event_id: new_id::<EventId>(now).to_string(),
+        tenant_id: tenant.to_string(),
+        cursor: String::new(),
+        occurred_at: Some(wire_time(event.occurred_at)),
+        recorded_at: Some(wire_time(now)),
+        fact: Some(fact(&event.fact)),
+    }
+}
+
+fn fact(fact: &Fact) -> WireFact {
+    match fact {
+        Fact::ContactCreated(id) => WireFact::ContactCreated(v1::ContactCreated {
+            contact_id: id.to_string(),
+            status: ContactStatus::Prospect.number().into(),
+        }),
+        Fact::ContactStatusChanged { contact, from, to } => {
+            WireFact::ContactStatusChanged(v1::ContactStatusChanged {
+                contact_id: contact.to_string(),
+                from: from.number().into(),
+                to: to.number().into(),
+            })
+        }
+        Fact::ContactTagged { contact, added, removed } => WireFact::ContactTagged(v1::ContactTagged {
+            contact_id: contact.to_string(),
+            added: added.clone(),
+            removed: removed.clone(),
+        }),
+        Fact::SegmentJoined(contact, segment) => WireFact::SegmentJoined(v1::SegmentJoined {
+            contact_id: contact.to_string(),
+            segment_id: segment.to_string(),
+        }),
+        Fact::SegmentLeft(contact, segment) => WireFact::SegmentLeft(v1::SegmentLeft {
+            contact_id: contact.to_string(),
+            segment_id: segment.to_string(),
+        }),
+        Fact::AttributionActivated(row) => {
+            WireFact::AttributionActivated(v1::AttributionActivated { attribution: Some(attribution(row)) })
+        }
+        Fact::AttributionLoggedInactive(row) => {
+            WireFact::AttributionLoggedInactive(v1::AttributionLoggedInactive {
+                attribution: Some(attribution(row)),
+            })
+        }
+        Fact::ClockMoved(to) => WireFact::ClockMoved(v1::ClockMoved { to: Some(wire_time(*to)) }),
+    }
+}
+
+fn inactive_reason(reason: Option<InactiveReason>) -> i32 {
+    reason.map_or(0, InactiveReason::number).into()
+}
+
+fn unresolved_reason(reason: Option<UnresolvedReason>) -> i32 {
+    reason.map_or(0, UnresolvedReason::number).into()
+}

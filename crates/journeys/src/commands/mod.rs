@@ -1,0 +1,28 @@
+//! What changes state: load, decide each in order, save all, append events, commit.
+
+pub(crate) mod apply_journey;
+pub(crate) mod enter_stage;
+
+use pg::WriteTx;
+use types::Timestamp;
+
+use crate::domain::event::Refusal;
+use crate::domain::slice::Effects;
+use crate::{store, wire};
+
+/// Saves what came of a slice, and tells of it in the stream. The caller commits.
+pub(crate) async fn conclude(tx: &mut WriteTx, effects: &Effects, now: Timestamp) -> Result<(), pg::Error> {
+    store::save::save(tx, effects, now).await?;
+    let events: Vec<_> = effects.facts.iter().map(|fact| wire::event(fact, now)).collect();
+    outbox::append(tx, &events).await?;
+    for refused in &effects.refused {
+        if let Refusal::ConditionFailed { detail } = &refused.refusal {
+            let (journey, stage) = (&refused.journey, &refused.entry.stage);
+            tracing::warn!(%journey, %stage, event = %refused.event, detail, "condition failed");
+        }
+    }
+    if effects.cut_off > 0 {
+        tracing::warn!(transitions = effects.cut_off, "cascade cut off: journeys chase each other");
+    }
+    Ok(())
+}

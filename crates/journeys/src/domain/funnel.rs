@@ -1,0 +1,78 @@
+//! What a run counts for in its funnel (J11): a function of where it stands, so that counters move by the difference.
+
+use std::collections::BTreeMap;
+use std::ops::AddAssign;
+
+use types::StageKey;
+
+use super::definition::{Definition, Kind};
+use super::run::Standing;
+
+/// Counters of one stage, or differences of them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Runs that entered it at least once.
+    pub entered: i64,
+    /// Times it was entered.
+    pub transitions: i64,
+    /// Runs that entered both this step and the step before it.
+    pub converted_from_previous: i64,
+    /// Runs that entered both this step and the first.
+    pub converted_from_first: i64,
+    /// Runs whose furthest step this is and that ended, or entered an exception and no step since.
+    pub dropped_off: i64,
+    /// Runs whose furthest step this is and that did neither.
+    pub still_there: i64,
+}
+
+impl AddAssign for Counts {
+    fn add_assign(&mut self, other: Self) {
+        self.entered += other.entered;
+        self.transitions += other.transitions;
+        self.converted_from_previous += other.converted_from_previous;
+        self.converted_from_first += other.converted_from_first;
+        self.dropped_off += other.dropped_off;
+        self.still_there += other.still_there;
+    }
+}
+
+impl std::ops::Neg for Counts {
+    type Output = Self;
+
+    fn neg(self) -> Self {
+        Self {
+            entered: -self.entered,
+            transitions: -self.transitions,
+            converted_from_previous: -self.converted_from_previous,
+            converted_from_first: -self.converted_from_first,
+            dropped_off: -self.dropped_off,
+            still_there: -self.still_there,
+        }
+    }
+}
+
+/// Counters by stage; `None` is the journey as a whole, where `entered` counts the runs.
+pub type ByStage = BTreeMap<Option<StageKey>, Counts>;
+
+/// What one run counts for, but for the transitions.
+pub fn of(definition: &Definition, standing: &Standing) -> ByStage {
+    let mut counts = ByStage::new();
+    counts.entry(None).or_default().entered = 1;
+    for stage in &standing.stages {
+        counts.entry(Some(stage.clone())).or_default().entered = 1;
+    }
+    let has = |stage: &StageKey| standing.stages.contains(stage);
+    let steps: Vec<&StageKey> = definition.steps().map(|s| &s.key).collect();
+    for (n, step) in steps.iter().enumerate().filter(|(_, step)| has(step)) {
+        let count = counts.entry(Some((*step).clone())).or_default();
+        let previous = n.checked_sub(1).and_then(|before| steps.get(before));
+        count.converted_from_previous = i64::from(previous.is_some_and(|before| has(before)));
+        count.converted_from_first = i64::from(steps.first().is_some_and(|first| has(first)));
+    }
+    if let Some(furthest) = steps.iter().rev().find(|step| has(step)) {
+        let fell = definition.stage(&standing.current).is_some_and(|s| s.kind == Kind::Exception);
+        let count = counts.entry(Some((*furthest).clone())).or_default();
+        if standing.ended || fell { count.dropped_off = 1 } else { count.still_there = 1 }
+    }
+    counts
+}

@@ -1,0 +1,403 @@
+//! Many events and calls, judged in order, each seeing those before it; and what is to be saved for them.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::mem;
+use std::ops::Neg;
+use std::sync::Arc;
+
+use types::{
+    CampaignId, ContactId, EventId, JourneyKey, Money, RunId, StageKey, TenantId, Timestamp, TransitionId, new_id,
+};
+use uuid::Uuid;
+
+use super::definition::{Campaigns, Definition, Signal};
+use super::event::{Detail, Entry, Event, OccurrenceKey, Order, Place, Referral, Refusal, Transition};
+use super::funnel::{self, Counts};
+use super::run::{Run, Stored, Track, Waiting};
+use super::walk::{Out, Walk};
+
+/// Journeys that one event goes through by `stage.entered`, at most: a bound for definitions that chase each other.
+const MAX_DEPTH: u32 = 16;
+
+/// A journey in force, and where.
+#[derive(Debug, Clone)]
+pub struct Applied {
+    /// What was written.
+    pub definition: Arc<Definition>,
+    /// Which version that is.
+    pub version: i32,
+    /// Where it is applied (J14).
+    pub campaigns: Campaigns,
+}
+
+/// A tenant's test clock as it reaches this service (M4).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TestClock {
+    /// Where the stream of attribution is.
+    pub attribution: Option<Timestamp>,
+    /// Where the stream of orders is.
+    pub orders: Option<Timestamp>,
+    /// What it shows here: the earlier of the two, once both are known.
+    pub shown: Option<Timestamp>,
+}
+
+/// Which stream a clock came by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stream {
+    /// Attribution's.
+    Attribution,
+    /// Orders'.
+    Orders,
+}
+
+/// One thing to be told in the stream (J9).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fact {
+    /// A run entered a stage.
+    Entered(Transition),
+    /// Passed on: revenue of an order was given back.
+    OrderRefunded {
+        /// Of the event passed on.
+        id: EventId,
+        /// Whose order, in which campaign.
+        place: Place,
+        /// The order after the fact.
+        order: Order,
+        /// How much this time.
+        amount: Money,
+        /// When it happened.
+        occurred_at: Timestamp,
+    },
+    /// Passed on: a contact's status changed.
+    ContactStatusChanged {
+        /// Of the event passed on.
+        id: EventId,
+        /// Whose.
+        tenant: TenantId,
+        /// Who.
+        contact: ContactId,
+        /// What it is now.
+        status: String,
+        /// When it happened.
+        occurred_at: Timestamp,
+    },
+    /// The tenant's test clock moved here.
+    ClockMoved {
+        /// A new one.
+        id: EventId,
+        /// Whose.
+        tenant: TenantId,
+        /// What it shows.
+        to: Timestamp,
+    },
+}
+
+/// An entry by trigger that can never be made (J4).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// Its own id.
+    pub id: Uuid,
+    /// Contact and campaign.
+    pub place: Place,
+    /// The journey.
+    pub journey: JourneyKey,
+    /// The run, if there was one.
+    pub run: Option<RunId>,
+    /// What was to be entered.
+    pub entry: Entry,
+    /// The event that wanted it.
+    pub event: EventId,
+    /// Why not.
+    pub refusal: Refusal,
+}
+
+/// A call of EnterStage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EnterStage {
+    /// Contact and campaign.
+    pub place: Place,
+    /// The journey.
+    pub journey: JourneyKey,
+    /// The stage.
+    pub stage: StageKey,
+    /// Tells entries of one stage apart.
+    pub key: OccurrenceKey,
+    /// Who referred the contact at that time.
+    pub referral: Option<Referral>,
+    /// When it happened.
+    pub occurred_at: Timestamp,
+}
+
+/// Why a call is refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Violation {
+    /// The tenant has no such journey.
+    JourneyNotFound(JourneyKey),
+    /// The journey has no such stage.
+    StageNotFound(StageKey),
+    /// No such contact, as far as attribution has told.
+    ContactNotFound(ContactId),
+    /// The journey is not applied to this campaign (J14).
+    NotApplied,
+    /// More than 24 hours in the future (M3).
+    InFuture,
+    /// The rules of the run forbid it.
+    Refused(Refusal),
+}
+
+/// What a slice starts from: all that its events and calls can act on.
+#[derive(Debug, Default)]
+pub struct Loaded {
+    /// Journeys in force by tenant.
+    pub journeys: HashMap<TenantId, Arc<[Applied]>>,
+    /// Runs by place and journey.
+    pub tracks: HashMap<Place, HashMap<JourneyKey, Track>>,
+    /// Events that caused an entry before, and in which run.
+    pub caused: HashSet<(EventId, RunId)>,
+    /// Test clocks of the tenants whose clock moves.
+    pub clocks: HashMap<TenantId, TestClock>,
+    /// Those contacts of calls that are known.
+    pub contacts: HashSet<(TenantId, ContactId)>,
+}
+
+/// Where a funnel counts: tenant, journey, campaign, stage; without stage, the journey as a whole.
+pub type CounterKey = (TenantId, JourneyKey, Option<CampaignId>, Option<StageKey>);
+
+/// A run or waiting entry, and whose.
+pub type Of<T> = (Place, JourneyKey, T);
+
+/// What is to be saved for a slice.
+#[derive(Debug, Default)]
+pub struct Effects {
+    /// To be told, in order; the transitions among them are to be stored.
+    pub facts: Vec<Fact>,
+    /// Entries that can never be made.
+    pub refused: Vec<Refused>,
+    /// Runs that started.
+    pub new_runs: Vec<Of<Run>>,
+    /// Runs that went on.
+    pub changed_runs: Vec<Of<Run>>,
+    /// Entries that began to wait, or wait for another stage than before.
+    pub waiting: Vec<Of<Waiting>>,
+    /// Entries that wait no more.
+    pub settled: Vec<Of<EventId>>,
+    /// Differences of the funnel's counters.
+    pub funnel: BTreeMap<CounterKey, Counts>,
+    /// Test clocks that moved.
+    pub clocks: Vec<(TenantId, TestClock)>,
+    /// Transitions whose cascade was cut off at the bound.
+    pub cut_off: usize,
+}
+
+/// Events and calls being judged in order.
+#[derive(Debug)]
+pub struct Slice {
+    now: Timestamp,
+    loaded: Loaded,
+    moved: HashSet<TenantId>,
+    cut_off: usize,
+    out: Out,
+}
+
+impl Slice {
+    /// A slice on what was loaded; `now` is the real clock, for ids and for telling since when an entry waits.
+    pub fn new(now: Timestamp, loaded: Loaded) -> Self {
+        Self { now, loaded, moved: HashSet::new(), cut_off: 0, out: Out::default() }
+    }
+
+    /// Judges the triggers of all journeys for an event, and what follows from the stages entered.
+    pub fn happen(&mut self, event: &Event) {
+        self.judge(event);
+        self.cascade();
+    }
+
+    /// Passes a fact on in the stream.
+    pub fn pass_on(&mut self, fact: Fact) {
+        self.out.facts.push(fact);
+    }
+
+    /// Takes a moved clock from one stream; when the earlier of the two moves, tells so (M4).
+    pub fn move_clock(&mut self, tenant: &TenantId, stream: Stream, to: Timestamp) {
+        let clock = self.loaded.clocks.entry(tenant.clone()).or_default();
+        let before = *clock;
+        let hand = match stream {
+            Stream::Attribution => &mut clock.attribution,
+            Stream::Orders => &mut clock.orders,
+        };
+        *hand = (*hand).max(Some(to));
+        clock.shown = clock.attribution.zip(clock.orders).map(|(a, b)| a.min(b));
+        let after = *clock;
+        if after == before {
+            return;
+        }
+        self.moved.insert(tenant.clone());
+        if let Some(to) = after.shown.filter(|_| after.shown != before.shown) {
+            self.out.facts.push(Fact::ClockMoved { id: new_id(self.now), tenant: tenant.clone(), to });
+        }
+    }
+
+    /// Carries out a call; the transition, and whether it is new.
+    pub fn enter_stage(&mut self, call: &EnterStage) -> Result<(TransitionId, bool), Violation> {
+        let journeys = self.journeys(&call.place.tenant);
+        let applied = journeys
+            .iter()
+            .find(|j| j.definition.journey == call.journey)
+            .ok_or_else(|| Violation::JourneyNotFound(call.journey.clone()))?;
+        let stage =
+            applied.definition.stage(&call.stage).ok_or_else(|| Violation::StageNotFound(call.stage.clone()))?;
+        if !applied.campaigns.include(call.place.campaign.as_ref()) {
+            return Err(Violation::NotApplied);
+        }
+        if !self.loaded.contacts.contains(&(call.place.tenant.clone(), call.place.contact)) {
+            return Err(Violation::ContactNotFound(call.place.contact));
+        }
+        let entry = Entry {
+            stage: call.stage.clone(),
+            key: call.key.clone(),
+            cause_event: None,
+            order: None,
+            referral: call.referral,
+            occurred_at: call.occurred_at,
+        };
+        self.out.depth = 0;
+        let result = self.walk(applied, &call.place, |walk| walk.call(stage, entry)).map_err(Violation::Refused);
+        self.cascade();
+        result
+    }
+
+    /// What is to be saved.
+    pub fn finish(mut self) -> Effects {
+        let mut effects = Effects {
+            facts: self.out.facts,
+            refused: self.out.refused,
+            cut_off: self.cut_off,
+            ..Effects::default()
+        };
+        for fact in &effects.facts {
+            if let Fact::Entered(made) = fact {
+                for stage in [None, Some(made.entry.stage.clone())] {
+                    let key = (made.place.tenant.clone(), made.journey.clone(), made.place.campaign.clone(), stage);
+                    effects.funnel.entry(key).or_default().transitions += 1;
+                }
+            }
+        }
+        for (place, tracks) in mem::take(&mut self.loaded.tracks) {
+            for (journey, track) in tracks {
+                effects.add(&self.loaded.journeys, &place, &journey, track);
+            }
+        }
+        effects.funnel.retain(|_, counts| *counts != Counts::default());
+        let clock = |tenant: TenantId| self.loaded.clocks.get(&tenant).map(|clock| (tenant, *clock));
+        effects.clocks = self.moved.into_iter().filter_map(clock).collect();
+        effects
+    }
+
+    fn journeys(&self, tenant: &TenantId) -> Arc<[Applied]> {
+        self.loaded.journeys.get(tenant).cloned().unwrap_or_default()
+    }
+
+    /// J7: on each journey's runs as they were before the event.
+    fn judge(&mut self, event: &Event) {
+        for applied in self.journeys(&event.place.tenant).iter() {
+            let concerned = applied.campaigns.include(event.place.campaign.as_ref());
+            if !concerned || !applied.definition.listens_to(&event.signal) || self.caused(applied, event) {
+                continue;
+            }
+            self.walk(applied, &event.place, |walk| walk.judge(event));
+        }
+    }
+
+    /// Whether the event caused an entry there before: it is not judged again for that run.
+    fn caused(&self, applied: &Applied, event: &Event) -> bool {
+        let track = self.loaded.tracks.get(&event.place).and_then(|t| t.get(&applied.definition.journey));
+        let runs = track.into_iter().flat_map(|track| &track.runs);
+        runs.into_iter().any(|run| self.loaded.caused.contains(&(event.id, run.id)))
+    }
+
+    fn walk<T>(&mut self, applied: &Applied, place: &Place, step: impl FnOnce(&mut Walk<'_>) -> T) -> T {
+        let tracks = self.loaded.tracks.entry(place.clone()).or_default();
+        let track = tracks.entry(applied.definition.journey.clone()).or_default();
+        step(&mut Walk { applied, place, track, out: &mut self.out, now: self.now })
+    }
+
+    /// Tells other journeys of the stages entered (J7), those they enter included.
+    fn cascade(&mut self) {
+        while let Some((n, depth)) = self.out.fresh.pop_front() {
+            let Some(Fact::Entered(made)) = self.out.facts.get(n) else { continue };
+            let event = entered(made);
+            if depth >= MAX_DEPTH {
+                self.cut_off += 1;
+                continue;
+            }
+            self.out.depth = depth + 1;
+            self.judge(&event);
+        }
+        self.out.depth = 0;
+    }
+}
+
+/// A transition as an event for other journeys: it keeps key, order and referral.
+fn entered(made: &Transition) -> Event {
+    Event {
+        id: EventId::from(made.id.as_uuid()),
+        place: made.place.clone(),
+        signal: Signal::StageEntered { journey: made.journey.clone(), stage: made.entry.stage.clone() },
+        detail: Detail::None,
+        key: made.entry.key.clone(),
+        order: made.entry.order.clone(),
+        referral: made.entry.referral,
+        occurred_at: made.entry.occurred_at,
+    }
+}
+
+impl Effects {
+    fn add(
+        &mut self,
+        journeys: &HashMap<TenantId, Arc<[Applied]>>,
+        place: &Place,
+        journey: &JourneyKey,
+        track: Track,
+    ) {
+        let find = |applied: &&Applied| applied.definition.journey == *journey;
+        let applied = journeys.get(&place.tenant).and_then(|all| all.iter().find(find));
+        let of = || (place.clone(), journey.clone());
+        for waiting in &track.stored_waiting {
+            if track.waiting.iter().all(|w| w.event != waiting.event) {
+                self.settled.push((place.clone(), journey.clone(), waiting.event));
+            }
+        }
+        for waiting in track.waiting {
+            if !track.stored_waiting.contains(&waiting) {
+                let (place, journey) = of();
+                self.waiting.push((place, journey, waiting));
+            }
+        }
+        for run in track.runs {
+            if let Some(applied) = applied {
+                self.count(applied, place, &run);
+            }
+            let (place, journey) = of();
+            match run.stored {
+                Some(Stored::Unchanged) => {}
+                Some(Stored::Before(_)) => self.changed_runs.push((place, journey, run)),
+                None => self.new_runs.push((place, journey, run)),
+            }
+        }
+    }
+
+    /// Moves the counters from where the run stood to where it stands.
+    fn count(&mut self, applied: &Applied, place: &Place, run: &Run) {
+        let before = match &run.stored {
+            Some(Stored::Unchanged) => return,
+            Some(Stored::Before(standing)) => funnel::of(&applied.definition, standing),
+            None => funnel::ByStage::new(),
+        };
+        let after = funnel::of(&applied.definition, &run.standing());
+        let less = before.into_iter().map(|(stage, counts)| (stage, counts.neg()));
+        for (stage, counts) in after.into_iter().chain(less) {
+            let journey = applied.definition.journey.clone();
+            let key = (place.tenant.clone(), journey, place.campaign.clone(), stage);
+            *self.funnel.entry(key).or_default() += counts;
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! The rules on runs kept in memory: what one slice saves, the next one loads.
+
+mod counters;
+mod order;
+mod triggers;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use types::{ContactId, EventId, OrderId, Timestamp, TransitionId, new_id};
+
+use super::definition::Signal;
+use super::event::{Detail, Event, OccurrenceKey, Order, Place, Transition};
+use super::funnel::Counts;
+use super::run::{Stored, Track};
+use super::slice::{Applied, CounterKey, EnterStage, Fact, Loaded, Refused, Slice, Violation};
+use super::yaml;
+
+pub(super) const NOW: Timestamp = time::macros::datetime!(2026-03-01 12:00 UTC);
+
+/// Journeys and runs of one tenant.
+pub(super) struct World {
+    journeys: Vec<Applied>,
+    tracks: HashMap<Place, HashMap<types::JourneyKey, Track>>,
+    caused: HashSet<(EventId, types::RunId)>,
+    pub(super) transitions: Vec<Transition>,
+    pub(super) refused: Vec<Refused>,
+    pub(super) counters: BTreeMap<CounterKey, Counts>,
+}
+
+impl World {
+    pub(super) fn new(definitions: &[&str]) -> Self {
+        let applied = |text: &&str| {
+            let (definition, campaigns) = yaml::parse(text).unwrap_or_else(|p| panic!("{p:?}"));
+            Applied { definition: Arc::new(definition), version: 1, campaigns }
+        };
+        Self {
+            journeys: definitions.iter().map(applied).collect(),
+            tracks: HashMap::new(),
+            caused: HashSet::new(),
+            transitions: Vec::new(),
+            refused: Vec::new(),
+            counters: BTreeMap::new(),
+        }
+    }
+
+    /// Puts another version in force.
+    pub(super) fn apply(&mut self, text: &str) {
+        let (definition, campaigns) = yaml::parse(text).unwrap();
+        let same = |applied: &&mut Applied| applied.definition.journey == definition.journey;
+        let applied = self.journeys.iter_mut().find(same).unwrap();
+        *applied = Applied { version: applied.version + 1, definition: Arc::new(definition), campaigns };
+    }
+
+    pub(super) fn applied(&self) -> &[Applied] {
+        &self.journeys
+    }
+
+    pub(super) fn track(&self, place: &Place, journey: &str) -> Track {
+        let track = self.tracks.get(place).and_then(|t| t.get(&journey.parse().unwrap()));
+        track.cloned().unwrap_or_default()
+    }
+
+    /// One slice.
+    pub(super) fn slice<T>(&mut self, act: impl FnOnce(&mut Slice) -> T) -> T {
+        let contacts = self.tracks.keys().map(|p| (p.tenant.clone(), p.contact)).chain([(place().tenant, place().contact)]);
+        let loaded = Loaded {
+            journeys: [(place().tenant, self.journeys.clone().into())].into(),
+            tracks: self.tracks.clone(),
+            caused: self.caused.clone(),
+            clocks: HashMap::new(),
+            contacts: contacts.collect(),
+        };
+        let mut slice = Slice::new(NOW, loaded);
+        let result = act(&mut slice);
+        self.save(slice.finish());
+        result
+    }
+
+    fn save(&mut self, effects: super::slice::Effects) {
+        for fact in effects.facts {
+            if let Fact::Entered(made) = fact {
+                if let Some(event) = made.entry.cause_event {
+                    self.caused.insert((event, made.run));
+                }
+                self.transitions.push(made);
+            }
+        }
+        self.refused.extend(effects.refused);
+        for (place, journey, mut run) in effects.new_runs.into_iter().chain(effects.changed_runs) {
+            run.stored = Some(Stored::Unchanged);
+            let track = self.tracks.entry(place).or_default().entry(journey).or_default();
+            track.runs.retain(|known| known.id != run.id);
+            track.runs.push(run);
+            track.runs.sort_by_key(|run| run.generation);
+        }
+        for (place, journey, event) in effects.settled {
+            let track = self.tracks.entry(place).or_default().entry(journey).or_default();
+            track.waiting.retain(|w| w.event != event);
+            track.stored_waiting.clone_from(&track.waiting);
+        }
+        for (place, journey, waiting) in effects.waiting {
+            let track = self.tracks.entry(place).or_default().entry(journey).or_default();
+            track.waiting.retain(|w| w.event != waiting.event);
+            track.waiting.push(waiting);
+            track.stored_waiting.clone_from(&track.waiting);
+        }
+        for (key, counts) in effects.funnel {
+            *self.counters.entry(key).or_default() += counts;
+        }
+    }
+
+    pub(super) fn happen(&mut self, event: &Event) {
+        self.slice(|slice| slice.happen(event));
+    }
+
+    pub(super) fn call(&mut self, stage: &str, key: &str) -> Result<(TransitionId, bool), Violation> {
+        let call = call("j", stage, key);
+        self.slice(|slice| slice.enter_stage(&call))
+    }
+
+    /// The transitions made so far as `stage/key`, with a mark for what made them.
+    pub(super) fn story(&self) -> Vec<String> {
+        let one = |t: &Transition| format!("{}/{} {:?}", t.entry.stage, t.entry.key, t.cause);
+        self.transitions.iter().map(one).collect()
+    }
+}
+
+pub(super) fn place() -> Place {
+    let contact: ContactId = "01890000-0000-7000-8000-000000000001".parse().unwrap();
+    Place { tenant: "t".parse().unwrap(), contact, campaign: Some("c".parse().unwrap()) }
+}
+
+pub(super) fn call(journey: &str, stage: &str, key: &str) -> EnterStage {
+    EnterStage {
+        place: place(),
+        journey: journey.parse().unwrap(),
+        stage: stage.parse().unwrap(),
+        key: key.parse().unwrap(),
+        referral: None,
+        occurred_at: NOW,
+    }
+}
+
+/// An event without order.
+pub(super) fn event(signal: Signal) -> Event {
+    Event {
+        id: new_id(NOW),
+        place: place(),
+        signal,
+        detail: Detail::None,
+        key: OccurrenceKey::default(),
+        order: None,
+        referral: None,
+        occurred_at: NOW,
+    }
+}
+
+/// An event of an order of so much revenue.
+pub(super) fn order_event(signal: Signal, id: &str, minor: i64) -> Event {
+    let order_id: OrderId = id.parse().unwrap();
+    let order = Order {
+        order_id: order_id.clone(),
+        source: String::new(),
+        revenue: types::Money::new(minor, "USD".parse().unwrap()),
+        refunded_minor: 0,
+        external_status: "open".to_owned(),
+        hubspot_dealstage: String::new(),
+        occurred_at: NOW,
+    };
+    Event { key: OccurrenceKey::of_order(&order_id), order: Some(order), ..event(signal) }
+}
+
+/// A journey `j` in all campaigns: lines of its head, and stages as `key: extras`.
+pub(super) fn journey(head: &str, stages: &[(&str, &str)]) -> String {
+    let mut text = format!("journey: j\ncampaigns: all\n{head}\nstages:\n");
+    for (stage, extras) in stages {
+        let extras = if extras.is_empty() { String::new() } else { format!(", {extras}") };
+        text.push_str(&format!("  - {{stage: {stage}{extras}}}\n"));
+    }
+    text
+}

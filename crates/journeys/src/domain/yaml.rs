@@ -1,0 +1,410 @@
+//! From YAML to a [`Definition`]: strict, every mistake with its line.
+
+use std::collections::HashSet;
+use std::fmt;
+
+use definitions::condition::Condition;
+use definitions::key::Key;
+use definitions::yaml::{self, Problem, Spanned};
+use serde::de::{Deserializer, Error as _, SeqAccess, Visitor};
+use serde::{Deserialize, de};
+use types::{CampaignId, JourneyKey, StageKey};
+
+use super::conditions;
+use super::definition::{Campaigns, Definition, Kind, OnGap, Restart, Sequence, Signal, Stage, Trigger};
+
+/// Stages of one journey, at most.
+const MAX_STAGES: usize = 200;
+/// Campaigns one journey is applied to by name, at most.
+const MAX_CAMPAIGNS: usize = 1000;
+/// Triggers of one stage, at most.
+const MAX_TRIGGERS: usize = 20;
+/// Bytes of a name, at most.
+const MAX_NAME: usize = 200;
+/// Bytes of a description, at most.
+const MAX_DESCRIPTION: usize = 2000;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Document {
+    journey: Key,
+    #[serde(default)]
+    name: Option<Spanned<String>>,
+    sequence: Sequence,
+    #[serde(default)]
+    on_gap: OnGap,
+    #[serde(default)]
+    restart: Restart,
+    campaigns: Campaigns,
+    stages: Spanned<Vec<StageText>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StageText {
+    stage: Spanned<Key>,
+    #[serde(default)]
+    name: Option<Spanned<String>>,
+    #[serde(default)]
+    description: Option<Spanned<String>>,
+    #[serde(default)]
+    kind: Kind,
+    #[serde(default)]
+    optional: bool,
+    #[serde(default)]
+    repeatable: Option<bool>,
+    #[serde(default)]
+    terminal: bool,
+    #[serde(default)]
+    enter_on: Vec<TriggerText>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TriggerText {
+    event: Spanned<EventName>,
+    #[serde(default)]
+    when: Option<Spanned<String>>,
+    #[serde(default)]
+    journey: Option<Spanned<Key>>,
+    #[serde(default)]
+    stage: Option<Spanned<Key>>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+enum EventName {
+    #[serde(rename = "attribution.activated")]
+    AttributionActivated,
+    #[serde(rename = "contact.enrolled")]
+    ContactEnrolled,
+    #[serde(rename = "contact.tagged")]
+    ContactTagged,
+    #[serde(rename = "segment.joined")]
+    SegmentJoined,
+    #[serde(rename = "segment.left")]
+    SegmentLeft,
+    #[serde(rename = "order.recorded")]
+    OrderRecorded,
+    #[serde(rename = "order.updated")]
+    OrderUpdated,
+    #[serde(rename = "order.refunded")]
+    OrderRefunded,
+    #[serde(rename = "stage.entered")]
+    StageEntered,
+}
+
+impl<'de> Deserialize<'de> for Campaigns {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Scope;
+        impl<'de> Visitor<'de> for Scope {
+            type Value = Campaigns;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list of campaigns, `all` or `none`")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Campaigns, E> {
+                match text {
+                    "all" => Ok(Campaigns::All),
+                    "none" => Ok(Campaigns::None),
+                    _ => Err(E::custom("expected a list of campaigns, `all` or `none`")),
+                }
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Campaigns, A::Error> {
+                let mut listed: Vec<CampaignId> = Vec::new();
+                while let Some(text) = items.next_element::<String>()? {
+                    let campaign = text.parse().map_err(|e| A::Error::custom(format!("a campaign {e}")))?;
+                    listed.push(campaign);
+                }
+                listed.sort();
+                listed.dedup();
+                match listed.len() {
+                    0 => Err(A::Error::custom("the list is empty: name a campaign, or write `all` or `none`")),
+                    1..=MAX_CAMPAIGNS => Ok(Campaigns::Listed(listed)),
+                    _ => Err(A::Error::custom(format!("at most {MAX_CAMPAIGNS} campaigns; or write `all`"))),
+                }
+            }
+        }
+        deserializer.deserialize_any(Scope)
+    }
+}
+
+/// Reads and checks a definition; what is wrong comes back with its line, everything that can be found at once.
+pub fn parse(text: &str) -> Result<(Definition, Campaigns), Vec<Problem>> {
+    let document: Document = yaml::parse(text).map_err(|problem| vec![problem])?;
+    let mut reader = Reader { problems: Vec::new() };
+    let definition = reader.journey(&document);
+    match definition {
+        Some(definition) if reader.problems.is_empty() => Ok((definition, document.campaigns)),
+        _ => Err(reader.problems),
+    }
+}
+
+struct Reader {
+    problems: Vec<Problem>,
+}
+
+impl Reader {
+    fn wrong<T>(&mut self, at: &Spanned<T>, path: impl Into<String>, what: impl Into<String>) {
+        self.problems.push(Problem::at(at, path, what));
+    }
+
+    fn journey(&mut self, document: &Document) -> Option<Definition> {
+        let texts = &document.stages.value;
+        if texts.is_empty() || texts.len() > MAX_STAGES {
+            self.wrong(&document.stages, "stages", format!("expected 1 to {MAX_STAGES} stages"));
+        } else if texts.iter().all(|s| s.kind == Kind::Exception) {
+            self.wrong(&document.stages, "stages", "no run can start: a journey needs a stage of kind STEP");
+        }
+        self.unique(texts);
+        if document.sequence == Sequence::Required {
+            self.reachable(texts);
+        }
+        let journey = key::<JourneyKey>(&document.journey)?;
+        let name = self.text(document.name.as_ref(), "name", MAX_NAME).unwrap_or_else(|| journey.to_string());
+        let stages = texts.iter().enumerate().filter_map(|(n, text)| self.stage(n, text, &journey)).collect();
+        let Document { sequence, on_gap, restart, .. } = *document;
+        Some(Definition { journey, name, sequence, on_gap, restart, stages })
+    }
+
+    fn unique(&mut self, texts: &[StageText]) {
+        let mut seen = HashSet::new();
+        for (n, text) in texts.iter().enumerate() {
+            if !seen.insert(&text.stage.value) {
+                let what = format!("a second stage `{}`", text.stage.value);
+                self.wrong(&text.stage, format!("stages[{n}].stage"), what);
+            }
+        }
+    }
+
+    /// A step behind one that every run must enter and that ends it could never be entered.
+    fn reachable(&mut self, texts: &[StageText]) {
+        let mut wall: Option<&StageText> = None;
+        for (n, text) in texts.iter().enumerate().filter(|(_, text)| text.kind == Kind::Step) {
+            if let Some(wall) = wall {
+                let what = format!(
+                    "no run can enter `{}`: `{}` before it is terminal and not optional",
+                    text.stage.value, wall.stage.value
+                );
+                self.wrong(&text.stage, format!("stages[{n}].stage"), what);
+            } else if text.terminal && !text.optional {
+                wall = Some(text);
+            }
+        }
+    }
+
+    fn text(&mut self, text: Option<&Spanned<String>>, path: &str, max: usize) -> Option<String> {
+        let text = text?;
+        if text.value.len() > max {
+            self.wrong(text, path, format!("the text is longer than {max} bytes"));
+        }
+        if text.value.chars().any(|c| c.is_control() && c != '\n') {
+            self.wrong(text, path, "the text has a control character");
+        }
+        Some(text.value.trim().to_owned())
+    }
+
+    fn stage(&mut self, n: usize, text: &StageText, journey: &JourneyKey) -> Option<Stage> {
+        let path = format!("stages[{n}]");
+        let key = key::<StageKey>(&text.stage.value)?;
+        if text.enter_on.len() > MAX_TRIGGERS {
+            let what = format!("at most {MAX_TRIGGERS} triggers");
+            self.wrong(&text.stage, format!("{path}.enter_on"), what);
+        }
+        let mut enter_on = Vec::with_capacity(text.enter_on.len());
+        for (m, trigger) in text.enter_on.iter().enumerate() {
+            enter_on.extend(self.trigger(&format!("{path}.enter_on[{m}]"), trigger, journey));
+        }
+        let by_order = enter_on.iter().any(|t| t.signal.is_of_order());
+        let name = self.text(text.name.as_ref(), &format!("{path}.name"), MAX_NAME);
+        let description = self.text(text.description.as_ref(), &format!("{path}.description"), MAX_DESCRIPTION);
+        Some(Stage {
+            name: name.unwrap_or_else(|| key.to_string()),
+            description: description.unwrap_or_default(),
+            key,
+            kind: text.kind,
+            optional: text.optional,
+            repeatable: text.repeatable.unwrap_or(by_order),
+            terminal: text.terminal,
+            enter_on,
+        })
+    }
+
+    fn trigger(&mut self, path: &str, text: &TriggerText, own: &JourneyKey) -> Option<Trigger> {
+        let signal = self.signal(path, text, own)?;
+        let when = match &text.when {
+            None => None,
+            Some(source) => match Condition::compile(&source.value, conditions::environment(&signal)) {
+                Ok(condition) => Some(condition),
+                Err(error) => {
+                    self.wrong(source, format!("{path}.when"), format!("in the condition, {error}"));
+                    return None;
+                }
+            },
+        };
+        Some(Trigger { signal, when })
+    }
+
+    fn signal(&mut self, path: &str, text: &TriggerText, own: &JourneyKey) -> Option<Signal> {
+        let signal = match text.event.value {
+            EventName::StageEntered => return self.stage_entered(path, text, own),
+            EventName::AttributionActivated => Signal::AttributionActivated,
+            EventName::ContactEnrolled => Signal::ContactEnrolled,
+            EventName::ContactTagged => Signal::ContactTagged,
+            EventName::SegmentJoined => Signal::SegmentJoined,
+            EventName::SegmentLeft => Signal::SegmentLeft,
+            EventName::OrderRecorded => Signal::OrderRecorded,
+            EventName::OrderUpdated => Signal::OrderUpdated,
+            EventName::OrderRefunded => Signal::OrderRefunded,
+        };
+        for (name, value) in [("journey", &text.journey), ("stage", &text.stage)] {
+            if let Some(value) = value {
+                self.wrong(value, format!("{path}.{name}"), format!("`{name}` belongs to `stage.entered` only"));
+            }
+        }
+        Some(signal)
+    }
+
+    fn stage_entered(&mut self, path: &str, text: &TriggerText, own: &JourneyKey) -> Option<Signal> {
+        let (Some(journey), Some(stage)) = (&text.journey, &text.stage) else {
+            self.wrong(&text.event, path, "`stage.entered` needs the `journey` and the `stage` of the other journey");
+            return None;
+        };
+        if journey.value.as_str() == own.as_str() {
+            self.wrong(journey, format!("{path}.journey"), "a stage of the same journey cannot be a trigger");
+            return None;
+        }
+        Some(Signal::StageEntered { journey: key(&journey.value)?, stage: key(&stage.value)? })
+    }
+}
+
+/// A key of a definition as the id it is; both have the same form.
+fn key<T: std::str::FromStr>(key: &Key) -> Option<T> {
+    key.as_str().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"
+journey: cdnow-lifecycle
+name: From referral to repeat purchase
+sequence: OPTIONAL
+campaigns: [b, a, b]
+stages:
+  - stage: referred-lead
+    name: Referred lead
+    enter_on: [{event: attribution.activated}]
+  - stage: first-purchase
+    repeatable: false
+    enter_on: [{event: order.recorded, when: '!("first-purchase" in run.stages)'}]
+  - stage: repeat-purchase
+    enter_on: [{event: order.recorded, when: '"first-purchase" in run.stages'}]
+  - stage: returned
+    kind: EXCEPTION
+    terminal: true
+    optional: true
+    description: Sent back.
+    enter_on: [{event: order.refunded}]
+"#;
+
+    fn problems(text: &str) -> Vec<String> {
+        parse(text).unwrap_err().iter().map(ToString::to_string).collect()
+    }
+
+    fn with_stage(lines: &str) -> String {
+        format!("journey: j\nsequence: REQUIRED\ncampaigns: all\nstages:\n  - stage: a\n{lines}")
+    }
+
+    #[test]
+    fn j1_a_definition_is_read() {
+        let (definition, campaigns) = parse(GOOD).unwrap();
+        assert_eq!(definition.stages.len(), 4);
+        assert_eq!(definition.stages[2].name, "repeat-purchase");
+        assert_eq!((definition.on_gap, definition.restart), (OnGap::Wait, Restart::Never));
+        assert_eq!(campaigns, Campaigns::Listed(vec!["a".parse().unwrap(), "b".parse().unwrap()]));
+    }
+
+    #[test]
+    fn j5_stages_with_an_order_trigger_are_repeatable_unless_they_say_otherwise() {
+        let (definition, _) = parse(GOOD).unwrap();
+        let repeatable: Vec<bool> = definition.stages.iter().map(|s| s.repeatable).collect();
+        assert_eq!(repeatable, [false, false, true, true]);
+    }
+
+    #[test]
+    fn j14_campaigns_are_a_list_or_all_or_none() {
+        for (text, expected) in [("all", Campaigns::All), ("none", Campaigns::None)] {
+            let text = GOOD.replace("[b, a, b]", text);
+            assert_eq!(parse(&text).unwrap().1, expected);
+        }
+        for text in ["some", "[]", "[A b]", "5"] {
+            let found = problems(&GOOD.replace("[b, a, b]", text));
+            assert!(found[0].starts_with("line 5"), "{text}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn unknown_fields_and_values_are_reported_by_line() {
+        for (good, bad, line) in [
+            ("sequence: OPTIONAL", "sequence: MAYBE", "line 4"),
+            ("terminal: true", "terminate: true", "line 17"),
+            ("order.refunded", "order.cancelled", "line 20"),
+            ("kind: EXCEPTION", "kind: exception", "line 16"),
+        ] {
+            let found = problems(&GOOD.replace(good, bad));
+            assert!(found[0].starts_with(line), "{bad}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn semantic_mistakes_are_reported_by_line_all_at_once() {
+        let text = with_stage(
+            "    enter_on: [{event: stage.entered, journey: j, stage: b}]
+  - stage: a
+    enter_on:
+      - event: attribution.activated
+        when: order.revenue_minor > 0
+      - event: stage.entered
+      - event: order.recorded
+        stage: a
+",
+        );
+        let found = problems(&text);
+        let starts = ["line 7, column 12: a second", "line 6, column 48: a stage of", "line 10, column 15: in the"];
+        for start in starts {
+            assert!(found.iter().any(|p| p.starts_with(start)), "{start}: {found:?}");
+        }
+        assert!(found.iter().any(|p| p.starts_with("line 11") && p.contains("needs the `journey`")), "{found:?}");
+        assert!(found.iter().any(|p| p.starts_with("line 13") && p.contains("belongs to")), "{found:?}");
+        assert_eq!(found.len(), 5, "{found:?}");
+    }
+
+    #[test]
+    fn j7_an_order_is_known_to_conditions_of_order_events_only() {
+        let with = |event| with_stage(&format!("    enter_on: [{{event: {event}, when: order.revenue_minor > 0}}]\n"));
+        assert!(parse(&with("order.updated")).is_ok());
+        assert!(problems(&with("contact.tagged"))[0].contains("unknown variable `order`"));
+    }
+
+    #[test]
+    fn j4_a_step_behind_a_terminal_one_is_refused_unless_that_is_optional() {
+        let text = with_stage("    terminal: true\n  - stage: b\n");
+        assert!(problems(&text)[0].starts_with("line 7, column 12: no run can enter `b`"));
+        assert!(parse(&text.replace("terminal: true", "terminal: true\n    optional: true")).is_ok());
+    }
+
+    #[test]
+    fn a_journey_needs_a_step() {
+        assert!(problems(&with_stage("    kind: EXCEPTION\n"))[0].contains("needs a stage of kind STEP"));
+        assert!(problems("journey: j\nsequence: REQUIRED\ncampaigns: all\nstages: []\n")[0].starts_with("line 4"));
+    }
+
+    #[test]
+    fn texts_have_limits() {
+        assert!(problems(&with_stage("    name: \"a\\0b\"\n"))[0].starts_with("line 6"));
+        assert!(problems(&with_stage(&format!("    name: {}\n", "x".repeat(201))))[0].starts_with("line 6"));
+    }
+}

@@ -1,0 +1,17 @@
+//! The journeys service as a process of its own.
+
+use journeys::{MIGRATIONS, SCHEMA, Upstream};
+use rpc::channel::connect;
+
+/// Where it listens unless told otherwise.
+const PORT: u16 = 7603;
+
+fn main() -> anyhow::Result<()> {
+    runtime::process::run(PORT, SCHEMA, MIGRATIONS, |start| async move {
+        let upstream = Upstream {
+            attribution: connect(&start.config.attribution_url)?,
+            orders: connect(&start.config.orders_url)?,
+        };
+        journeys::start(start.db, start.clock, &start.lifecycle, upstream).await
+    })
+}

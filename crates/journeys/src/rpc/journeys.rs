@@ -1,0 +1,87 @@
+//! JourneyService: definitions.
+
+use proto::journeys::journey_service_server::JourneyService;
+use proto::journeys::{
+    ApplyJourneyRequest, ApplyJourneyResponse, GetJourneyRequest, GetJourneyResponse, Journey, ListJourneysRequest,
+    ListJourneysResponse,
+};
+use rpc::page::Page;
+use rpc::{Error, caller, fields};
+use tonic::{Request, Response, Status};
+use types::{JourneyKey, TenantId};
+
+use super::{Server, errors};
+use crate::commands::apply_journey::{self, ApplyJourney};
+use crate::domain::yaml;
+use crate::store::read::{self, JourneyRow};
+use crate::wire;
+
+#[tonic::async_trait]
+impl JourneyService for Server {
+    async fn apply_journey(
+        &self,
+        request: Request<ApplyJourneyRequest>,
+    ) -> Result<Response<ApplyJourneyResponse>, Status> {
+        let command = read_apply(caller::tenant(&request)?, request.into_inner())?;
+        let (row, changed) =
+            apply_journey::apply_journey(&self.db, &self.definitions, &*self.clock, command)
+                .await
+                .map_err(errors::of_applying)?;
+        Ok(Response::new(ApplyJourneyResponse { journey: Some(show(row)?), changed }))
+    }
+
+    async fn get_journey(
+        &self,
+        request: Request<GetJourneyRequest>,
+    ) -> Result<Response<GetJourneyResponse>, Status> {
+        let tenant = caller::tenant(&request)?;
+        let GetJourneyRequest { journey, version } = request.into_inner();
+        let key: JourneyKey = fields::parse("journey", &journey)?;
+        let version = optional_version("version", version)?;
+        let row = read::journey(self.db.read(), &tenant, &key, version).await.map_err(Error::from)?;
+        let row = row.ok_or_else(|| errors::journey_not_found(&journey))?;
+        Ok(Response::new(GetJourneyResponse { journey: Some(show(row)?) }))
+    }
+
+    async fn list_journeys(
+        &self,
+        request: Request<ListJourneysRequest>,
+    ) -> Result<Response<ListJourneysResponse>, Status> {
+        let tenant = caller::tenant(&request)?;
+        let ListJourneysRequest { page_size, page_token } = request.into_inner();
+        let page = Page::read(&tenant, "ListJourneys", &[], page_size, &page_token)?;
+        let after = page.after().unwrap_or_default();
+        let mut rows = read::journeys(&self.db, &tenant, after, page.limit()).await.map_err(Error::from)?;
+        let next_page_token = page.cut(&mut rows, |row| row.journey.to_string());
+        let journeys = rows.into_iter().map(show).collect::<Result<_, _>>()?;
+        Ok(Response::new(ListJourneysResponse { journeys, next_page_token }))
+    }
+}
+
+fn read_apply(tenant: TenantId, request: ApplyJourneyRequest) -> Result<ApplyJourney, Error> {
+    let base_version = optional_version("base_version", request.base_version)?;
+    let text = request.definition;
+    if text.is_empty() {
+        return Err(Error::field("definition", "is required"));
+    }
+    if text.contains('\0') {
+        return Err(Error::field("definition", "has a control character"));
+    }
+    let (definition, campaigns) = yaml::parse(&text).map_err(errors::of_definition)?;
+    Ok(ApplyJourney { tenant, text, definition, campaigns, base_version })
+}
+
+/// 0 does not say.
+fn optional_version(path: &str, version: i32) -> Result<Option<i32>, Error> {
+    match version {
+        0 => Ok(None),
+        1.. => Ok(Some(version)),
+        _ => Err(Error::field(path, "is negative")),
+    }
+}
+
+fn show(row: JourneyRow) -> Result<Journey, Error> {
+    let unreadable = |_| pg::Error::unreadable("journey_versions.definition", &row.journey);
+    let (definition, _) = yaml::parse(&row.definition).map_err(unreadable)?;
+    Ok(wire::journey(row, &definition)?)
+}

@@ -1,0 +1,38 @@
+//! The edge: proto to domain with field paths, call a command or a query, convert back.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`journeys`] | JourneyService |
+//! | [`runs`] | RunService |
+//! | [`funnel`] | FunnelService |
+//! | [`errors`] | violations to public errors, in one place |
+
+pub(crate) mod errors;
+pub(crate) mod funnel;
+pub(crate) mod journeys;
+pub(crate) mod runs;
+
+use std::sync::Arc;
+
+use batch::Batcher;
+use outbox::Source;
+use pg::Database;
+use types::Clock;
+
+use crate::commands::enter_stage::EnterStages;
+use crate::store::definitions::Definitions;
+use crate::subscribers::attribution::AttributionEvents;
+use crate::subscribers::orders::OrderEvents;
+
+/// What the servers stand on. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Server {
+    pub(crate) db: Database,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) definitions: Definitions,
+    pub(crate) source: Source,
+    pub(crate) entries: Batcher<EnterStages>,
+    /// For events that are tried again.
+    pub(crate) attribution: AttributionEvents,
+    pub(crate) orders: OrderEvents,
+}

@@ -1,0 +1,36 @@
+//! All SQL of this service.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`definitions`] | journeys and their versions; parsed ones are kept |
+//! | [`load`] | what a slice of events or calls starts from |
+//! | [`save`] | what comes of it |
+//! | [`pending`] | entries that wait, and entries that were refused |
+//! | [`funnel`] | counters: moved, counted anew, read |
+//! | [`projections`] | contacts, attributions and clocks, as upstream tells of them |
+//! | [`read`] | lists and single resources |
+//! | [`order`] | columns of an order, shared by two tables |
+
+pub(crate) mod definitions;
+pub(crate) mod funnel;
+pub(crate) mod load;
+pub(crate) mod order;
+pub(crate) mod pending;
+pub(crate) mod projections;
+pub(crate) mod read;
+pub(crate) mod save;
+
+use types::CampaignId;
+
+/// No campaign is stored as the empty text, so that keys hold it.
+pub(crate) fn campaign_text(campaign: Option<&CampaignId>) -> &str {
+    campaign.map_or("", CampaignId::as_str)
+}
+
+/// A statement that was to change `expected` rows and did not: a bug, since the sequencer lock is held.
+pub(crate) fn exactly(expected: usize, done: &sqlx::postgres::PgQueryResult, place: &str) -> Result<(), pg::Error> {
+    if u64::try_from(expected).ok() == Some(done.rows_affected()) {
+        return Ok(());
+    }
+    Err(pg::Error::unreadable(place, format!("{} rows instead of {expected}", done.rows_affected())))
+}

@@ -1,0 +1,132 @@
+//! Entries that wait for a missing stage, and entries that were refused (J4).
+
+use pg::WriteTx;
+use proto::common::ErrorReason as Reason;
+use types::EventId;
+
+use super::order::OrderArrays;
+use super::save::{campaigns, contacts, journeys, tenants};
+use super::{campaign_text, exactly};
+use crate::domain::event::{Entry, Order, Refusal};
+use crate::domain::run::Waiting;
+use crate::domain::slice::{Of, Refused};
+
+pub(super) async fn settle(tx: &mut WriteTx, rows: &[Of<EventId>]) -> Result<(), pg::Error> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let done = sqlx::query(
+        "DELETE FROM waiting_entries w
+          USING unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::uuid[])
+             AS s (tenant_id, contact_id, campaign_id, journey, cause_event_id)
+          WHERE w.tenant_id = s.tenant_id AND w.contact_id = s.contact_id AND w.campaign_id = s.campaign_id
+            AND w.journey = s.journey AND w.cause_event_id = s.cause_event_id",
+    )
+    .bind(tenants(rows))
+    .bind(contacts(rows))
+    .bind(campaigns(rows))
+    .bind(journeys(rows))
+    .bind(rows.iter().map(|(_, _, event)| event.as_uuid()).collect::<Vec<_>>())
+    .execute(&mut **tx)
+    .await?;
+    exactly(rows.len(), &done, "waiting_entries")
+}
+
+pub(super) async fn upsert_waiting(tx: &mut WriteTx, rows: &[Of<Waiting>]) -> Result<(), pg::Error> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let waiting = || rows.iter().map(|(_, _, waiting)| waiting);
+    let entries: Vec<&Entry> = waiting().map(|w| &w.entry).collect();
+    let orders = OrderArrays::of(&entries.iter().map(|e| e.order.as_ref()).collect::<Vec<Option<&Order>>>());
+    let done = sqlx::query(
+        "INSERT INTO waiting_entries (tenant_id, contact_id, campaign_id, journey, cause_event_id, stage,
+                occurrence_key, expected_stage, advocate_id, attribution_id, order_id, source, revenue_minor,
+                refunded_minor, currency, external_status, hubspot_dealstage, ordered_at, occurred_at, recorded_at)
+         SELECT *
+           FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::uuid[], $6::text[], $7::text[], $8::text[],
+                       $9::uuid[], $10::uuid[], $11::text[], $12::text[], $13::bigint[], $14::bigint[], $15::text[],
+                       $16::text[], $17::text[], $18::timestamptz[], $19::timestamptz[], $20::timestamptz[])
+         ON CONFLICT (tenant_id, contact_id, campaign_id, journey, cause_event_id) DO UPDATE
+            SET expected_stage = excluded.expected_stage",
+    )
+    .bind(tenants(rows))
+    .bind(contacts(rows))
+    .bind(campaigns(rows))
+    .bind(journeys(rows))
+    .bind(waiting().map(|w| w.event.as_uuid()).collect::<Vec<_>>())
+    .bind(entries.iter().map(|e| e.stage.as_str()).collect::<Vec<_>>())
+    .bind(entries.iter().map(|e| e.key.as_str()).collect::<Vec<_>>())
+    .bind(waiting().map(|w| w.expected.as_str()).collect::<Vec<_>>())
+    .bind(entries.iter().map(|e| e.referral.map(|r| r.advocate.as_uuid())).collect::<Vec<_>>())
+    .bind(entries.iter().map(|e| e.referral.map(|r| r.attribution.as_uuid())).collect::<Vec<_>>())
+    .bind(orders.order_ids)
+    .bind(orders.sources)
+    .bind(orders.revenues)
+    .bind(orders.refunded)
+    .bind(orders.currencies)
+    .bind(orders.statuses)
+    .bind(orders.dealstages)
+    .bind(orders.times)
+    .bind(entries.iter().map(|e| e.occurred_at).collect::<Vec<_>>())
+    .bind(waiting().map(|w| w.since).collect::<Vec<_>>())
+    .execute(&mut **tx)
+    .await?;
+    exactly(rows.len(), &done, "waiting_entries")
+}
+
+/// An event that is delivered again is refused again: the first word stays.
+pub(super) async fn insert_refused(tx: &mut WriteTx, rows: &[Refused]) -> Result<(), pg::Error> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "INSERT INTO refused_entries (tenant_id, refused_id, contact_id, campaign_id, journey, cause_event_id, stage,
+                run_id, occurrence_key, reason, expected_stage, detail, occurred_at)
+         SELECT *
+           FROM unnest($1::text[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::uuid[], $7::text[], $8::uuid[],
+                       $9::text[], $10::int[], $11::text[], $12::text[], $13::timestamptz[])
+         ON CONFLICT DO NOTHING",
+    )
+    .bind(rows.iter().map(|r| r.place.tenant.as_str()).collect::<Vec<_>>())
+    .bind(rows.iter().map(|r| r.id).collect::<Vec<_>>())
+    .bind(rows.iter().map(|r| r.place.contact.as_uuid()).collect::<Vec<_>>())
+    .bind(rows.iter().map(|r| campaign_text(r.place.campaign.as_ref())).collect::<Vec<_>>())
+    .bind(rows.iter().map(|r| r.journey.as_str()).collect::<Vec<_>>())
+    .bind(rows.iter().map(|r| r.event.as_uuid()).collect::<Vec<_>>())
+    .bind(rows.iter().map(|r| r.entry.stage.as_str()).collect::<Vec<_>>())
+    .bind(rows.iter().map(|r| r.run.map(|run| run.as_uuid())).collect::<Vec<_>>())
+    .bind(rows.iter().map(|r| r.entry.key.as_str()).collect::<Vec<_>>())
+    .bind(rows.iter().map(|r| reason(&r.refusal) as i32).collect::<Vec<_>>())
+    .bind(rows.iter().map(|r| expected(&r.refusal)).collect::<Vec<_>>())
+    .bind(rows.iter().map(|r| detail(&r.refusal)).collect::<Vec<_>>())
+    .bind(rows.iter().map(|r| r.entry.occurred_at).collect::<Vec<_>>())
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+fn detail(refusal: &Refusal) -> &str {
+    if let Refusal::ConditionFailed { detail } = refusal { detail } else { "" }
+}
+
+/// The public reason of a refusal, whose number is stored.
+pub(crate) fn reason(refusal: &Refusal) -> Reason {
+    match refusal {
+        Refusal::OutOfOrder { .. } => Reason::StageOutOfOrder,
+        Refusal::OutOfReach { .. } | Refusal::NotRepeatable => Reason::StageNotRepeatable,
+        Refusal::GoingBack => Reason::StageGoingBack,
+        Refusal::RunEnded => Reason::RunEnded,
+        Refusal::ExceptionCannotStart => Reason::ExceptionCannotStart,
+        Refusal::StageNotFound => Reason::StageNotFound,
+        Refusal::ConditionFailed { .. } => Reason::ConditionFailed,
+    }
+}
+
+/// The stage that was missing; empty if none was.
+fn expected(refusal: &Refusal) -> &str {
+    match refusal {
+        Refusal::OutOfOrder { expected } | Refusal::OutOfReach { expected } => expected.as_str(),
+        _ => "",
+    }
+}

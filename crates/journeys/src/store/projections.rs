@@ -1,0 +1,176 @@
+//! What upstream has told: contacts, attributions in force, test clocks.
+
+use std::collections::{HashMap, HashSet};
+
+use pg::WriteTx;
+use types::{AttributionId, CampaignId, ContactId, TenantId, Timestamp};
+
+use crate::domain::attribution::InForce;
+use crate::domain::event::Place;
+use crate::domain::slice::TestClock;
+
+/// A time in which an attribution is, or was, in force, and whose.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct AttributionTime {
+    pub(crate) tenant: TenantId,
+    pub(crate) campaign: CampaignId,
+    pub(crate) contact: ContactId,
+    pub(crate) time: InForce,
+}
+
+/// Remembers contacts.
+pub(crate) async fn save_contacts(
+    tx: &mut WriteTx,
+    contacts: &[(TenantId, ContactId)],
+) -> Result<(), pg::Error> {
+    if contacts.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "INSERT INTO contacts (tenant_id, contact_id) SELECT * FROM unnest($1::text[], $2::uuid[])
+         ON CONFLICT DO NOTHING",
+    )
+    .bind(contacts.iter().map(|(tenant, _)| tenant.as_str()).collect::<Vec<_>>())
+    .bind(contacts.iter().map(|(_, contact)| contact.as_uuid()).collect::<Vec<_>>())
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Those of `contacts` that are known.
+pub(crate) async fn known(
+    tx: &mut WriteTx,
+    contacts: &[(TenantId, ContactId)],
+) -> Result<HashSet<(TenantId, ContactId)>, pg::Error> {
+    let rows: Vec<(TenantId, ContactId)> = sqlx::query_as(
+        "SELECT tenant_id, contact_id
+           FROM unnest($1::text[], $2::uuid[]) AS c (tenant_id, contact_id)
+           JOIN contacts USING (tenant_id, contact_id)",
+    )
+    .bind(contacts.iter().map(|(tenant, _)| tenant.as_str()).collect::<Vec<_>>())
+    .bind(contacts.iter().map(|(_, contact)| contact.as_uuid()).collect::<Vec<_>>())
+    .fetch_all(&mut **tx)
+    .await?;
+    Ok(rows.into_iter().collect())
+}
+
+/// Remembers attributions; of several tellings of one time, the last counts.
+pub(crate) async fn save_attributions(tx: &mut WriteTx, told: &[AttributionTime]) -> Result<(), pg::Error> {
+    let mut last: HashMap<(AttributionId, Timestamp), &AttributionTime> = HashMap::new();
+    for row in told {
+        last.insert((row.time.attribution, row.time.from), row);
+    }
+    if last.is_empty() {
+        return Ok(());
+    }
+    let rows: Vec<&AttributionTime> = last.into_values().collect();
+    sqlx::query(
+        "INSERT INTO attributions (tenant_id, campaign_id, contact_id, attribution_id, effective_from,
+                                   deactivated_at, advocate_id)
+         SELECT * FROM unnest($1::text[], $2::text[], $3::uuid[], $4::uuid[], $5::timestamptz[], $6::timestamptz[],
+                              $7::uuid[])
+         ON CONFLICT (tenant_id, campaign_id, contact_id, attribution_id, effective_from) DO UPDATE
+            SET deactivated_at = excluded.deactivated_at",
+    )
+    .bind(rows.iter().map(|r| r.tenant.as_str()).collect::<Vec<_>>())
+    .bind(rows.iter().map(|r| r.campaign.as_str()).collect::<Vec<_>>())
+    .bind(rows.iter().map(|r| r.contact.as_uuid()).collect::<Vec<_>>())
+    .bind(rows.iter().map(|r| r.time.attribution.as_uuid()).collect::<Vec<_>>())
+    .bind(rows.iter().map(|r| r.time.from).collect::<Vec<_>>())
+    .bind(rows.iter().map(|r| r.time.until).collect::<Vec<_>>())
+    .bind(rows.iter().map(|r| r.time.advocate.as_uuid()).collect::<Vec<_>>())
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+#[derive(sqlx::FromRow)]
+struct TimeRow {
+    tenant_id: TenantId,
+    campaign_id: CampaignId,
+    contact_id: ContactId,
+    attribution_id: AttributionId,
+    advocate_id: ContactId,
+    effective_from: Timestamp,
+    deactivated_at: Option<Timestamp>,
+}
+
+/// All that is known of the attributions of these contacts in these campaigns.
+pub(crate) async fn attributions(
+    tx: &mut WriteTx,
+    places: &[&Place],
+) -> Result<HashMap<Place, Vec<InForce>>, pg::Error> {
+    let rows: Vec<TimeRow> = sqlx::query_as(
+        "SELECT tenant_id, campaign_id, contact_id, attribution_id, advocate_id, effective_from, deactivated_at
+           FROM (SELECT DISTINCT * FROM unnest($1::text[], $2::text[], $3::uuid[]))
+             AS p (tenant_id, campaign_id, contact_id)
+           JOIN attributions USING (tenant_id, campaign_id, contact_id)",
+    )
+    .bind(places.iter().map(|p| p.tenant.as_str()).collect::<Vec<_>>())
+    .bind(places.iter().map(|p| super::campaign_text(p.campaign.as_ref())).collect::<Vec<_>>())
+    .bind(places.iter().map(|p| p.contact.as_uuid()).collect::<Vec<_>>())
+    .fetch_all(&mut **tx)
+    .await?;
+    let mut times: HashMap<Place, Vec<InForce>> = HashMap::new();
+    for row in rows {
+        let place = Place { tenant: row.tenant_id, contact: row.contact_id, campaign: Some(row.campaign_id) };
+        let (from, until) = (row.effective_from, row.deactivated_at);
+        let time = InForce { attribution: row.attribution_id, advocate: row.advocate_id, from, until };
+        times.entry(place).or_default().push(time);
+    }
+    Ok(times)
+}
+
+#[derive(sqlx::FromRow)]
+struct ClockRow {
+    tenant_id: TenantId,
+    attribution_at: Option<Timestamp>,
+    orders_at: Option<Timestamp>,
+    shown_at: Option<Timestamp>,
+}
+
+/// Test clocks of these tenants.
+pub(crate) async fn clocks(
+    tx: &mut WriteTx,
+    tenants: &[&TenantId],
+) -> Result<HashMap<TenantId, TestClock>, pg::Error> {
+    if tenants.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows: Vec<ClockRow> = sqlx::query_as(
+        "SELECT tenant_id, attribution_at, orders_at, shown_at FROM test_clocks WHERE tenant_id = ANY ($1)",
+    )
+    .bind(tenants.iter().map(|t| t.as_str()).collect::<Vec<_>>())
+    .fetch_all(&mut **tx)
+    .await?;
+    let clock = |row: &ClockRow| TestClock {
+        attribution: row.attribution_at,
+        orders: row.orders_at,
+        shown: row.shown_at,
+    };
+    Ok(rows.into_iter().map(|row| (row.tenant_id.clone(), clock(&row))).collect())
+}
+
+/// Moves test clocks.
+pub(crate) async fn save_clocks(
+    tx: &mut WriteTx,
+    clocks: &[(TenantId, TestClock)],
+) -> Result<(), pg::Error> {
+    if clocks.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "INSERT INTO test_clocks (tenant_id, attribution_at, orders_at, shown_at)
+         SELECT * FROM unnest($1::text[], $2::timestamptz[], $3::timestamptz[], $4::timestamptz[])
+         ON CONFLICT (tenant_id) DO UPDATE
+            SET attribution_at = excluded.attribution_at, orders_at = excluded.orders_at,
+                shown_at = excluded.shown_at",
+    )
+    .bind(clocks.iter().map(|(tenant, _)| tenant.as_str()).collect::<Vec<_>>())
+    .bind(clocks.iter().map(|(_, clock)| clock.attribution).collect::<Vec<_>>())
+    .bind(clocks.iter().map(|(_, clock)| clock.orders).collect::<Vec<_>>())
+    .bind(clocks.iter().map(|(_, clock)| clock.shown).collect::<Vec<_>>())
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}

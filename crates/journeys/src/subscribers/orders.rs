@@ -1,0 +1,165 @@
+//! What orders tells. An order event is applied only once the attribution it rests on is known here.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use outbox::{ApplyError, Cursor, Subscriber};
+use pg::{Database, WriteTx};
+use proto::orders as wire;
+use proto::orders::order_event::Fact as WireFact;
+use proto::orders::order_service_client::OrderServiceClient;
+use proto::orders::{WatchOrderEventsRequest, WatchOrderEventsResponse};
+use rpc::fields::{amount, parse, parse_optional, required};
+use rpc::{Channel, Error};
+use tonic::{Status, Streaming};
+use types::{AttributionId, CampaignId, Clock, ContactId, OrderId};
+
+use super::attribution::AttributionEvents;
+use super::{Envelope, Step, carry_out, poison, time};
+use crate::domain::definition::Signal;
+use crate::domain::event::{Detail, Event, OccurrenceKey, Order, Place, Referral};
+use crate::domain::slice::{Fact, Stream};
+use crate::store::definitions::Definitions;
+
+/// Follows orders.
+#[derive(Debug, Clone)]
+pub struct OrderEvents {
+    pub(crate) channel: Channel,
+    pub(crate) definitions: Definitions,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) attribution: AttributionCursor,
+}
+
+/// How far attribution's stream has been applied here; asked for only when what was last seen is not enough.
+#[derive(Debug, Clone)]
+pub(crate) struct AttributionCursor {
+    db: Database,
+    seen: Arc<Mutex<Option<Cursor>>>,
+}
+
+impl AttributionCursor {
+    pub(crate) fn new(db: Database) -> Self {
+        Self { db, seen: Arc::default() }
+    }
+
+    /// How many of `events`, from the first, rest only on what is known.
+    async fn reached(&self, events: &[wire::OrderEvent]) -> Result<usize, pg::Error> {
+        let seen = *self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = leading(seen, events);
+        if known > 0 {
+            return Ok(known);
+        }
+        let stored = outbox::follow::stored(&self.db, AttributionEvents::NAME).await?;
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = stored;
+        Ok(leading(stored, events))
+    }
+}
+
+fn leading(cursor: Option<Cursor>, events: &[wire::OrderEvent]) -> usize {
+    let known = |event: &&wire::OrderEvent| match (&event.attribution_head, cursor) {
+        (None, _) => true,
+        (Some(head), None) => head.position <= 0,
+        // of another epoch nothing can be said: that stream was restored, and its follower stops with an alarm
+        (Some(head), Some(cursor)) => head.epoch.cast_signed() != cursor.epoch || head.position <= cursor.position,
+    };
+    events.iter().take_while(known).count()
+}
+
+impl Subscriber for OrderEvents {
+    type Response = WatchOrderEventsResponse;
+    const NAME: &'static str = "journeys.orders";
+
+    async fn open(&self, cursor: String) -> Result<Streaming<Self::Response>, Status> {
+        let request = WatchOrderEventsRequest { cursor, ..Default::default() };
+        Ok(OrderServiceClient::new(self.channel.clone()).watch_order_events(request).await?.into_inner())
+    }
+
+    async fn ready(&self, events: &[wire::OrderEvent]) -> Result<usize, ApplyError> {
+        Ok(self.attribution.reached(events).await?)
+    }
+
+    async fn apply(&self, tx: &mut WriteTx, events: &[wire::OrderEvent]) -> Result<(), ApplyError> {
+        let mut steps = Vec::with_capacity(events.len());
+        for event in events {
+            read(event, &mut steps).map_err(poison)?;
+        }
+        carry_out(tx, &self.definitions, Stream::Orders, steps, self.clock.now()).await?;
+        Ok(())
+    }
+}
+
+fn read(event: &wire::OrderEvent, steps: &mut Vec<Step>) -> Result<(), Error> {
+    let about = Envelope::read(&event.event_id, &event.tenant_id, event.occurred_at.as_ref())?;
+    match &event.fact {
+        Some(WireFact::OrderRecorded(fact)) => {
+            steps.push(Step::Happen(happen(about, Signal::OrderRecorded, fact.order.as_ref())?));
+        }
+        Some(WireFact::OrderUpdated(fact)) => {
+            steps.push(Step::Happen(happen(about, Signal::OrderUpdated, fact.order.as_ref())?));
+        }
+        Some(WireFact::OrderRefunded(fact)) => {
+            let event = happen(about, Signal::OrderRefunded, fact.order.as_ref())?;
+            let amount = amount("amount", fact.amount.as_ref())?;
+            if let Some(order) = &event.order {
+                steps.push(Step::Pass(Fact::OrderRefunded {
+                    id: event.id,
+                    place: event.place.clone(),
+                    order: order.clone(),
+                    amount,
+                    occurred_at: event.occurred_at,
+                }));
+            }
+            steps.push(Step::Happen(event));
+        }
+        Some(WireFact::ClockMoved(fact)) => {
+            steps.push(Step::Clock(about.tenant, time("clock_moved.to", fact.to.as_ref())?));
+        }
+        // a fact that this version does not know: contracts only grow
+        None => {}
+    }
+    Ok(())
+}
+
+/// J9: campaign, advocate and attribution are the order's own.
+fn happen(about: Envelope, signal: Signal, wire: Option<&wire::OrderSnapshot>) -> Result<Event, Error> {
+    let wire = required("order", wire)?;
+    let order = order(wire)?;
+    let contact: ContactId = parse("order.contact_id", &wire.contact_id)?;
+    let campaign: Option<CampaignId> = parse_optional("order.campaign_id", &wire.campaign_id)?;
+    let attribution: Option<AttributionId> = parse_optional("order.attribution_id", &wire.attribution_id)?;
+    let advocate: Option<ContactId> = parse_optional("order.advocate_id", &wire.advocate_id)?;
+    let referral = attribution.zip(advocate);
+    Ok(Event {
+        id: about.id,
+        place: Place { tenant: about.tenant, contact, campaign },
+        signal,
+        detail: Detail::None,
+        key: OccurrenceKey::of_order(&order.order_id),
+        order: Some(order),
+        referral: referral.map(|(attribution, advocate)| Referral { attribution, advocate }),
+        occurred_at: about.occurred_at,
+    })
+}
+
+fn order(wire: &wire::OrderSnapshot) -> Result<Order, Error> {
+    let order_id: OrderId = parse("order.order_id", &wire.order_id)?;
+    let revenue = amount("order.revenue", wire.revenue.as_ref())?;
+    let refunded_minor = match &wire.refunded {
+        None => 0,
+        Some(refunded) => {
+            let refunded = amount("order.refunded", Some(refunded))?;
+            if refunded.currency != revenue.currency {
+                return Err(Error::field("order.refunded", "is not in the currency of the revenue"));
+            }
+            refunded.minor
+        }
+    };
+    Ok(Order {
+        order_id,
+        source: wire.source.clone(),
+        revenue,
+        refunded_minor,
+        external_status: wire.external_status.clone(),
+        hubspot_dealstage: wire.hubspot_dealstage.clone(),
+        occurred_at: time("order.occurred_at", wire.occurred_at.as_ref())?,
+    })
+}

@@ -1,0 +1,182 @@
+//! Domain to proto, for answers and for the stream.
+
+use proto::common::ErrorReason as Reason;
+use proto::journeys as wire;
+use proto::journeys::journey_event::Fact as WireFact;
+use rpc::fields::{wire_money, wire_time};
+use types::{CampaignId, EventId, Money, RunId, TenantId, Timestamp};
+
+use crate::domain::definition::{self, Definition};
+use crate::domain::event::{Cause, Order, Transition};
+use crate::domain::slice::Fact;
+use crate::store::definitions::campaigns;
+use crate::store::read::{JourneyRow, PendingRow, RunRow};
+
+/// A fact as the stream tells it.
+pub(crate) fn event(fact: &Fact, recorded_at: Timestamp) -> wire::JourneyEvent {
+    let (id, tenant, occurred_at, fact) = match fact {
+        Fact::Entered(made) => {
+            let id = EventId::from(made.id.as_uuid());
+            let entered = wire::StageEntered { transition: Some(transition(made)) };
+            (id, &made.place.tenant, made.entry.occurred_at, WireFact::StageEntered(entered))
+        }
+        Fact::OrderRefunded { id, place, order: after, amount, occurred_at } => {
+            let refunded = wire::OrderRefunded {
+                contact_id: place.contact.to_string(),
+                campaign_id: campaign(place.campaign.as_ref()),
+                order: Some(order(after)),
+                amount: Some(wire_money(*amount)),
+            };
+            (*id, &place.tenant, *occurred_at, WireFact::OrderRefunded(refunded))
+        }
+        Fact::ContactStatusChanged { id, tenant, contact, status, occurred_at } => {
+            let changed =
+                wire::ContactStatusChanged { contact_id: contact.to_string(), status: status.clone() };
+            (*id, tenant, *occurred_at, WireFact::ContactStatusChanged(changed))
+        }
+        Fact::ClockMoved { id, tenant, to } => {
+            let moved = wire::ClockMoved { to: Some(wire_time(*to)) };
+            (*id, tenant, *to, WireFact::ClockMoved(moved))
+        }
+    };
+    stamped(id, tenant, occurred_at, recorded_at, fact)
+}
+
+fn stamped(
+    id: EventId,
+    tenant: &TenantId,
+    occurred_at: Timestamp,
+    recorded_at: Timestamp,
+    fact: WireFact,
+) -> wire::JourneyEvent {
+    wire::JourneyEvent {
+        event_id: id.to_string(),
+        tenant_id: tenant.to_string(),
+        cursor: String::new(),
+        occurred_at: Some(wire_time(occurred_at)),
+        recorded_at: Some(wire_time(recorded_at)),
+        fact: Some(fact),
+    }
+}
+
+fn campaign(campaign: Option<&CampaignId>) -> String {
+    campaign.map(ToString::to_string).unwrap_or_default()
+}
+
+/// A transition.
+pub(crate) fn transition(made: &Transition) -> wire::Transition {
+    let cause = match made.cause {
+        Cause::Call => wire::TransitionCause::Call,
+        Cause::Trigger => wire::TransitionCause::Trigger,
+        Cause::Waited => wire::TransitionCause::Waited,
+        Cause::Inferred => wire::TransitionCause::Inferred,
+    };
+    let entry = &made.entry;
+    wire::Transition {
+        transition_id: made.id.to_string(),
+        run_id: made.run.to_string(),
+        journey: made.journey.to_string(),
+        journey_version: made.version,
+        campaign_id: campaign(made.place.campaign.as_ref()),
+        contact_id: made.place.contact.to_string(),
+        advocate_id: entry.referral.map(|r| r.advocate.to_string()).unwrap_or_default(),
+        attribution_id: entry.referral.map(|r| r.attribution.to_string()).unwrap_or_default(),
+        from_stage: made.from.as_ref().map(ToString::to_string).unwrap_or_default(),
+        to_stage: entry.stage.to_string(),
+        occurrence_key: entry.key.to_string(),
+        cause: cause.into(),
+        cause_event_id: entry.cause_event.map(|id| id.to_string()).unwrap_or_default(),
+        order: entry.order.as_ref().map(order),
+        occurred_at: Some(wire_time(entry.occurred_at)),
+        number: made.number,
+    }
+}
+
+fn order(order: &Order) -> wire::OrderContext {
+    let currency = order.revenue.currency;
+    wire::OrderContext {
+        order_id: order.order_id.to_string(),
+        source: order.source.clone(),
+        revenue: Some(wire_money(order.revenue)),
+        refunded: Some(wire_money(Money::new(order.refunded_minor, currency))),
+        external_status: order.external_status.clone(),
+        hubspot_dealstage: order.hubspot_dealstage.clone(),
+        occurred_at: Some(wire_time(order.occurred_at)),
+    }
+}
+
+/// A journey at one version.
+pub(crate) fn journey(row: JourneyRow, definition: &Definition) -> Result<wire::Journey, pg::Error> {
+    let sequence = match definition.sequence {
+        definition::Sequence::Required => wire::Sequence::Required,
+        definition::Sequence::Optional => wire::Sequence::Optional,
+    };
+    let (all_campaigns, campaign_ids) = match campaigns(&row.campaign_mode, row.campaigns)? {
+        definition::Campaigns::All => (true, Vec::new()),
+        definition::Campaigns::None => (false, Vec::new()),
+        definition::Campaigns::Listed(listed) => (false, listed.iter().map(ToString::to_string).collect()),
+    };
+    Ok(wire::Journey {
+        journey: row.journey.to_string(),
+        name: definition.name.clone(),
+        version: row.version,
+        sequence: sequence.into(),
+        stages: definition.stages.iter().map(stage).collect(),
+        definition: row.definition,
+        applied_at: Some(wire_time(row.applied_at)),
+        all_campaigns,
+        campaign_ids,
+    })
+}
+
+fn stage(stage: &definition::Stage) -> wire::Stage {
+    let kind = match stage.kind {
+        definition::Kind::Step => wire::StageKind::Step,
+        definition::Kind::Exception => wire::StageKind::Exception,
+    };
+    wire::Stage {
+        stage: stage.key.to_string(),
+        name: stage.name.clone(),
+        kind: kind.into(),
+        optional: stage.optional,
+        repeatable: stage.repeatable,
+        terminal: stage.terminal,
+    }
+}
+
+/// A run.
+pub(crate) fn run(row: RunRow) -> wire::Run {
+    let state = if row.ended { wire::RunState::Ended } else { wire::RunState::Active };
+    wire::Run {
+        run_id: row.run_id.to_string(),
+        journey: row.journey.to_string(),
+        campaign_id: row.campaign_id,
+        contact_id: row.contact_id.to_string(),
+        state: state.into(),
+        current_stage: row.current_stage.to_string(),
+        transitions: row.transitions,
+        started_at: Some(wire_time(row.started_at)),
+    }
+}
+
+/// An entry that waits, for `run` if it has started.
+pub(crate) fn waiting(row: PendingRow, run: Option<RunId>) -> wire::PendingEntry {
+    refused(PendingRow { run_id: run, reason: Reason::StageOutOfOrder.into(), ..row })
+}
+
+/// An entry that was refused.
+pub(crate) fn refused(row: PendingRow) -> wire::PendingEntry {
+    wire::PendingEntry {
+        run_id: row.run_id.map(|run| run.to_string()).unwrap_or_default(),
+        journey: row.journey.to_string(),
+        campaign_id: row.campaign_id,
+        contact_id: row.contact_id.to_string(),
+        stage: row.stage,
+        occurrence_key: row.occurrence_key,
+        cause_event_id: row.cause_event_id.to_string(),
+        reason: row.reason,
+        expected_stage: row.expected_stage,
+        occurred_at: Some(wire_time(row.occurred_at)),
+        detail: row.detail,
+    }
+}

@@ -1,0 +1,127 @@
+//! Arguments of the `laurel` command.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Laurel: referrals, journeys and rewards; every qualifying event pays exactly once, or says why not.
+#[derive(Debug, Parser)]
+#[command(version, about, max_term_width = 110)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run all four services in one process, on a Postgres of its own or the one LAUREL_DATABASE_URL names
+    Up(UpArguments),
+    /// Play the CDNOW story: 69,659 real purchases become attributions, journeys and rewards
+    Demo(DemoArguments),
+    /// Commands that speak to running services.
+    #[command(flatten)]
+    Client(ClientCommand),
+}
+
+/// Where the data is.
+#[derive(Debug, Clone, Args)]
+pub struct StorageArguments {
+    /// Data directory of the embedded Postgres [default: /var/lib/laurel as root, else ~/.local/share/laurel]
+    #[arg(long, value_name = "DIR", env = "LAUREL_DATA_DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Use this Postgres instead of the embedded one: a postgres:// URL of a user who may create roles
+    #[arg(long, value_name = "URL", env = "LAUREL_DATABASE_URL", hide_env_values = true)]
+    pub database_url: Option<String>,
+    /// Tenants whose order ids are scoped by source (O1), separated by commas
+    #[arg(long, value_name = "TENANTS", env = "LAUREL_SCOPE_ORDERS_BY_SOURCE", default_value = "")]
+    pub scope_orders_by_source: String,
+}
+
+/// Arguments of `laurel up`.
+#[derive(Debug, Args)]
+pub struct UpArguments {
+    /// Where the data is.
+    #[command(flatten)]
+    pub storage: StorageArguments,
+    /// Loopback address to listen on; port 0 takes any free port
+    #[arg(long, value_name = "ADDRESS:PORT", env = "LAUREL_LISTEN", default_value = "127.0.0.1:7600")]
+    pub listen: SocketAddr,
+}
+
+/// Arguments of `laurel demo`.
+#[derive(Debug, Args)]
+pub struct DemoArguments {
+    /// Where the data is.
+    #[command(flatten)]
+    pub storage: StorageArguments,
+    /// Print one JSON object and nothing else on standard output
+    #[arg(long)]
+    pub json: bool,
+    /// Keep the services up afterwards
+    #[arg(long)]
+    pub serve: bool,
+    /// With --serve: loopback address to listen on; port 0 takes any free port
+    #[arg(long, value_name = "ADDRESS:PORT", env = "LAUREL_LISTEN", default_value = "127.0.0.1:7600")]
+    pub listen: SocketAddr,
+}
+
+/// How to reach running services, and as whom.
+#[derive(Debug, Clone, Args)]
+pub struct Target {
+    /// Address of running services
+    #[arg(long, value_name = "URL", env = "LAUREL_ADDRESS", default_value = "http://127.0.0.1:7600")]
+    pub address: String,
+    /// Tenant to act for
+    #[arg(long, env = "LAUREL_TENANT", default_value = "test-default")]
+    pub tenant: String,
+}
+
+/// Commands that speak to running services.
+#[derive(Debug, Subcommand)]
+pub enum ClientCommand {
+    /// Import orders from a CSV file; rejected rows go to standard error, by line and column
+    Import {
+        /// Services and tenant.
+        #[command(flatten)]
+        target: Target,
+        /// The file
+        file: PathBuf,
+        /// Currency of rows that give none
+        #[arg(long, default_value = "")]
+        currency: String,
+    },
+    /// Publish a journey or a reward program written as YAML
+    Apply {
+        /// Services and tenant.
+        #[command(flatten)]
+        target: Target,
+        /// The file; it begins with `journey:` or `program:`
+        #[arg(short, long)]
+        file: PathBuf,
+    },
+    /// Show a journey's funnel as bars
+    Funnel {
+        /// Services and tenant.
+        #[command(flatten)]
+        target: Target,
+        /// The journey's key
+        journey: String,
+    },
+    /// Say why somebody was, or was not, paid for an order
+    Explain {
+        /// Services and tenant.
+        #[command(flatten)]
+        target: Target,
+        /// The order's id
+        order_id: String,
+    },
+    /// Derive the whole ledger again from the stored decisions, and report any difference
+    Verify {
+        /// Services and tenant.
+        #[command(flatten)]
+        target: Target,
+    },
+}

@@ -1,0 +1,81 @@
+//! The generated clients over one channel, for one tenant.
+
+use proto::attribution::attribution_service_client::AttributionServiceClient;
+use proto::attribution::campaign_service_client::CampaignServiceClient;
+use proto::attribution::code_service_client::CodeServiceClient;
+use proto::attribution::contact_service_client::ContactServiceClient;
+use proto::attribution::segment_service_client::SegmentServiceClient;
+use proto::attribution::test_clock_service_client::TestClockServiceClient;
+use proto::journeys::funnel_service_client::FunnelServiceClient;
+use proto::journeys::journey_service_client::JourneyServiceClient;
+use proto::orders::order_service_client::OrderServiceClient;
+use proto::rewards::ledger_service_client::LedgerServiceClient;
+use proto::rewards::program_service_client::ProgramServiceClient;
+use proto::rewards::reward_service_client::RewardServiceClient;
+use rpc::Channel;
+use tonic::{Code, Status};
+use tonic_types::StatusExt;
+use types::TenantId;
+
+/// Every client a command needs. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Clients {
+    /// Contacts.
+    pub contacts: ContactServiceClient<Channel>,
+    /// Segments.
+    pub segments: SegmentServiceClient<Channel>,
+    /// Campaigns.
+    pub campaigns: CampaignServiceClient<Channel>,
+    /// Codes.
+    pub codes: CodeServiceClient<Channel>,
+    /// Attributions.
+    pub attributions: AttributionServiceClient<Channel>,
+    /// Test clocks.
+    pub test_clock: TestClockServiceClient<Channel>,
+    /// Orders.
+    pub orders: OrderServiceClient<Channel>,
+    /// Journeys.
+    pub journeys: JourneyServiceClient<Channel>,
+    /// Funnels.
+    pub funnels: FunnelServiceClient<Channel>,
+    /// Reward programs.
+    pub programs: ProgramServiceClient<Channel>,
+    /// Rewards.
+    pub rewards: RewardServiceClient<Channel>,
+    /// The ledger.
+    pub ledger: LedgerServiceClient<Channel>,
+}
+
+impl Clients {
+    /// Clients that act for `tenant` over `channel`.
+    pub fn new(channel: Channel, tenant: &TenantId) -> Self {
+        let channel = rpc::channel::for_tenant(channel, tenant);
+        Self {
+            contacts: ContactServiceClient::new(channel.clone()),
+            segments: SegmentServiceClient::new(channel.clone()),
+            campaigns: CampaignServiceClient::new(channel.clone()),
+            codes: CodeServiceClient::new(channel.clone()),
+            attributions: AttributionServiceClient::new(channel.clone()),
+            test_clock: TestClockServiceClient::new(channel.clone()),
+            orders: OrderServiceClient::new(channel.clone()),
+            journeys: JourneyServiceClient::new(channel.clone()),
+            funnels: FunnelServiceClient::new(channel.clone()),
+            programs: ProgramServiceClient::new(channel.clone()),
+            rewards: RewardServiceClient::new(channel.clone()),
+            ledger: LedgerServiceClient::new(channel),
+        }
+    }
+}
+
+/// A status as one line for people: every field violation, else the message.
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
+pub fn explain(status: Status) -> anyhow::Error {
+    let details = status.get_error_details();
+    let violations = details.bad_request().map(|bad| bad.field_violations.as_slice()).unwrap_or_default();
+    if violations.is_empty() {
+        let code = if status.code() == Code::Unknown { String::new() } else { format!("{:?}: ", status.code()) };
+        return anyhow::anyhow!("{code}{}", status.message());
+    }
+    let lines: Vec<String> = violations.iter().map(|v| format!("{} {}", v.field, v.description)).collect();
+    anyhow::anyhow!("{}", lines.join("; "))
+}

@@ -1,0 +1,70 @@
+//! `laurel demo`: the CDNOW story. Real purchases, made into orders by the rules of `examples/cdnow/README.md`, go through
+//! the public RPCs into attributions, journeys and rewards; then the totals are read back, through public RPCs too.
+
+mod purchases;
+mod report;
+mod story;
+mod totals;
+
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use runtime::telemetry;
+
+use crate::cli::DemoArguments;
+use crate::client::Clients;
+use crate::up;
+
+/// Plays the story, prints what came of it, and serves on if asked to.
+pub fn run(arguments: &DemoArguments) -> anyhow::Result<()> {
+    telemetry::start("warn");
+    runtime::config::loopback_only(arguments.listen)?;
+    up::with_platform(&arguments.storage, |platform, lifecycle| async move {
+        // a busy port is said before the work, not after it
+        let listener = match arguments.serve {
+            true => Some(runtime::process::bind(arguments.listen).await?),
+            false => None,
+        };
+        let tenant = story::TENANT.parse().map_err(|e| anyhow::anyhow!("tenant {e}"))?;
+        let clients = Clients::new(platform.channel(), &tenant);
+        let begun = Instant::now();
+        tokio::select! {
+            done = play(&clients, arguments.json, begun) => done?,
+            signal = tokio::signal::ctrl_c() => return Ok(signal?),
+        }
+        if let Some(listener) = listener {
+            up::serve(&platform, &lifecycle, listener, |address| eprintln!("ready {address}"))?;
+            up::end(&lifecycle).await?;
+        }
+        Ok(())
+    })
+}
+
+async fn play(clients: &Clients, json: bool, begun: Instant) -> anyhow::Result<()> {
+    story::play(clients).await?;
+    let bar = progress("Adding up", 0);
+    let totals = totals::collect(clients).await?;
+    bar.finish_and_clear();
+    let seconds = begun.elapsed();
+    if json {
+        report::print_json(&totals, seconds)
+    } else {
+        report::print(clients, &totals, seconds).await
+    }
+}
+
+/// A progress bar on standard error; a spinner if `length` is 0. Hidden where nobody looks.
+fn progress(what: &'static str, length: u64) -> ProgressBar {
+    let bar = if length == 0 { ProgressBar::new_spinner() } else { ProgressBar::new(length) };
+    bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(10));
+    let template = if length == 0 {
+        "{msg:<22} {spinner} {elapsed}"
+    } else {
+        "{msg:<22} {wide_bar:.green} {human_pos}/{human_len} {per_sec}"
+    };
+    // the templates are constants; a broken one falls back to the plain bar
+    bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar.set_message(what);
+    bar.enable_steady_tick(Duration::from_millis(100));
+    bar
+}

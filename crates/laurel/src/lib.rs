@@ -1,0 +1,21 @@
+//! The `laurel` command: all four services in one process on an embedded Postgres, and a client of their contracts.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`cli`] | arguments |
+//! | [`storage`] | the embedded cluster, or the server that `LAUREL_DATABASE_URL` names |
+//! | [`platform`] | the four services wired together in one process |
+//! | [`client`] | the generated clients over one channel |
+//! | [`up`] | `laurel up`: serve until told to stop |
+//! | [`demo`] | `laurel demo`: the CDNOW story from purchases to rewards |
+//! | [`import`] | a CSV of any size through `ImportOrders` |
+//! | [`tools`] | `laurel import`, `apply`, `funnel`, `explain`, `verify` against running services |
+
+pub mod cli;
+pub mod client;
+pub mod demo;
+pub mod import;
+pub mod platform;
+pub mod storage;
+pub mod tools;
+pub mod up;

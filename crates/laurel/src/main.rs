@@ -1,0 +1,24 @@
+//! The `laurel` command.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use laurel::cli::{Cli, Command};
+use laurel::{demo, tools, up};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let result = match &cli.command {
+        Command::Up(arguments) => up::run(arguments),
+        Command::Demo(arguments) => demo::run(arguments),
+        Command::Client(command) => tools::run(command),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // one line, causes included
+            eprintln!("laurel: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! Where the data is: an embedded cluster that lives as long as we do, or a server of somebody else's.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use anyhow::Context;
+use pg::embedded::{Cluster, Options, Tuning};
+use pg::sqlx::postgres::PgConnectOptions;
+use pg::{Access, Server};
+
+use crate::cli::StorageArguments;
+
+/// Name of the database in an embedded cluster.
+const DATABASE: &str = "laurel";
+
+/// A database server, and the embedded cluster behind it, if it is ours.
+#[derive(Debug)]
+pub struct Storage {
+    /// How to reach it.
+    pub server: Server,
+    cluster: Option<Cluster>,
+}
+
+impl Storage {
+    /// Starts the embedded cluster, or uses the server that was named. To be called on the main thread.
+    pub fn open(arguments: &StorageArguments) -> anyhow::Result<Self> {
+        if let Some(url) = &arguments.database_url {
+            return Ok(Self { server: runtime::process::external_server(url)?, cluster: None });
+        }
+        let data_dir = arguments.data_dir.clone().map_or_else(default_data_dir, Ok)?;
+        let cluster = Cluster::start(&Options { data_dir, tuning: Tuning::Durable })?;
+        let options = PgConnectOptions::from_str("postgres://localhost")?
+            .username(Cluster::SUPERUSER)
+            .socket(cluster.socket_dir())
+            .port(Cluster::PORT);
+        Ok(Self { server: Server::new(options, DATABASE, Access::Login), cluster: Some(cluster) })
+    }
+
+    /// Stops what we started.
+    pub fn close(self) -> anyhow::Result<()> {
+        match self.cluster {
+            Some(cluster) => cluster.stop().context("stopping Postgres"),
+            None => Ok(()),
+        }
+    }
+}
+
+fn default_data_dir() -> anyhow::Result<PathBuf> {
+    if rustix::process::geteuid().is_root() {
+        return Ok(PathBuf::from("/var/lib/laurel"));
+    }
+    let data_home = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from);
+    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/share"));
+    let base = data_home.or_else(home).context("no home directory; say where the data is with --data-dir")?;
+    Ok(base.join("laurel"))
+}

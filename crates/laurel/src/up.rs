@@ -1,0 +1,61 @@
+//! `laurel up`: all four services in one process until told to stop.
+
+use std::future::Future;
+use std::net::SocketAddr;
+
+use runtime::{Lifecycle, telemetry};
+use tokio::net::TcpListener;
+
+use crate::cli::{StorageArguments, UpArguments};
+use crate::platform::{Platform, tenants};
+use crate::storage::Storage;
+
+/// Serves until SIGTERM or SIGINT.
+pub fn run(arguments: &UpArguments) -> anyhow::Result<()> {
+    telemetry::start("info");
+    runtime::config::loopback_only(arguments.listen)?;
+    with_platform(&arguments.storage, |platform, lifecycle| async move {
+        let listener = runtime::process::bind(arguments.listen).await?;
+        serve(&platform, &lifecycle, listener, |address| println!("ready {address}"))?;
+        end(&lifecycle).await
+    })
+}
+
+/// Opens storage, starts the platform, runs `work`, and takes everything down in the opposite order.
+pub(crate) fn with_platform<F, Fut>(storage: &StorageArguments, work: F) -> anyhow::Result<()>
+where
+    F: FnOnce(Platform, Lifecycle) -> Fut,
+    Fut: Future<Output = anyhow::Result<()>>,
+{
+    let scoped = tenants(&storage.scope_orders_by_source)?;
+    let storage = Storage::open(storage)?;
+    let lifecycle = Lifecycle::new();
+    // the services are bound by Postgres, which needs the other core
+    let executor = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let done = executor.block_on(async {
+        let platform = Platform::start(&storage.server, &lifecycle, scoped).await?;
+        let done = work(platform, lifecycle.clone()).await;
+        lifecycle.drain().await;
+        done
+    });
+    drop(executor);
+    storage.close()?;
+    done
+}
+
+/// Serves on `listener` as a task, and says where.
+pub(crate) fn serve(
+    platform: &Platform,
+    lifecycle: &Lifecycle,
+    listener: TcpListener,
+    say: impl FnOnce(SocketAddr),
+) -> anyhow::Result<()> {
+    say(listener.local_addr()?);
+    runtime::process::serve(lifecycle, platform.routes.clone(), listener)
+}
+
+/// Waits for the end; an error if a task failed.
+pub(crate) async fn end(lifecycle: &Lifecycle) -> anyhow::Result<()> {
+    anyhow::ensure!(lifecycle.run_to_end().await?, "a task failed; see the log");
+    Ok(())
+}

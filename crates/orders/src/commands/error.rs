@@ -1,0 +1,66 @@
+//! Why a command was not carried out.
+
+use batch::Refused;
+
+use super::Declined;
+use crate::domain::Violation;
+
+/// Why an order is not recorded.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Error {
+    /// A rule of orders forbids it.
+    #[error("a rule forbids it: {0:?}")]
+    Violation(Violation),
+    /// Placed more than a day in the future (M3).
+    #[error("placed in the future")]
+    InFuture,
+    /// The request id was used with another request.
+    #[error("request id reused")]
+    RequestIdReused,
+    /// Attribution refused its part.
+    #[error("attribution declined")]
+    Declined(Declined),
+    /// Attribution did not answer: without its word nothing is recorded.
+    #[error("attribution did not answer")]
+    NoAnswer,
+    /// A command of the same call before this one failed for a transient reason.
+    #[error("a command before this one failed")]
+    Behind,
+    /// The writing failed.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+}
+
+impl Error {
+    /// Whether the same command may succeed if it is repeated unchanged.
+    pub(crate) fn is_transient(&self) -> bool {
+        match self {
+            Self::NoAnswer
+            | Self::Behind
+            | Self::Refused(Refused::Full | Refused::Unavailable | Refused::Contention) => true,
+            Self::Violation(_)
+            | Self::InFuture
+            | Self::RequestIdReused
+            | Self::Declined(_)
+            | Self::Refused(Refused::Bug) => false,
+        }
+    }
+}
+
+impl From<Violation> for Error {
+    fn from(violation: Violation) -> Self {
+        Self::Violation(violation)
+    }
+}
+
+/// What a failed read means for the commands that needed it.
+impl From<pg::Error> for Error {
+    fn from(error: pg::Error) -> Self {
+        tracing::error!(%error, "read failed");
+        Self::Refused(match error {
+            pg::Error::Unavailable(_) | pg::Error::CommitUnknown(_) => Refused::Unavailable,
+            pg::Error::Contention(_) => Refused::Contention,
+            pg::Error::Data(_) | pg::Error::Bug(_) => Refused::Bug,
+        })
+    }
+}

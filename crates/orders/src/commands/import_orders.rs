@@ -1,0 +1,220 @@
+//! Importing rows (O10): through the same batcher as everything else, in order, a bounded number at a time.
+
+use std::time::Duration;
+
+use batch::Batcher;
+use futures::future::{BoxFuture, FutureExt};
+use futures::stream::{FuturesOrdered, StreamExt};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+use super::record_orders::{RecordOrder, RecordOrders, RecordResult};
+use super::{Error, Lane};
+use crate::domain::{NewOrder, OnConflict};
+
+/// Rows under way, at most.
+const WINDOW: usize = 1024;
+/// Bad rows in one report, at most.
+const BAD_ROWS: usize = 100;
+/// Rows between two reports of progress, and the time between two, whichever is shorter.
+const PROGRESS: (u64, Duration) = (1000, Duration::from_millis(200));
+/// Waits before rows that met a transient failure are tried again; when they are used up, the import ends.
+const BACK_OFF_MS: [u64; 6] = [50, 100, 200, 400, 800, 1600];
+
+/// One row of the file. `R` is why a row could not even be read.
+#[derive(Debug)]
+pub(crate) enum Row<R> {
+    /// An order.
+    Order {
+        /// Line it begins on.
+        line: u64,
+        /// What it says.
+        order: Box<NewOrder>,
+    },
+    /// Not readable as an order.
+    Bad(R),
+}
+
+/// A row that was not recorded.
+#[derive(Debug)]
+pub(crate) enum BadRow<R> {
+    /// Not readable as an order.
+    Unreadable(R),
+    /// Refused by a rule.
+    Refused {
+        /// Line it begins on.
+        line: u64,
+        /// Why.
+        error: Error,
+    },
+}
+
+/// Counts of rows so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Progress {
+    /// Rows answered, whatever the result.
+    pub(crate) rows: u64,
+    /// New orders.
+    pub(crate) recorded: u64,
+    /// Stored before with the same content.
+    pub(crate) already_recorded: u64,
+    /// Stored before with other content, and updated.
+    pub(crate) updated: u64,
+    /// Refused.
+    pub(crate) rejected: u64,
+}
+
+/// What an import has to say while it runs.
+#[derive(Debug)]
+pub(crate) enum Report<R> {
+    /// Rows refused since the last such report, in their order.
+    Bad(Vec<BadRow<R>>),
+    /// How far it is.
+    Progress(Progress),
+}
+
+/// A row that has its answer.
+enum Settled<R> {
+    Bad(R),
+    Answered { line: u64, order: Box<NewOrder>, answer: Result<RecordResult, Error> },
+}
+
+/// One import.
+pub(crate) struct Importer<R> {
+    batcher: Batcher<RecordOrders>,
+    reports: mpsc::Sender<Report<R>>,
+    lane: Lane,
+    window: FuturesOrdered<BoxFuture<'static, Settled<R>>>,
+    progress: Progress,
+    reported: (u64, Instant),
+    bad: Vec<BadRow<R>>,
+    /// Times in a row that rows met a transient failure.
+    tries: usize,
+}
+
+impl<R: Send + 'static> Importer<R> {
+    /// An import that has not begun.
+    pub(crate) fn new(
+        batcher: Batcher<RecordOrders>,
+        on_conflict: OnConflict,
+        reports: mpsc::Sender<Report<R>>,
+    ) -> Self {
+        Self {
+            batcher,
+            reports,
+            lane: Lane::new(on_conflict == OnConflict::Update),
+            window: FuturesOrdered::new(),
+            progress: Progress::default(),
+            reported: (0, Instant::now()),
+            bad: Vec::new(),
+            tries: 0,
+        }
+    }
+
+    /// Records rows until there are no more and all are answered. An error ends it before: what is recorded stands, and
+    /// the import may be run again.
+    pub(crate) async fn run(mut self, mut rows: mpsc::Receiver<Row<R>>) -> Result<Progress, Error> {
+        let mut tick = interval(PROGRESS.1);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut more = true;
+        while more || !self.window.is_empty() {
+            tokio::select! {
+                Some(settled) = self.window.next(), if !self.window.is_empty() => self.settle(settled).await?,
+                row = rows.recv(), if more && self.window.len() < WINDOW => match row {
+                    Some(row) => self.begin(row).await,
+                    None => more = false,
+                },
+                _ = tick.tick() => self.report().await,
+            }
+        }
+        self.report_bad().await;
+        Ok(self.progress)
+    }
+
+    async fn begin(&mut self, row: Row<R>) {
+        match row {
+            Row::Order { line, order } => self.enqueue(line, order).await,
+            // takes its place in the order of answers
+            Row::Bad(bad) => self.window.push_back(std::future::ready(Settled::Bad(bad)).boxed()),
+        }
+    }
+
+    async fn enqueue(&mut self, line: u64, order: Box<NewOrder>) {
+        let place = Some(self.lane.place());
+        let command = RecordOrder { order: (*order).clone(), request: None, place };
+        let pending = self.batcher.enqueue(command).await;
+        let settled = async move {
+            let answer = pending.answer().await.map(|recorded| recorded.result);
+            Settled::Answered { line, order, answer }
+        };
+        self.window.push_back(settled.boxed());
+    }
+
+    /// Counts an answer; a transient failure is tried again together with all that it held up.
+    async fn settle(&mut self, settled: Settled<R>) -> Result<(), Error> {
+        let mut failed = Vec::new();
+        let Some(mut error) = self.count(settled, &mut failed).await else { return Ok(()) };
+        while let Some(settled) = self.window.next().await {
+            if let Some(later) = self.count(settled, &mut failed).await
+                && error == Error::Behind
+            {
+                error = later;
+            }
+        }
+        let Some(wait) = BACK_OFF_MS.get(self.tries) else { return Err(error) };
+        self.tries += 1;
+        tokio::time::sleep(Duration::from_millis(*wait)).await;
+        self.lane = self.lane.again();
+        for (line, order) in failed {
+            self.enqueue(line, order).await;
+        }
+        Ok(())
+    }
+
+    /// Counts a final answer. One that is not is put with the failed, and its error returned.
+    async fn count(&mut self, settled: Settled<R>, failed: &mut Vec<(u64, Box<NewOrder>)>) -> Option<Error> {
+        match settled {
+            Settled::Answered { line, order, answer: Err(error) } if error.is_transient() => {
+                failed.push((line, order));
+                return Some(error);
+            }
+            Settled::Answered { answer: Ok(result), .. } => {
+                self.tries = 0;
+                match result {
+                    RecordResult::Recorded => self.progress.recorded += 1,
+                    RecordResult::AlreadyRecorded => self.progress.already_recorded += 1,
+                    RecordResult::Updated => self.progress.updated += 1,
+                }
+            }
+            Settled::Answered { line, answer: Err(error), .. } => self.bad(BadRow::Refused { line, error }),
+            Settled::Bad(bad) => self.bad(BadRow::Unreadable(bad)),
+        }
+        self.progress.rows += 1;
+        if self.bad.len() >= BAD_ROWS || self.progress.rows - self.reported.0 >= PROGRESS.0 {
+            self.report().await;
+        }
+        None
+    }
+
+    fn bad(&mut self, row: BadRow<R>) {
+        self.progress.rejected += 1;
+        self.bad.push(row);
+    }
+
+    async fn report(&mut self) {
+        self.report_bad().await;
+        let (rows, at) = self.reported;
+        if self.progress.rows > rows && at.elapsed() >= PROGRESS.1 / 2 {
+            self.reported = (self.progress.rows, Instant::now());
+            // a caller that does not keep up with reading gets the next one
+            let _ = self.reports.try_send(Report::Progress(self.progress));
+        }
+    }
+
+    /// Bad rows wait for the caller: none is lost. One that went away gets no answer; what was recorded stands.
+    async fn report_bad(&mut self) {
+        if !self.bad.is_empty() {
+            let _ = self.reports.send(Report::Bad(std::mem::take(&mut self.bad))).await;
+        }
+    }
+}

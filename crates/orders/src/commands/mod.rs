@@ -1,0 +1,16 @@
+//! What changes state: one file per command.
+
+mod attribute;
+mod book;
+mod error;
+mod events;
+mod import_orders;
+mod lane;
+mod record_orders;
+
+pub(crate) use attribute::Declined;
+pub(crate) use error::Error;
+pub(crate) use events::clock_moved;
+pub(crate) use import_orders::{BadRow, Importer, Progress, Report, Row};
+pub(crate) use lane::{Lane, Place};
+pub(crate) use record_orders::{RecordOrder, RecordOrders, RecordResult, Recorded, RequestId};

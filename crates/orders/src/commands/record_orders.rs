@@ -1,0 +1,256 @@
+//! An orders slice (3-architecture, Batch first): set aside what is recorded already, ask attribution about the rest in
+//! one call, and write in one transaction what it answered.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use batch::{Prepared, Work};
+use pg::Database;
+use pg::requests::Hasher;
+use rpc::{Channel, fields};
+use types::{Clock, TenantId, Timestamp};
+
+use super::attribute::{Attribution, attempt};
+use super::book::Book;
+use super::{Error, Place};
+use crate::domain::{Again, Attributed, Facts, NewOrder, Order, OrderKey, record_again};
+use crate::store;
+
+/// Bytes of the customer's hash that are kept.
+const HASH_BYTES: usize = 16;
+
+/// A caller's `request_id`, with the keyed hash of all it came with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RequestId {
+    /// As the caller chose it.
+    pub(crate) id: String,
+    /// Keyed hash of the request.
+    pub(crate) hash: Vec<u8>,
+}
+
+/// Records one order.
+#[derive(Debug, Clone)]
+pub(crate) struct RecordOrder {
+    /// The order.
+    pub(crate) order: NewOrder,
+    /// Optional beside the natural key.
+    pub(crate) request: Option<RequestId>,
+    /// Its place in the call it belongs to, if that has several.
+    pub(crate) place: Option<Place>,
+}
+
+/// What a call did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RecordResult {
+    /// The order is new.
+    Recorded,
+    /// It was stored with this content before.
+    AlreadyRecorded,
+    /// It was stored with other content.
+    Updated,
+}
+
+/// The order as it is now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Recorded {
+    /// The order.
+    pub(crate) order: Order,
+    /// What this call did.
+    pub(crate) result: RecordResult,
+}
+
+/// An order with attribution's answer; without one if it was stored before and attribution has no say in it.
+#[derive(Debug)]
+pub(crate) struct Ready {
+    pub(super) command: RecordOrder,
+    pub(super) facts: Facts,
+    pub(super) answer: Option<Attributed>,
+}
+
+/// The work behind the batcher.
+#[derive(Debug)]
+pub(crate) struct RecordOrders {
+    db: Database,
+    clock: Arc<dyn Clock>,
+    hasher: Hasher,
+    attribution: Attribution,
+}
+
+/// What is to be done about one order before the transaction.
+enum Triage {
+    Answered(Box<Result<Recorded, Error>>),
+    /// Ask attribution; with the evidence, unless the order is stored and only the customer is in question.
+    Ask {
+        with_evidence: bool,
+    },
+    Ready,
+}
+
+impl RecordOrders {
+    /// Works on `db`; `attribution` acts as a service.
+    pub(crate) fn new(db: Database, clock: Arc<dyn Clock>, hasher: Hasher, attribution: Channel) -> Self {
+        Self { db, clock, hasher, attribution: Attribution::new(attribution) }
+    }
+
+    /// Tenant and customer, so that equal e-mails of two tenants have different hashes.
+    fn customer_hash(&self, order: &NewOrder) -> Vec<u8> {
+        let mut bytes = order.key.tenant.as_str().as_bytes().to_vec();
+        bytes.push(0);
+        bytes.extend(order.customer.canonical());
+        let mut hash = self.hasher.hash(&bytes);
+        hash.truncate(HASH_BYTES);
+        hash
+    }
+
+    /// (1) A plain read: what is stored, and what the tenants' clocks show.
+    async fn look(&self, commands: &[RecordOrder]) -> Result<(Stored, Clocks), Error> {
+        let keys: Vec<&OrderKey> = commands.iter().map(|c| &c.order.key).collect();
+        let mut tenants: Vec<&TenantId> = keys.iter().map(|k| &k.tenant).filter(|t| t.is_sandbox()).collect();
+        tenants.sort_unstable();
+        tenants.dedup();
+        Ok(tokio::try_join!(
+            async { store::orders::load(&mut *self.db.read().acquire().await?, &keys).await },
+            store::test_clocks::load(&self.db, &tenants),
+        )?)
+    }
+
+    fn facts(&self, command: &RecordOrder, clocks: &Clocks) -> Facts {
+        let tenant = &command.order.key.tenant;
+        let now = fields::tenant_now(tenant, clocks.get(tenant).copied(), self.clock.as_ref());
+        Facts { customer_hash: self.customer_hash(&command.order), now }
+    }
+
+    fn triage(&self, command: &RecordOrder, stored: &Stored, clocks: &Clocks) -> (Facts, Triage) {
+        let facts = self.facts(command, clocks);
+        let triage = self.judge(command, &facts, stored, clocks);
+        (facts, triage)
+    }
+
+    fn judge(&self, command: &RecordOrder, facts: &Facts, stored: &Stored, clocks: &Clocks) -> Triage {
+        let order = &command.order;
+        if command.place.as_ref().is_some_and(Place::is_held_up) {
+            return Triage::Answered(Box::new(Err(Error::Behind)));
+        }
+        let Some(stored) = stored.get(&order.key) else {
+            let test_clock = clocks.get(&order.key.tenant).copied();
+            let at = order.occurred_at.unwrap_or(facts.now);
+            return match fields::not_in_future("", at, test_clock, self.clock.as_ref()) {
+                Ok(()) => Triage::Ask { with_evidence: true },
+                Err(_) => Triage::Answered(Box::new(Err(Error::InFuture))),
+            };
+        };
+        if stored.customer_hash != facts.customer_hash {
+            return Triage::Ask { with_evidence: false };
+        }
+        let may_have_changed = command.place.as_ref().is_some_and(Place::is_behind_updates);
+        match record_again(order, stored, facts, None) {
+            Ok(Again::Same) if command.request.is_none() && !may_have_changed => {
+                let (order, result) = (stored.clone(), RecordResult::AlreadyRecorded);
+                Triage::Answered(Box::new(Ok(Recorded { order, result })))
+            }
+            _ => Triage::Ready,
+        }
+    }
+
+    /// (3) The writing transaction: check again, decide each in order, write all.
+    async fn write(&self, slice: &[Ready]) -> Result<Vec<Result<Recorded, Error>>, pg::Error> {
+        let now = self.clock.now();
+        let mut tx = self.db.write().await?;
+        let mut book = Book::load(&mut tx, slice, now).await?;
+        let answers = slice.iter().map(|ready| book.record(ready)).collect();
+        if book.is_changed() {
+            book.save(&mut tx).await?;
+            tx.commit().await?;
+        } else {
+            tx.rollback().await?;
+        }
+        Ok(answers)
+    }
+
+    /// (2) One call for all that attribution has a say in, in their order.
+    async fn ask(&self, slice: &[(RecordOrder, Facts, Triage)]) -> Vec<Result<Attributed, Error>> {
+        let attempts: Vec<_> = slice
+            .iter()
+            .filter_map(|(command, facts, triage)| match triage {
+                Triage::Ask { with_evidence } => {
+                    let at = command.order.occurred_at.unwrap_or(facts.now);
+                    Some(attempt(&command.order, at, *with_evidence))
+                }
+                _ => None,
+            })
+            .collect();
+        let asked = attempts.len();
+        if asked == 0 {
+            return Vec::new();
+        }
+        match self.attribution.ask(attempts).await {
+            Ok(answers) => answers,
+            Err(error) => vec![Err(error); asked],
+        }
+    }
+}
+
+type Stored = HashMap<OrderKey, Order>;
+type Clocks = HashMap<TenantId, Timestamp>;
+
+impl Work for RecordOrders {
+    type Command = RecordOrder;
+    type Prepared = Ready;
+    type Answer = Recorded;
+    type Error = Error;
+
+    fn weight(command: &RecordOrder) -> usize {
+        let order = &command.order;
+        let lines: usize = order.line_items.iter().map(|l| l.sku.len() + l.name.len() + 64).sum();
+        512 + order.key.order_id.as_str().len() + order.source.len() + order.evidence.shortcode.len() + lines
+    }
+
+    async fn prepare(&self, commands: Vec<RecordOrder>) -> Vec<Prepared<Ready, Recorded, Error>> {
+        let looked = self.look(&commands).await;
+        let mut slice = Vec::with_capacity(commands.len());
+        for command in commands {
+            let (facts, triage) = match &looked {
+                Ok((stored, clocks)) => self.triage(&command, stored, clocks),
+                Err(error) => {
+                    (self.facts(&command, &Clocks::new()), Triage::Answered(Box::new(Err(error.clone()))))
+                }
+            };
+            slice.push((command, facts, triage));
+        }
+        let mut answers = self.ask(&slice).await.into_iter();
+        let prepared = slice.into_iter().map(|(command, facts, triage)| {
+            let answer = match triage {
+                Triage::Answered(answer) => return answered(command.place.as_ref(), *answer),
+                Triage::Ready => None,
+                Triage::Ask { .. } => match answers.next().unwrap_or(Err(Error::NoAnswer)) {
+                    Ok(answer) => Some(answer),
+                    Err(error) => return answered(command.place.as_ref(), Err(error)),
+                },
+            };
+            Prepared::Apply(Ready { command, facts, answer })
+        });
+        prepared.collect()
+    }
+
+    async fn apply(&self, slice: &[Ready]) -> Result<Vec<Result<Recorded, Error>>, pg::Error> {
+        let written = self.write(slice).await;
+        match &written {
+            Ok(_) | Err(pg::Error::Data(_) | pg::Error::Bug(_)) => {}
+            Err(pg::Error::Unavailable(_) | pg::Error::Contention(_) | pg::Error::CommitUnknown(_)) => {
+                Place::break_off_behind(slice.iter().filter_map(|ready| ready.command.place.as_ref()));
+            }
+        }
+        written
+    }
+}
+
+/// An answer before the transaction. A transient failure holds up what is behind it in the same call; what is behind
+/// one is held up itself.
+fn answered(place: Option<&Place>, answer: Result<Recorded, Error>) -> Prepared<Ready, Recorded, Error> {
+    if let (Some(place), Err(error)) = (place, &answer)
+        && error.is_transient()
+    {
+        place.break_off();
+    }
+    Prepared::Answered(answer)
+}

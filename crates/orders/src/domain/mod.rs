@@ -1,0 +1,15 @@
+//! The rules of orders, pure: strict types and decisions; no IO, no clock.
+
+mod attributed;
+mod clock;
+mod contact_ref;
+mod new_order;
+mod order;
+mod record;
+
+pub(crate) use attributed::{Attributed, Head, InForce, Inactive, Outcome, Unresolved};
+pub(crate) use clock::advance;
+pub(crate) use contact_ref::{ContactRef, Uid};
+pub(crate) use new_order::{Evidence, NewOrder, OnConflict, OnUnattributed};
+pub(crate) use order::{LineItem, Order, OrderKey};
+pub(crate) use record::{Again, Facts, Violation, record_again, record_new};

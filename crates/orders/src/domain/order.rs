@@ -1,0 +1,79 @@
+//! An order as it is stored.
+
+use types::{AttributionId, CampaignId, ContactId, Currency, Money, OrderId, TenantId, Timestamp};
+use uuid::Uuid;
+
+use super::{InForce, Outcome};
+
+/// What an order is known by (O1).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct OrderKey {
+    /// Whose.
+    pub(crate) tenant: TenantId,
+    /// The source, for tenants that scope order ids by it; else empty.
+    pub(crate) source_scope: String,
+    /// As the caller knows it.
+    pub(crate) order_id: OrderId,
+}
+
+/// A line of an order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LineItem {
+    /// The caller's product id.
+    pub(crate) sku: String,
+    /// For people.
+    pub(crate) name: String,
+    /// How many.
+    pub(crate) quantity: i32,
+    /// Price of one, in minor units of the order's currency.
+    pub(crate) unit_price_minor: i64,
+}
+
+/// An order as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Order {
+    /// Time-ordered row id; never leaves the service.
+    pub(crate) id: Uuid,
+    /// What it is known by.
+    pub(crate) key: OrderKey,
+    /// The system it comes from.
+    pub(crate) source: String,
+    /// The customer.
+    pub(crate) contact_id: ContactId,
+    /// Keyed hash of the customer as named when it was recorded.
+    pub(crate) customer_hash: Vec<u8>,
+    /// The campaign, if any (O5).
+    pub(crate) campaign_id: Option<CampaignId>,
+    /// The attribution it was recorded under, for good (O4), and its advocate.
+    pub(crate) attribution: Option<InForce>,
+    /// The attempt that lost (O3).
+    pub(crate) inactive_attribution_id: Option<AttributionId>,
+    /// How the attempt to attribute ended (A12).
+    pub(crate) outcome: Outcome,
+    /// The figure last reported, before refunds.
+    pub(crate) revenue: Money,
+    /// Sum of the refunds recorded, in minor units.
+    pub(crate) refunded_minor: i64,
+    /// State in the caller's system.
+    pub(crate) external_status: String,
+    /// Deal stage in HubSpot.
+    pub(crate) hubspot_dealstage: String,
+    /// The lines.
+    pub(crate) line_items: Vec<LineItem>,
+    /// When it was placed (business time, M3).
+    pub(crate) occurred_at: Timestamp,
+    /// When it was recorded (real clock).
+    pub(crate) recorded_at: Timestamp,
+}
+
+impl Order {
+    /// Currency of all its amounts.
+    pub(crate) fn currency(&self) -> Currency {
+        self.revenue.currency
+    }
+
+    /// Sum of the refunds recorded.
+    pub(crate) fn refunded(&self) -> Money {
+        Money::new(self.refunded_minor, self.currency())
+    }
+}

@@ -1,0 +1,131 @@
+//! Recording an order: new, the same again, or with other content (O3, O6, O7).
+
+use types::{ContactId, Money, Timestamp};
+use uuid::Uuid;
+
+use super::{Attributed, NewOrder, OnConflict, OnUnattributed, Order, Outcome, Unresolved};
+
+/// What an update may change (O6), by their names in the contract.
+const UPDATABLE: [&str; 4] = ["revenue", "external_status", "hubspot_dealstage", "line_items"];
+
+/// What is known beside the order itself.
+#[derive(Debug, Clone)]
+pub(crate) struct Facts {
+    /// Keyed hash of tenant and customer reference.
+    pub(crate) customer_hash: Vec<u8>,
+    /// When it was placed if the caller does not say: the tenant's now (M3, M4).
+    pub(crate) now: Timestamp,
+}
+
+/// What becomes of an order that is stored already.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Again {
+    /// It has this content.
+    Same,
+    /// It becomes this; a lowered revenue gives the difference back.
+    Updated(Box<Order>, Option<Money>),
+}
+
+/// Why an order is not recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Violation {
+    /// It is stored with different content; the fields that differ (O6).
+    Differs(Vec<&'static str>),
+    /// Revenue cannot be lowered below what was refunded (O6).
+    BelowRefunded,
+    /// The code belongs to another campaign than the one given (O3).
+    CampaignMismatch,
+    /// The evidence came to nobody, and the caller wants no such order (O7).
+    Unattributed(Outcome),
+}
+
+/// A new order, on attribution's word.
+pub(crate) fn record_new(
+    new: &NewOrder,
+    facts: &Facts,
+    answer: &Attributed,
+    id: Uuid,
+    recorded_at: Timestamp,
+) -> Result<Order, Violation> {
+    if answer.outcome == Outcome::Unresolved(Unresolved::CampaignMismatch) {
+        return Err(Violation::CampaignMismatch);
+    }
+    let came_to_nobody = !new.evidence.is_empty() && answer.in_force.is_none();
+    if came_to_nobody && new.on_unattributed == OnUnattributed::Reject {
+        return Err(Violation::Unattributed(answer.outcome));
+    }
+    Ok(Order {
+        id,
+        key: new.key.clone(),
+        source: new.source.clone(),
+        contact_id: answer.contact_id,
+        customer_hash: facts.customer_hash.clone(),
+        campaign_id: answer.campaign_id.clone(),
+        attribution: answer.in_force,
+        inactive_attribution_id: answer.inactive,
+        outcome: answer.outcome,
+        revenue: new.revenue,
+        refunded_minor: 0,
+        external_status: new.external_status.clone(),
+        hubspot_dealstage: new.hubspot_dealstage.clone(),
+        line_items: new.line_items.clone(),
+        occurred_at: new.occurred_at.unwrap_or(facts.now),
+        recorded_at,
+    })
+}
+
+/// An order that is stored already. `contact` is whom attribution took the customer for, if it was asked.
+pub(crate) fn record_again(
+    new: &NewOrder,
+    stored: &Order,
+    facts: &Facts,
+    contact: Option<ContactId>,
+) -> Result<Again, Violation> {
+    let same_customer = stored.customer_hash == facts.customer_hash || contact == Some(stored.contact_id);
+    let differing = differences(new, stored, same_customer);
+    if differing.is_empty() {
+        return Ok(Again::Same);
+    }
+    let fixed = differing.iter().any(|field| !UPDATABLE.contains(field));
+    if fixed || new.on_conflict == OnConflict::Refuse {
+        return Err(Violation::Differs(differing));
+    }
+    if new.revenue.minor < stored.refunded_minor {
+        return Err(Violation::BelowRefunded);
+    }
+    let lowered = stored.revenue.minor - new.revenue.minor;
+    let refund = (lowered > 0).then(|| Money::new(lowered, stored.currency()));
+    let updated = Order {
+        revenue: new.revenue,
+        external_status: new.external_status.clone(),
+        hubspot_dealstage: new.hubspot_dealstage.clone(),
+        line_items: new.line_items.clone(),
+        ..stored.clone()
+    };
+    Ok(Again::Updated(Box::new(updated), refund))
+}
+
+/// The fields that differ, by their names in the contract. Evidence is not content: it is judged once. Campaign and time
+/// count only if given, since both have defaults.
+fn differences(new: &NewOrder, stored: &Order, same_customer: bool) -> Vec<&'static str> {
+    let campaign_differs = new.campaign_id.is_some() && new.campaign_id != stored.campaign_id;
+    let time_differs = new.occurred_at.is_some_and(|at| at != stored.occurred_at);
+    let same_currency = new.revenue.currency == stored.currency();
+    [
+        ("source", new.source != stored.source),
+        ("customer", !same_customer),
+        ("revenue.currency_code", !same_currency),
+        ("revenue", same_currency && new.revenue.minor != stored.revenue.minor),
+        ("campaign_id", campaign_differs),
+        ("external_status", new.external_status != stored.external_status),
+        ("hubspot_dealstage", new.hubspot_dealstage != stored.hubspot_dealstage),
+        ("line_items", same_currency && new.line_items != stored.line_items),
+        ("occurred_at", time_differs),
+    ]
+    .into_iter()
+    .filter_map(|(field, differs)| differs.then_some(field))
+    .collect()
+}
+
+#[cfg(test)]
+mod tests;

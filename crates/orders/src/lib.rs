@@ -1,0 +1,104 @@
+//! The orders service: purchases and deals, tied for good to the attribution in force (O1-O12).
+//!
+//! | room | what |
+//! |---|---|
+//! | `rpc/` | the edge, and the only tonic: one file per group of RPCs; proto to domain with field paths |
+//! | `domain/` | pure: what an order is, what recording it again does, what an update may change |
+//! | `store/` | the only SQL: load and save slices, read lists |
+//! | `commands/` | one file per command: an orders slice, asking attribution, importing |
+//! | `subscribers/` | the attribution stream: test clocks |
+
+mod commands;
+mod domain;
+mod rpc;
+mod store;
+mod subscribers;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::rpc::Channel;
+use ::rpc::server::ServiceRoutes;
+use batch::{Batcher, Options};
+use outbox::{Follower, Source};
+use pg::requests::{self, Hasher};
+use pg::{Database, Schema};
+use proto::orders::order_service_server::OrderServiceServer;
+use runtime::Lifecycle;
+use sqlx::migrate::Migrator;
+use types::{Clock, OrderId, TenantId};
+
+use crate::commands::RecordOrders;
+use crate::domain::OrderKey;
+use crate::rpc::Orders;
+use crate::subscribers::AttributionStream;
+
+/// This service's schema.
+pub const SCHEMA: Schema = Schema { name: "orders" };
+
+static OWN: Migrator = sqlx::migrate!("./migrations");
+
+/// All that makes the schema.
+pub static MIGRATIONS: &[&Migrator] = &[&outbox::MIGRATIONS, &requests::MIGRATIONS, &OWN];
+
+/// How often old request ids are dropped.
+const MAINTENANCE: Duration = Duration::from_hours(1);
+
+/// The services that this one calls.
+#[derive(Debug)]
+pub struct Upstream {
+    /// Attribution.
+    pub attribution: Channel,
+}
+
+/// What is configured per tenant.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// Tenants whose systems use the same order ids: there an order is known by source and id (O1).
+    pub scope_by_source: HashSet<TenantId>,
+}
+
+impl Settings {
+    /// What an order is known by.
+    fn key(&self, tenant: &TenantId, source: &str, order_id: OrderId) -> OrderKey {
+        let source_scope =
+            if self.scope_by_source.contains(tenant) { source.to_owned() } else { String::new() };
+        OrderKey { tenant: tenant.clone(), source_scope, order_id }
+    }
+}
+
+/// Starts the service on its migrated schema; its tasks belong to `lifecycle`.
+pub async fn start(
+    db: Database,
+    clock: Arc<dyn Clock>,
+    lifecycle: &Lifecycle,
+    upstream: Upstream,
+    settings: Settings,
+) -> anyhow::Result<ServiceRoutes> {
+    requests::maintain(&db, clock.now()).await?;
+    let hasher = Hasher::load(&db).await?;
+    let channel = ::rpc::channel::for_service(upstream.attribution, SCHEMA.name);
+    let source = Source::open(db.clone(), lifecycle.stop()).await?;
+    let work = RecordOrders::new(db.clone(), Arc::clone(&clock), hasher.clone(), channel.clone());
+    let batcher = Batcher::start(work, Options::default());
+    let attribution = AttributionStream::new(channel, Arc::clone(&clock));
+    let follower = Follower::new(db.clone(), attribution.clone(), Arc::clone(&clock));
+    lifecycle.spawn("orders.attribution", follower.run(lifecycle.stop()));
+    lifecycle.spawn("orders.maintenance", maintain(db.clone(), clock, lifecycle.clone()));
+    let settings = Arc::new(settings);
+    let stop = lifecycle.stop();
+    let orders = Orders { db, hasher, batcher, source, attribution, settings, stop };
+    Ok(ServiceRoutes::default().add(OrderServiceServer::new(orders)))
+}
+
+/// Keeps the table of request ids in bounds; a failed round is made up for by the next.
+async fn maintain(db: Database, clock: Arc<dyn Clock>, lifecycle: Lifecycle) -> Result<(), pg::Error> {
+    let stop = lifecycle.stop();
+    while stop.run_until_cancelled(tokio::time::sleep(MAINTENANCE)).await.is_some() {
+        if let Err(error) = requests::maintain(&db, clock.now()).await {
+            tracing::warn!(%error, "old request ids are still there");
+        }
+    }
+    Ok(())
+}

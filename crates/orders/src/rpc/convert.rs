@@ -1,0 +1,177 @@
+//! Orders from the wire, with the field's path in every error; and back.
+
+use proto::attribution::{self, InactiveReason, UnresolvedReason};
+use proto::common::ContactRef as WireContactRef;
+use proto::orders as wire;
+use rpc::fields::{self, wire_money, wire_time};
+use rpc::{Caller, Error};
+use types::{Currency, Email, Money};
+
+use crate::Settings;
+use crate::domain::{
+    ContactRef, Evidence, Inactive, LineItem, NewOrder, OnConflict, OnUnattributed, Order, Outcome, Uid,
+    Unresolved,
+};
+
+/// Bytes of source, statuses and codes, at most.
+pub(super) const MAX_SHORT: usize = 64;
+const MAX_SKU: usize = 128;
+const MAX_NAME: usize = 200;
+const MAX_LINES: usize = 200;
+const MAX_QUANTITY: i32 = 1_000_000;
+
+/// The order of a RecordOrder request; paths begin with `order`.
+pub(super) fn new_order(
+    request: &wire::RecordOrderRequest,
+    caller: &Caller,
+    settings: &Settings,
+) -> Result<NewOrder, Error> {
+    let order = fields::required("order", request.order.as_ref())?;
+    let tenant = caller.item_tenant(&order.tenant_id, "order.tenant_id")?;
+    let source = fields::text("order.source", &order.source, MAX_SHORT)?;
+    let order_id = fields::parse("order.order_id", &order.order_id)?;
+    let revenue = fields::amount("order.revenue", order.revenue.as_ref())?;
+    Ok(NewOrder {
+        key: settings.key(&tenant, &source, order_id),
+        source,
+        customer: customer(order.customer.as_ref())?,
+        revenue,
+        campaign_id: fields::parse_optional("order.campaign_id", &order.campaign_id)?,
+        evidence: evidence(order.evidence.as_ref())?,
+        external_status: fields::text("order.external_status", &order.external_status, MAX_SHORT)?,
+        hubspot_dealstage: fields::text("order.hubspot_dealstage", &order.hubspot_dealstage, MAX_SHORT)?,
+        line_items: line_items(&order.line_items, revenue.currency)?,
+        occurred_at: fields::timestamp("order.occurred_at", order.occurred_at.as_ref())?,
+        on_conflict: on_conflict("on_conflict", request.on_conflict)?,
+        on_unattributed: on_unattributed("on_unattributed", request.on_unattributed)?,
+    })
+}
+
+fn customer(wire: Option<&WireContactRef>) -> Result<ContactRef, Error> {
+    let customer = contact_ref("order.customer", fields::required("order.customer", wire)?)?;
+    if customer.is_empty() {
+        return Err(Error::field("order.customer", "names nobody: give contact_id, email or uid"));
+    }
+    Ok(customer)
+}
+
+fn evidence(wire: Option<&attribution::Evidence>) -> Result<Evidence, Error> {
+    let Some(wire) = wire else { return Ok(Evidence::default()) };
+    let shortcode = fields::text("order.evidence.shortcode", &wire.shortcode, MAX_SHORT)?;
+    let advocate = match &wire.advocate {
+        None => None,
+        Some(advocate) => Some(contact_ref("order.evidence.advocate", advocate)?).filter(|a| !a.is_empty()),
+    };
+    Ok(Evidence { shortcode, advocate })
+}
+
+fn contact_ref(path: &str, wire: &WireContactRef) -> Result<ContactRef, Error> {
+    let email = match wire.email.as_str() {
+        "" => None,
+        text => Some(Email::parse(text).map_err(|e| Error::field(format!("{path}.email"), e))?),
+    };
+    let uid = fields::text(&format!("{path}.uid"), &wire.uid, Uid::MAX_BYTES)?;
+    Ok(ContactRef {
+        contact_id: fields::parse_optional(&format!("{path}.contact_id"), &wire.contact_id)?,
+        email,
+        uid: (!uid.is_empty()).then(|| Uid::new(uid)),
+    })
+}
+
+fn line_items(wire: &[wire::LineItem], currency: Currency) -> Result<Vec<LineItem>, Error> {
+    if wire.len() > MAX_LINES {
+        return Err(Error::field("order.line_items", format!("has more than {MAX_LINES} lines")));
+    }
+    let line = |(n, line)| line_item(&format!("order.line_items[{n}]"), line, currency);
+    wire.iter().enumerate().map(line).collect()
+}
+
+fn line_item(path: &str, wire: &wire::LineItem, currency: Currency) -> Result<LineItem, Error> {
+    let sku = fields::text(&format!("{path}.sku"), &wire.sku, MAX_SKU)?;
+    if sku.is_empty() {
+        return Err(Error::field(format!("{path}.sku"), "is required"));
+    }
+    if !(1..=MAX_QUANTITY).contains(&wire.quantity) {
+        return Err(Error::field(format!("{path}.quantity"), format!("must be 1 to {MAX_QUANTITY}")));
+    }
+    let price = fields::amount(&format!("{path}.unit_price"), wire.unit_price.as_ref())?;
+    if price.currency != currency {
+        let path = format!("{path}.unit_price.currency_code");
+        return Err(Error::field(path, "is not the currency of the order's revenue"));
+    }
+    let name = fields::text(&format!("{path}.name"), &wire.name, MAX_NAME)?;
+    Ok(LineItem { sku, name, quantity: wire.quantity, unit_price_minor: price.minor })
+}
+
+/// An `OnConflict` of the wire; a number that is none is refused.
+pub(super) fn on_conflict(path: &str, value: i32) -> Result<OnConflict, Error> {
+    match wire::OnConflict::try_from(value) {
+        Ok(wire::OnConflict::Unspecified | wire::OnConflict::Refuse) => Ok(OnConflict::Refuse),
+        Ok(wire::OnConflict::Update) => Ok(OnConflict::Update),
+        Err(_) => Err(Error::field(path, "is not a known value")),
+    }
+}
+
+fn on_unattributed(path: &str, value: i32) -> Result<OnUnattributed, Error> {
+    match wire::OnUnattributed::try_from(value) {
+        Ok(wire::OnUnattributed::Unspecified | wire::OnUnattributed::Record) => Ok(OnUnattributed::Record),
+        Ok(wire::OnUnattributed::Reject) => Ok(OnUnattributed::Reject),
+        Err(_) => Err(Error::field(path, "is not a known value")),
+    }
+}
+
+/// An order for the wire.
+pub(super) fn wire_order(order: &Order) -> wire::Order {
+    let (outcome, inactive_reason, unresolved_reason) = wire_outcome(order.outcome);
+    let line = |line: &LineItem| wire::LineItem {
+        sku: line.sku.clone(),
+        name: line.name.clone(),
+        quantity: line.quantity,
+        unit_price: Some(wire_money(Money::new(line.unit_price_minor, order.currency()))),
+    };
+    wire::Order {
+        order_id: order.key.order_id.to_string(),
+        source: order.source.clone(),
+        contact_id: order.contact_id.to_string(),
+        campaign_id: order.campaign_id.as_ref().map(ToString::to_string).unwrap_or_default(),
+        attribution_id: order.attribution.map(|a| a.attribution_id.to_string()).unwrap_or_default(),
+        advocate_id: order.attribution.map(|a| a.advocate_id.to_string()).unwrap_or_default(),
+        inactive_attribution_id: order.inactive_attribution_id.map(|id| id.to_string()).unwrap_or_default(),
+        outcome: outcome.into(),
+        inactive_reason: inactive_reason.into(),
+        unresolved_reason: unresolved_reason.into(),
+        revenue: Some(wire_money(order.revenue)),
+        refunded: Some(wire_money(order.refunded())),
+        external_status: order.external_status.clone(),
+        hubspot_dealstage: order.hubspot_dealstage.clone(),
+        line_items: order.line_items.iter().map(line).collect(),
+        occurred_at: Some(wire_time(order.occurred_at)),
+        recorded_at: Some(wire_time(order.recorded_at)),
+    }
+}
+
+fn wire_outcome(outcome: Outcome) -> (attribution::Outcome, InactiveReason, UnresolvedReason) {
+    use attribution::Outcome as Wire;
+    let (none, resolved) = (InactiveReason::Unspecified, UnresolvedReason::Unspecified);
+    match outcome {
+        Outcome::Attributed => (Wire::Attributed, none, resolved),
+        Outcome::AlreadyAttributed => (Wire::AlreadyAttributed, none, resolved),
+        Outcome::LoggedInactive(reason) => {
+            let reason = match reason {
+                Inactive::Duplicate => InactiveReason::Duplicate,
+                Inactive::SelfReferral => InactiveReason::SelfReferral,
+            };
+            (Wire::LoggedInactive, reason, resolved)
+        }
+        Outcome::Unresolved(reason) => {
+            let reason = match reason {
+                Unresolved::UnknownCode => UnresolvedReason::UnknownCode,
+                Unresolved::AdvocateNotEligible => UnresolvedReason::AdvocateNotEligible,
+                Unresolved::CampaignNotActive => UnresolvedReason::CampaignNotActive,
+                Unresolved::CampaignMismatch => UnresolvedReason::CampaignMismatch,
+                Unresolved::NoEvidence => UnresolvedReason::NoEvidence,
+            };
+            (Wire::Unresolved, none, reason)
+        }
+    }
+}

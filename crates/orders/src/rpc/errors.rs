@@ -1,0 +1,73 @@
+//! The one place where this service's errors become what a client sees.
+
+use proto::attribution::ItemError;
+use rpc::{Error, Reason};
+use tonic::Code;
+
+use crate::commands::{self, Declined};
+use crate::domain::Violation;
+
+impl From<commands::Error> for Error {
+    fn from(error: commands::Error) -> Self {
+        match error {
+            commands::Error::Violation(violation) => violation.into(),
+            commands::Error::InFuture => {
+                Self::field("order.occurred_at", "is more than 24 hours in the future")
+            }
+            commands::Error::RequestIdReused => {
+                let message = "the request id was used with a different request";
+                Self::already_exists(Reason::RequestIdReused, message)
+            }
+            commands::Error::Declined(declined) => declined.into(),
+            commands::Error::NoAnswer | commands::Error::Behind => Self::unavailable(),
+            commands::Error::Refused(refused) => refused.into(),
+        }
+    }
+}
+
+impl From<Violation> for Error {
+    fn from(violation: Violation) -> Self {
+        match violation {
+            Violation::Differs(fields) => {
+                let message = format!("the order is stored with different {}", fields.join(", "));
+                Self::already_exists(Reason::OrderDiffers, message).with("fields", fields.join(","))
+            }
+            Violation::BelowRefunded => {
+                let message = "revenue cannot be lowered below what was refunded";
+                Self::precondition(Reason::BelowRefunded, message)
+            }
+            Violation::CampaignMismatch => {
+                let message = "the code belongs to another campaign than order.campaign_id";
+                Self::precondition(Reason::CampaignMismatch, message)
+            }
+            Violation::Unattributed(outcome) => {
+                let message = format!("the evidence came to nobody: {outcome}");
+                Self::precondition(Reason::OrderUnattributed, message).with("outcome", outcome.to_string())
+            }
+        }
+    }
+}
+
+/// Attribution's word, with the field as the order names it.
+impl From<Declined> for Error {
+    fn from(declined: Declined) -> Self {
+        let Declined { code, reason, field, message } = declined;
+        match code {
+            Code::InvalidArgument => {
+                let path = if field.is_empty() { "order".to_owned() } else { format!("order.{field}") };
+                Self::fields(reason, vec![(path, message)])
+            }
+            code => Self::new(code, reason, message),
+        }
+    }
+}
+
+/// An error as one item of a batch carries it.
+pub(super) fn item_error(error: &Error) -> ItemError {
+    ItemError {
+        code: error.code().into(),
+        reason: error.reason().into(),
+        field: error.first_field().to_owned(),
+        message: error.message().to_owned(),
+    }
+}

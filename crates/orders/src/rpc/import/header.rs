@@ -1,0 +1,225 @@
+//! The header of the file: which column is which field.
+
+use proto::orders::ImportOrdersOptions;
+use rpc::{Error, fields};
+use types::Currency;
+
+use super::records::Fields;
+use crate::domain::OnConflict;
+use crate::rpc::convert;
+
+/// A field of an imported order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Field {
+    OrderId,
+    Source,
+    Email,
+    Uid,
+    ContactId,
+    Revenue,
+    Currency,
+    Campaign,
+    Shortcode,
+    AdvocateEmail,
+    ExternalStatus,
+    HubspotDealstage,
+    OccurredAt,
+}
+
+impl Field {
+    /// All of them, in the order of their declaration.
+    const ALL: [Self; 13] = [
+        Self::OrderId,
+        Self::Source,
+        Self::Email,
+        Self::Uid,
+        Self::ContactId,
+        Self::Revenue,
+        Self::Currency,
+        Self::Campaign,
+        Self::Shortcode,
+        Self::AdvocateEmail,
+        Self::ExternalStatus,
+        Self::HubspotDealstage,
+        Self::OccurredAt,
+    ];
+
+    /// As the contract names it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::OrderId => "order_id",
+            Self::Source => "source",
+            Self::Email => "email",
+            Self::Uid => "uid",
+            Self::ContactId => "contact_id",
+            Self::Revenue => "revenue",
+            Self::Currency => "currency",
+            Self::Campaign => "campaign",
+            Self::Shortcode => "shortcode",
+            Self::AdvocateEmail => "advocate_email",
+            Self::ExternalStatus => "external_status",
+            Self::HubspotDealstage => "hubspot_dealstage",
+            Self::OccurredAt => "occurred_at",
+        }
+    }
+
+    pub(super) fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|field| field.name() == name)
+    }
+
+    /// The field behind a path of an order, such as `order.customer.email`.
+    pub(super) fn from_path(path: &str) -> Option<Self> {
+        match path.strip_prefix("order.")? {
+            "customer.email" => Some(Self::Email),
+            "customer.uid" => Some(Self::Uid),
+            "customer.contact_id" => Some(Self::ContactId),
+            "campaign_id" => Some(Self::Campaign),
+            "evidence.shortcode" => Some(Self::Shortcode),
+            "revenue.currency_code" => Some(Self::Currency),
+            path if path.starts_with("evidence.advocate") => Some(Self::AdvocateEmail),
+            path => Self::from_name(path),
+        }
+    }
+}
+
+/// What a column is mapped to that is to be skipped.
+const SKIP: &str = "-";
+
+/// What a column of the file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Meaning {
+    Field(Field),
+    Skipped,
+}
+
+/// How to read the file, checked.
+#[derive(Debug, Clone)]
+pub(super) struct Options {
+    /// Columns of the file that are not named as their field.
+    columns: Vec<(String, Meaning)>,
+    /// Currency of rows that give none.
+    pub(super) currency: Option<Currency>,
+    /// Source of rows that give none.
+    pub(super) source: String,
+    /// If an order is stored with different content.
+    pub(super) on_conflict: OnConflict,
+}
+
+impl Options {
+    /// Checks what a caller gives.
+    pub(super) fn read(wire: &ImportOrdersOptions) -> Result<Self, Error> {
+        let mut columns = Vec::new();
+        for (column, name) in &wire.columns {
+            let meaning = match (name.as_str(), Field::from_name(name)) {
+                (SKIP, _) => Meaning::Skipped,
+                (_, Some(field)) => Meaning::Field(field),
+                (_, None) => return Err(Error::field(option_path(column), "names no field of an import")),
+            };
+            columns.push((column.clone(), meaning));
+        }
+        // a map has no order of its own: the same mistake gives the same answer
+        columns.sort_by(|a, b| a.0.cmp(&b.0));
+        Ok(Self {
+            columns,
+            currency: fields::parse_optional("options.default_currency", &wire.default_currency)?,
+            source: fields::text("options.default_source", &wire.default_source, convert::MAX_SHORT)?,
+            on_conflict: convert::on_conflict("options.on_conflict", wire.on_conflict)?,
+        })
+    }
+
+    /// What a column of the file is, by its mapping or its name.
+    fn meaning(&self, column: &str) -> Result<Meaning, Error> {
+        if let Some((_, meaning)) = self.columns.iter().find(|(name, _)| name == column) {
+            return Ok(*meaning);
+        }
+        let unknown = "is no field of an import; map it to one in options.columns, or to `-` to skip it";
+        let field = Field::from_name(column).ok_or_else(|| Error::field(header_path(column), unknown))?;
+        Ok(Meaning::Field(field))
+    }
+}
+
+/// The columns of the file.
+#[derive(Debug, Clone)]
+pub(super) struct Columns {
+    names: Vec<String>,
+    /// Column of each field, in the order of [`Field::ALL`].
+    of: [Option<usize>; Field::ALL.len()],
+}
+
+impl Columns {
+    /// Reads the header; every mistake names its column.
+    pub(super) fn read(header: &Fields<'_>, options: &Options) -> Result<Self, Error> {
+        let mut columns = Self { names: Vec::new(), of: [None; Field::ALL.len()] };
+        for (n, bytes) in header.iter().enumerate() {
+            let name = std::str::from_utf8(bytes)
+                .map_err(|_| Error::field(format!("header[{n}]"), "is not UTF-8"))?
+                .trim()
+                .to_owned();
+            if let Meaning::Field(field) = options.meaning(&name)? {
+                let place = &mut columns.of[field as usize];
+                if let Some(other) = place.replace(n) {
+                    let other = columns.names.get(other).map_or("", String::as_str);
+                    let what = format!("is {}, and so is column {other}", field.name());
+                    return Err(Error::field(header_path(&name), what));
+                }
+            }
+            columns.names.push(name);
+        }
+        for (column, _) in &options.columns {
+            if !columns.names.contains(column) {
+                return Err(Error::field(option_path(column), "is no column of the file"));
+            }
+        }
+        columns.require(options)?;
+        Ok(columns)
+    }
+
+    fn require(&self, options: &Options) -> Result<(), Error> {
+        let missing = |field: Field, what: &str| Err(Error::field(header_path(field.name()), what));
+        let has = |field| self.index(field).is_some();
+        if !has(Field::OrderId) {
+            return missing(Field::OrderId, "is required");
+        }
+        if !(has(Field::Email) || has(Field::Uid) || has(Field::ContactId)) {
+            return missing(Field::Email, "is required, or else uid or contact_id");
+        }
+        if !has(Field::Revenue) {
+            return missing(Field::Revenue, "is required");
+        }
+        if !has(Field::Currency) && options.currency.is_none() {
+            return missing(Field::Currency, "is required, or else options.default_currency");
+        }
+        Ok(())
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.names.len()
+    }
+
+    /// Which column is `field`.
+    pub(super) fn index(&self, field: Field) -> Option<usize> {
+        self.of[field as usize]
+    }
+
+    /// Name of a column as the header has it.
+    pub(super) fn name(&self, index: usize) -> &str {
+        self.names.get(index).map_or("", String::as_str)
+    }
+
+    /// Name of the column that is `field`; empty if there is none.
+    pub(super) fn name_of(&self, field: Field) -> &str {
+        self.index(field).map_or("", |index| self.name(index))
+    }
+}
+
+fn header_path(column: &str) -> String {
+    format!("header.{column}")
+}
+
+fn option_path(column: &str) -> String {
+    format!("options.columns[{column}]")
+}
+
+#[cfg(test)]
+mod tests;

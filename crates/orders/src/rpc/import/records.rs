@@ -1,0 +1,164 @@
+//! CSV records out of a file that comes in pieces cut anywhere, in constant memory.
+
+use csv_core::ReadRecordResult;
+
+/// Bytes of one record, at most, quotes not counted.
+const MAX_RECORD: usize = 64 * 1024;
+/// Fields of one record, at most.
+const MAX_FIELDS: usize = 1024;
+/// What may stand before a UTF-8 file.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// One record of the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Record<'a> {
+    /// Line it begins on, from 1.
+    pub(super) line: u64,
+    /// Its fields, without their quotes; `None` if it is longer than a record may be.
+    pub(super) fields: Option<Fields<'a>>,
+}
+
+/// The fields of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Fields<'a> {
+    bytes: &'a [u8],
+    ends: &'a [usize],
+}
+
+impl<'a> Fields<'a> {
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// They, in their order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let (bytes, ends) = (self.bytes, self.ends);
+        let starts = std::iter::once(0).chain(ends.iter().copied());
+        starts.zip(ends).map(move |(start, end)| bytes.get(start..*end).unwrap_or_default())
+    }
+}
+
+/// Reads records. Feed it the pieces with [`RecordReader::next`], then call [`RecordReader::finish`].
+#[derive(Debug)]
+pub(super) struct RecordReader {
+    csv: csv_core::Reader,
+    bytes: Box<[u8]>,
+    ends: Box<[usize]>,
+    /// How much of the two is filled by the present record.
+    filled: (usize, usize),
+    too_long: bool,
+    /// Bytes of a byte-order mark seen; `None` once it is decided whether there is one.
+    mark: Option<usize>,
+    line: u64,
+    /// Line the present record began on, if one has.
+    began: Option<u64>,
+}
+
+impl RecordReader {
+    /// Before the first byte.
+    pub(super) fn new() -> Self {
+        let mut csv = csv_core::Reader::new();
+        // an empty line, which is skipped: the mark is our business, as it may come in two pieces
+        csv.read_record(b"\n", &mut [0], &mut [0]);
+        Self {
+            csv,
+            bytes: vec![0; MAX_RECORD + 1].into_boxed_slice(),
+            ends: vec![0; MAX_FIELDS + 1].into_boxed_slice(),
+            filled: (0, 0),
+            too_long: false,
+            mark: Some(0),
+            line: 1,
+            began: None,
+        }
+    }
+
+    /// The next record that ends within `input`, which is cut to what comes after it. `None`: all of `input` is read.
+    pub(super) fn next(&mut self, input: &mut &[u8]) -> Option<Record<'_>> {
+        self.skip_mark(input);
+        let line = self.advance(input)?;
+        Some(self.record(line))
+    }
+
+    /// The last record, if the file does not end with a line break.
+    pub(super) fn finish(&mut self) -> Option<Record<'_>> {
+        if let Some(seen) = self.mark.take() {
+            self.advance(&mut &BYTE_ORDER_MARK[..seen]);
+        }
+        let line = self.began.take()?;
+        loop {
+            match self.read(&[]).0 {
+                ReadRecordResult::OutputFull | ReadRecordResult::OutputEndsFull => {}
+                _ => return Some(self.record(line)),
+            }
+        }
+    }
+
+    /// Decides whether the file begins with a byte-order mark, which may be cut anywhere.
+    fn skip_mark(&mut self, input: &mut &[u8]) {
+        while let (Some(seen), Some((first, rest))) = (self.mark, input.split_first()) {
+            if BYTE_ORDER_MARK.get(seen) == Some(first) {
+                *input = rest;
+                self.mark = (seen + 1 < BYTE_ORDER_MARK.len()).then_some(seen + 1);
+            } else {
+                self.mark = None;
+                // what looked like one is content; too little to end a record
+                self.advance(&mut &BYTE_ORDER_MARK[..seen]);
+            }
+        }
+    }
+
+    /// Reads on to the end of a record; returns the line it began on.
+    fn advance(&mut self, input: &mut &[u8]) -> Option<u64> {
+        if self.began.is_none() {
+            self.skip_line_breaks(input);
+        }
+        while !input.is_empty() {
+            if self.began.is_none() {
+                self.began = Some(self.line);
+                self.filled = (0, 0);
+                self.too_long = false;
+            }
+            let (result, read) = self.read(input);
+            let (done, rest) = input.split_at(read);
+            self.line += line_breaks(done);
+            *input = rest;
+            if matches!(result, ReadRecordResult::Record) {
+                return self.began.take();
+            }
+        }
+        None
+    }
+
+    /// One step of the parser. A record that does not fit is read on, and thrown away.
+    fn read(&mut self, input: &[u8]) -> (ReadRecordResult, usize) {
+        let (bytes, ends) = (&mut self.bytes[self.filled.0..], &mut self.ends[self.filled.1..]);
+        let (result, read, bytes, ends) = self.csv.read_record(input, bytes, ends);
+        self.filled = (self.filled.0 + bytes, self.filled.1 + ends);
+        if matches!(result, ReadRecordResult::OutputFull | ReadRecordResult::OutputEndsFull) {
+            self.too_long = true;
+            self.filled = (0, 0);
+        }
+        (result, read)
+    }
+
+    /// Empty lines are no records.
+    fn skip_line_breaks(&mut self, input: &mut &[u8]) {
+        let end = input.iter().position(|b| !matches!(b, b'\r' | b'\n')).unwrap_or(input.len());
+        let (breaks, rest) = input.split_at(end);
+        self.line += line_breaks(breaks);
+        *input = rest;
+    }
+
+    fn record(&self, line: u64) -> Record<'_> {
+        let fields = Fields { bytes: &self.bytes[..self.filled.0], ends: &self.ends[..self.filled.1] };
+        Record { line, fields: (!self.too_long).then_some(fields) }
+    }
+}
+
+fn line_breaks(bytes: &[u8]) -> u64 {
+    bytes.iter().map(|b| u64::from(*b == b'\n')).sum()
+}
+
+#[cfg(test)]
+mod tests;

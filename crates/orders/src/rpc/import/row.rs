@@ -1,0 +1,167 @@
+//! One row of the file to one order.
+
+use proto::common::ErrorReason as Reason;
+use proto::orders::RejectedRow;
+use rpc::{Error, fields};
+use time::UtcOffset;
+use time::format_description::well_known::Rfc3339;
+use types::{Email, Money, TenantId, Timestamp};
+
+use super::header::{Columns, Field, Options};
+use super::records::{Fields, Record};
+use crate::Settings;
+use crate::commands::{self, Row};
+use crate::domain::{ContactRef, Evidence, NewOrder, OnUnattributed, Uid};
+use crate::rpc::convert;
+
+/// All that is needed to read rows.
+#[derive(Debug)]
+pub(super) struct RowReader<'a> {
+    /// Whose orders they are.
+    pub(super) tenant: &'a TenantId,
+    /// How order ids are scoped.
+    pub(super) settings: &'a Settings,
+    /// How to read the file.
+    pub(super) options: &'a Options,
+    /// Its columns.
+    pub(super) columns: &'a Columns,
+}
+
+impl RowReader<'_> {
+    /// The order in a record, or why it is none.
+    pub(super) fn read(&self, record: Record<'_>) -> Row<RejectedRow> {
+        let read = self.texts(record.fields).and_then(|texts| {
+            let fault = |error: Error| {
+                let column = Field::from_name(error.first_field()).map_or("", |f| self.columns.name_of(f));
+                rejected(record.line, column, error.reason(), error.message())
+            };
+            self.order(&texts).map_err(fault)
+        });
+        match read {
+            Ok(order) => Row::Order { line: record.line, order: Box::new(order) },
+            Err(row) => Row::Bad(RejectedRow { line: line_number(record.line), ..row }),
+        }
+    }
+
+    /// The row as text, one for each column.
+    fn texts<'r>(&self, record: Option<Fields<'r>>) -> Result<Vec<&'r str>, RejectedRow> {
+        let whole = |message: &str| rejected(0, "", Reason::InvalidField, message);
+        let record =
+            record.ok_or_else(|| whole("the row is longer than 64 KiB, or has over 1,024 fields"))?;
+        if record.len() != self.columns.len() {
+            let message = format!("the row has {} fields, the header {}", record.len(), self.columns.len());
+            return Err(whole(&message));
+        }
+        let text = |(n, bytes)| {
+            std::str::from_utf8(bytes)
+                .map_err(|_| rejected(0, self.columns.name(n), Reason::InvalidField, "is not UTF-8"))
+        };
+        record.iter().enumerate().map(text).collect()
+    }
+
+    fn order(&self, texts: &[&str]) -> Result<NewOrder, Error> {
+        let text = |field| self.columns.index(field).and_then(|n| texts.get(n)).copied().unwrap_or_default();
+        let short = |field: Field| fields::text(field.name(), text(field), convert::MAX_SHORT);
+        let source = match text(Field::Source) {
+            "" => self.options.source.clone(),
+            _ => short(Field::Source)?,
+        };
+        let order_id = fields::parse(Field::OrderId.name(), text(Field::OrderId))?;
+        Ok(NewOrder {
+            key: self.settings.key(self.tenant, &source, order_id),
+            source,
+            customer: customer(text)?,
+            revenue: self.revenue(text)?,
+            campaign_id: fields::parse_optional(Field::Campaign.name(), text(Field::Campaign))?,
+            evidence: evidence(text)?,
+            external_status: short(Field::ExternalStatus)?,
+            hubspot_dealstage: short(Field::HubspotDealstage)?,
+            line_items: Vec::new(),
+            occurred_at: moment(text(Field::OccurredAt))?,
+            on_conflict: self.options.on_conflict,
+            on_unattributed: OnUnattributed::Record,
+        })
+    }
+
+    fn revenue<'t>(&self, text: impl Fn(Field) -> &'t str) -> Result<Money, Error> {
+        let currency = match (text(Field::Currency), self.options.currency) {
+            ("", Some(currency)) => currency,
+            ("", None) => return Err(Error::field(Field::Currency.name(), "is required")),
+            (code, _) => fields::currency(Field::Currency.name(), code)?,
+        };
+        let path = Field::Revenue.name();
+        let revenue = match text(Field::Revenue) {
+            "" => return Err(Error::field(path, "is required")),
+            text => Money::parse_decimal(text, currency).map_err(|e| Error::field(path, e))?,
+        };
+        if revenue.minor < 0 { Err(Error::field(path, "is negative")) } else { Ok(revenue) }
+    }
+}
+
+/// A row that a rule refused.
+pub(super) fn refused(columns: &Columns, line: u64, error: commands::Error) -> RejectedRow {
+    let error = Error::from(error);
+    let field = Field::from_path(error.first_field()).or(match error.reason() {
+        Reason::ContactNotFound => Some(Field::ContactId),
+        Reason::CampaignNotFound => Some(Field::Campaign),
+        Reason::CampaignMismatch => Some(Field::Shortcode),
+        _ => None,
+    });
+    let column = field.map_or("", |field| columns.name_of(field));
+    rejected(line, column, error.reason(), error.message())
+}
+
+fn customer<'t>(text: impl Fn(Field) -> &'t str) -> Result<ContactRef, Error> {
+    let uid = fields::text(Field::Uid.name(), text(Field::Uid), Uid::MAX_BYTES)?;
+    let customer = ContactRef {
+        contact_id: fields::parse_optional(Field::ContactId.name(), text(Field::ContactId))?,
+        email: email(Field::Email, text(Field::Email))?,
+        uid: (!uid.is_empty()).then(|| Uid::new(uid)),
+    };
+    if customer.is_empty() {
+        return Err(Error::field(Field::Email.name(), "is required, or else uid or contact_id"));
+    }
+    Ok(customer)
+}
+
+fn evidence<'t>(text: impl Fn(Field) -> &'t str) -> Result<Evidence, Error> {
+    let shortcode = fields::text(Field::Shortcode.name(), text(Field::Shortcode), convert::MAX_SHORT)?;
+    let advocate = email(Field::AdvocateEmail, text(Field::AdvocateEmail))?;
+    let advocate = advocate.map(|email| ContactRef { email: Some(email), ..ContactRef::default() });
+    Ok(Evidence { shortcode, advocate })
+}
+
+fn email(field: Field, text: &str) -> Result<Option<Email>, Error> {
+    match text {
+        "" => Ok(None),
+        text => Email::parse(text).map(Some).map_err(|e| Error::field(field.name(), e)),
+    }
+}
+
+/// A moment as RFC 3339 writes it.
+fn moment(text: &str) -> Result<Option<Timestamp>, Error> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let odd =
+        || Error::field(Field::OccurredAt.name(), "is not a time such as 2025-01-31T12:00:00Z (RFC 3339)");
+    let at = Timestamp::parse(text, &Rfc3339).map_err(|_| odd())?;
+    let at = at.checked_to_offset(UtcOffset::UTC).filter(|at| at.year() >= 1).ok_or_else(odd)?;
+    at.replace_microsecond(at.microsecond()).map(Some).map_err(|_| odd())
+}
+
+fn rejected(line: u64, column: &str, reason: Reason, message: &str) -> RejectedRow {
+    RejectedRow {
+        line: line_number(line),
+        column: column.to_owned(),
+        reason: reason.into(),
+        message: message.to_owned(),
+    }
+}
+
+fn line_number(line: u64) -> i64 {
+    i64::try_from(line).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,110 @@
+//! Rows of the file.
+
+use proto::orders::ImportOrdersOptions;
+use types::Currency;
+
+use super::super::records::RecordReader;
+use super::*;
+
+/// What becomes of the row below `header`.
+fn read(header: &str, row: &[u8]) -> Row<RejectedRow> {
+    let wire = ImportOrdersOptions {
+        default_currency: "USD".to_owned(),
+        default_source: "file".to_owned(),
+        ..Default::default()
+    };
+    let (options, settings, tenant) =
+        (Options::read(&wire).unwrap(), Settings::default(), "acme".parse().unwrap());
+    let mut records = RecordReader::new();
+    let mut input = header.as_bytes();
+    assert!(records.next(&mut input).is_none());
+    let mut input = &b"\n"[..];
+    let columns = Columns::read(&records.next(&mut input).unwrap().fields.unwrap(), &options).unwrap();
+    let reader = RowReader { tenant: &tenant, settings: &settings, options: &options, columns: &columns };
+    let mut input = row;
+    assert!(records.next(&mut input).is_none());
+    reader.read(records.finish().unwrap())
+}
+
+fn order(header: &str, row: &str) -> NewOrder {
+    match read(header, row.as_bytes()) {
+        Row::Order { order, .. } => *order,
+        Row::Bad(rejected) => panic!("{rejected:?}"),
+    }
+}
+
+#[test]
+fn o10_a_row_becomes_an_order() {
+    let header = "order_id,source,email,uid,revenue,currency,campaign,shortcode,advocate_email,external_status,\
+                  hubspot_dealstage,occurred_at";
+    let row = "o-1,shop,Ann@Example.com,u7,1200,JPY,spring,anna10,bob@example.com,won,closed,2025-01-31T12:00:00+02:00";
+    let order = order(header, row);
+    assert_eq!(order.key.order_id.as_str(), "o-1");
+    assert_eq!(order.source, "shop");
+    assert_eq!(order.customer.email, Some(Email::parse("ann@example.com").unwrap()));
+    assert_eq!(order.customer.uid.as_ref().map(Uid::as_str), Some("u7"));
+    assert_eq!((order.revenue.minor, order.revenue.currency.code()), (1200, "JPY"));
+    assert_eq!(order.campaign_id, Some("spring".parse().unwrap()));
+    assert_eq!(order.evidence.shortcode, "anna10");
+    let advocate = order.evidence.advocate.unwrap();
+    assert_eq!(advocate.email, Some(Email::parse("bob@example.com").unwrap()));
+    assert_eq!((order.external_status.as_str(), order.hubspot_dealstage.as_str()), ("won", "closed"));
+    let at = order.occurred_at.unwrap();
+    assert_eq!(at, time::macros::datetime!(2025-01-31 10:00 UTC));
+    assert!(at.offset().is_utc());
+}
+
+#[test]
+fn o10_a_row_takes_what_it_does_not_say_from_the_options() {
+    let order = order("order_id,email,revenue,currency,source", "o-1,ann@example.com,12.5,,");
+    assert_eq!(order.revenue, Money::new(1250, "USD".parse::<Currency>().unwrap()));
+    assert_eq!(order.source, "file");
+    assert_eq!((order.occurred_at, order.evidence), (None, Evidence::default()));
+}
+
+#[test]
+fn o10_a_bad_row_is_refused_with_line_column_and_reason() {
+    let header = "order_id,email,revenue,currency,occurred_at,uid,campaign";
+    for (row, column, message) in [
+        (&b",a@b.c,1,,,,"[..], "order_id", "order_id is required"),
+        (b"o,,1,,,,", "email", "email is required, or else uid or contact_id"),
+        (b"o,nobody,1,,,,", "email", "email is not an e-mail address of the form name@domain"),
+        (b"o,a@b.c,,,,,", "revenue", "revenue is required"),
+        (b"o,a@b.c,-1,,,,", "revenue", "revenue is negative"),
+        (b"o,a@b.c,1.005,,,,", "revenue", "revenue is finer than the minor unit of USD, which has 2 decimals"),
+        (b"o,a@b.c,1,usd,,,", "currency", "currency is not an ISO 4217 currency code such as USD"),
+        (b"o,a@b.c,1,,yesterday,,", "occurred_at", "occurred_at is not a time such as"),
+        (b"o,a@b.c,1,,2025-01-31,,", "occurred_at", "occurred_at is not a time such as"),
+        (b"o,a@b.c,1,,,,Spring!", "campaign", "campaign must be lower-case letters"),
+        (b"o,a@b.c,1,,,caf\xe9,", "uid", "is not UTF-8"),
+        (b"o,a@b.c,1,,,a\x01b,", "uid", "uid has a control character"),
+        (b"o,a@b.c", "", "the row has 2 fields, the header 7"),
+        (b"o,a@b.c,1,,,,,more", "", "the row has 8 fields, the header 7"),
+    ] {
+        let Row::Bad(rejected) = read(header, row) else { panic!("{row:?} is an order") };
+        assert_eq!((rejected.line, rejected.column.as_str()), (2, column), "{rejected:?}");
+        assert!(rejected.message.starts_with(message), "{rejected:?}");
+        assert_eq!(rejected.reason(), Reason::InvalidField);
+    }
+}
+
+#[test]
+fn a13_what_is_said_about_a_bad_row_quotes_nothing_of_it() {
+    let Row::Bad(rejected) = read("order_id,email,revenue", b"o,secret name,1") else { panic!() };
+    assert!(!format!("{rejected:?}").contains("secret"));
+}
+
+#[test]
+fn o10_a_refusal_of_a_rule_names_the_column_of_the_file() {
+    let mut records = RecordReader::new();
+    let mut input = &b"order_id,email,revenue,When\n"[..];
+    let wire = ImportOrdersOptions {
+        columns: [("When".to_owned(), "occurred_at".to_owned())].into(),
+        default_currency: "USD".to_owned(),
+        ..Default::default()
+    };
+    let header = records.next(&mut input).unwrap().fields.unwrap();
+    let columns = Columns::read(&header, &Options::read(&wire).unwrap()).unwrap();
+    let rejected = refused(&columns, 7, commands::Error::InFuture);
+    assert_eq!((rejected.line, rejected.column.as_str()), (7, "When"));
+}

@@ -1,0 +1,121 @@
+//! The file as the caller sends it: options, then pieces cut anywhere.
+
+use proto::common::ErrorReason as Reason;
+use proto::orders::{ImportOrdersRequest, RejectedRow};
+use rpc::{Error, fields};
+use tokio::sync::mpsc;
+use tonic::{Code, Status, Streaming};
+
+use super::header::{Columns, Options};
+use super::records::{Record, RecordReader};
+use super::row::RowReader;
+use crate::commands::Row;
+
+/// Bytes of a piece, at most.
+const MAX_CHUNK: usize = 1024 * 1024;
+
+/// What was received, and how far it is read.
+pub(super) struct Upload {
+    messages: Streaming<ImportOrdersRequest>,
+    records: RecordReader,
+    chunk: Vec<u8>,
+    read: usize,
+}
+
+impl Upload {
+    /// Before the first message.
+    pub(super) fn new(messages: Streaming<ImportOrdersRequest>) -> Self {
+        Self { messages, records: RecordReader::new(), chunk: Vec::new(), read: 0 }
+    }
+
+    /// The first message.
+    pub(super) async fn options(&mut self) -> Result<Options, Error> {
+        let first = self.messages.message().await.map_err(|status| broken_off(&status))?.unwrap_or_default();
+        let options = Options::read(fields::required("options", first.options.as_ref())?)?;
+        self.take(first.chunk)?;
+        Ok(options)
+    }
+
+    /// The first record.
+    pub(super) async fn header(&mut self, options: &Options) -> Result<Columns, Error> {
+        loop {
+            let mut input = self.chunk.get(self.read..).unwrap_or_default();
+            let record = self.records.next(&mut input);
+            let read = self.chunk.len() - input.len();
+            if let Some(record) = record {
+                let columns = columns(&record, options);
+                self.read = read;
+                return columns;
+            }
+            if !self.receive().await? {
+                let missing = || Error::field("chunk", "is empty: a file begins with a header line");
+                return columns(&self.records.finish().ok_or_else(missing)?, options);
+            }
+        }
+    }
+
+    /// All other records, in their order, until nobody wants them any more.
+    pub(super) async fn rows(
+        &mut self,
+        reader: &RowReader<'_>,
+        rows: mpsc::Sender<Row<RejectedRow>>,
+    ) -> Result<(), Error> {
+        loop {
+            let mut input = self.chunk.get(self.read..).unwrap_or_default();
+            while let Some(record) = self.records.next(&mut input) {
+                if rows.send(reader.read(record)).await.is_err() {
+                    return Ok(());
+                }
+            }
+            self.read = self.chunk.len();
+            let more = tokio::select! {
+                more = self.receive() => more?,
+                () = rows.closed() => return Ok(()),
+            };
+            if !more {
+                if let Some(record) = self.records.finish() {
+                    // nobody wants it: nothing is lost
+                    let _ = rows.send(reader.read(record)).await;
+                }
+                return Ok(());
+            }
+        }
+    }
+
+    /// The next piece; false at the end of the file.
+    async fn receive(&mut self) -> Result<bool, Error> {
+        match self.messages.message().await.map_err(|status| broken_off(&status))? {
+            None => Ok(false),
+            Some(ImportOrdersRequest { options: Some(_), .. }) => {
+                Err(Error::field("options", "belongs in the first message only"))
+            }
+            Some(ImportOrdersRequest { chunk, options: None }) => self.take(chunk).map(|()| true),
+        }
+    }
+
+    fn take(&mut self, chunk: Vec<u8>) -> Result<(), Error> {
+        if chunk.len() > MAX_CHUNK {
+            return Err(too_long());
+        }
+        self.chunk = chunk;
+        self.read = 0;
+        Ok(())
+    }
+}
+
+fn columns(header: &Record<'_>, options: &Options) -> Result<Columns, Error> {
+    let too_long = || Error::field("header", "is longer than 64 KiB, or has over 1,024 columns");
+    Columns::read(&header.fields.ok_or_else(too_long)?, options)
+}
+
+fn too_long() -> Error {
+    Error::field("chunk", "is longer than 1 MiB")
+}
+
+/// The caller went away, or sent what cannot be received.
+fn broken_off(status: &Status) -> Error {
+    match status.code() {
+        Code::OutOfRange | Code::ResourceExhausted => too_long(),
+        _ => Error::new(Code::Cancelled, Reason::Unavailable, "the upload broke off; it may be run again"),
+    }
+}

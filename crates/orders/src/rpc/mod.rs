@@ -1,0 +1,106 @@
+//! The edge, and the only tonic: one file per group of RPCs. Convert, call, convert.
+
+mod convert;
+mod errors;
+mod import;
+mod read;
+mod record;
+mod watch;
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use batch::Batcher;
+use futures::Stream;
+use outbox::Source;
+use outbox::source::Watch;
+use pg::Database;
+use pg::requests::Hasher;
+use proto::orders as wire;
+use proto::orders::order_service_server::OrderService;
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status, Streaming};
+
+use crate::Settings;
+use crate::commands::RecordOrders;
+use crate::subscribers::AttributionStream;
+
+/// Behind `laurel.orders.v1.OrderService`.
+#[derive(Debug)]
+pub(crate) struct Orders {
+    /// For reads.
+    pub(crate) db: Database,
+    /// Hashes requests.
+    pub(crate) hasher: Hasher,
+    /// Records orders.
+    pub(crate) batcher: Batcher<RecordOrders>,
+    /// The order stream.
+    pub(crate) source: Source,
+    /// What parked events are retried with.
+    pub(crate) attribution: AttributionStream,
+    /// How order ids are scoped.
+    pub(crate) settings: Arc<Settings>,
+    /// Ends imports when the process drains.
+    pub(crate) stop: CancellationToken,
+}
+
+type Answer<T> = Result<Response<T>, Status>;
+
+#[tonic::async_trait]
+impl OrderService for Orders {
+    type ImportOrdersStream = Pin<Box<dyn Stream<Item = Result<wire::ImportOrdersResponse, Status>> + Send>>;
+    type WatchOrderEventsStream = Watch<wire::WatchOrderEventsResponse>;
+
+    async fn record_order(
+        &self,
+        request: Request<wire::RecordOrderRequest>,
+    ) -> Answer<wire::RecordOrderResponse> {
+        Ok(self.record(request).await.map(Response::new)?)
+    }
+
+    async fn batch_record_orders(
+        &self,
+        request: Request<wire::BatchRecordOrdersRequest>,
+    ) -> Answer<wire::BatchRecordOrdersResponse> {
+        Ok(self.batch_record(request).await.map(Response::new)?)
+    }
+
+    async fn import_orders(
+        &self,
+        request: Request<Streaming<wire::ImportOrdersRequest>>,
+    ) -> Answer<Self::ImportOrdersStream> {
+        Ok(self.import(request).map(Response::new)?)
+    }
+
+    async fn get_order(&self, request: Request<wire::GetOrderRequest>) -> Answer<wire::GetOrderResponse> {
+        Ok(self.get(request).await.map(Response::new)?)
+    }
+
+    async fn list_orders(
+        &self,
+        request: Request<wire::ListOrdersRequest>,
+    ) -> Answer<wire::ListOrdersResponse> {
+        Ok(self.list(request).await.map(Response::new)?)
+    }
+
+    async fn watch_order_events(
+        &self,
+        request: Request<wire::WatchOrderEventsRequest>,
+    ) -> Answer<Self::WatchOrderEventsStream> {
+        self.watch(request).await.map(Response::new)
+    }
+
+    async fn list_parked(
+        &self,
+        request: Request<wire::ListParkedRequest>,
+    ) -> Answer<wire::ListParkedResponse> {
+        Ok(self.parked(request).await.map(Response::new)?)
+    }
+
+    async fn retry_parked(
+        &self,
+        request: Request<wire::RetryParkedRequest>,
+    ) -> Answer<wire::RetryParkedResponse> {
+        Ok(self.retry(request).await.map(Response::new)?)
+    }
+}

@@ -1,0 +1,45 @@
+//! GetOrder and ListOrders.
+
+use proto::orders as wire;
+use rpc::page::Page;
+use rpc::{Error, Reason, fields};
+use tonic::Request;
+use uuid::Uuid;
+
+use super::Orders;
+use super::convert::{MAX_SHORT, wire_order};
+use crate::store::list::{self, Filter};
+
+impl Orders {
+    pub(super) async fn get(
+        &self,
+        request: Request<wire::GetOrderRequest>,
+    ) -> Result<wire::GetOrderResponse, Error> {
+        let tenant = rpc::caller::tenant(&request)?;
+        let request = request.into_inner();
+        let order_id = fields::parse("order_id", &request.order_id)?;
+        let source = fields::text("source", &request.source, MAX_SHORT)?;
+        let order = list::get(&self.db, &self.settings.key(&tenant, &source, order_id)).await?;
+        let order =
+            order.ok_or_else(|| Error::not_found(Reason::OrderNotFound, "order", request.order_id))?;
+        Ok(wire::GetOrderResponse { order: Some(wire_order(&order)) })
+    }
+
+    pub(super) async fn list(
+        &self,
+        request: Request<wire::ListOrdersRequest>,
+    ) -> Result<wire::ListOrdersResponse, Error> {
+        let tenant = rpc::caller::tenant(&request)?;
+        let request = request.into_inner();
+        let query = [request.campaign_id.as_str(), request.contact_id.as_str()];
+        let page = Page::read(&tenant, "ListOrders", &query, request.page_size, &request.page_token)?;
+        let filter = Filter {
+            tenant,
+            campaign_id: fields::parse_optional("campaign_id", &request.campaign_id)?,
+            contact_id: fields::parse_optional("contact_id", &request.contact_id)?,
+        };
+        let mut orders = list::page(&self.db, &filter, page.after_as::<Uuid>()?, page.limit()).await?;
+        let next_page_token = page.cut(&mut orders, |order| order.id.to_string());
+        Ok(wire::ListOrdersResponse { orders: orders.iter().map(wire_order).collect(), next_page_token })
+    }
+}

@@ -1,0 +1,80 @@
+//! The attribution stream: test clocks move (M4). Its other facts are not about orders.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use outbox::{ApplyError, Subscriber};
+use pg::WriteTx;
+use proto::attribution::attribution_event::Fact;
+use proto::attribution::attribution_service_client::AttributionServiceClient;
+use proto::attribution::{AttributionEvent, WatchAttributionEventsRequest, WatchAttributionEventsResponse};
+use rpc::{Channel, fields};
+use tonic::{Status, Streaming};
+use types::{Clock, TenantId, Timestamp};
+
+use crate::commands::clock_moved;
+use crate::{domain, store};
+
+/// The subscription `orders.attribution`.
+#[derive(Debug, Clone)]
+pub(crate) struct AttributionStream {
+    client: AttributionServiceClient<Channel>,
+    clock: Arc<dyn Clock>,
+}
+
+impl AttributionStream {
+    /// Watches through `channel`, which acts as a service.
+    pub(crate) fn new(channel: Channel, clock: Arc<dyn Clock>) -> Self {
+        Self { client: AttributionServiceClient::new(channel), clock }
+    }
+}
+
+impl Subscriber for AttributionStream {
+    type Response = WatchAttributionEventsResponse;
+    const NAME: &'static str = "orders.attribution";
+
+    async fn open(&self, cursor: String) -> Result<Streaming<Self::Response>, Status> {
+        // what is not about orders shall cost orders nothing
+        let types = vec!["clock_moved".to_owned()];
+        let request = WatchAttributionEventsRequest { cursor, types, ..Default::default() };
+        Ok(self.client.clone().watch_attribution_events(request).await?.into_inner())
+    }
+
+    async fn apply(&self, tx: &mut WriteTx, events: &[AttributionEvent]) -> Result<(), ApplyError> {
+        let moves =
+            events.iter().filter_map(|event| moved(event).transpose()).collect::<Result<Vec<_>, _>>()?;
+        if moves.is_empty() {
+            return Ok(());
+        }
+        let tenants: Vec<&TenantId> = moves.iter().map(|(tenant, _)| tenant).collect();
+        let mut shows = store::test_clocks::load_for(tx, &tenants).await?;
+        let mut set = HashMap::new();
+        let mut events = Vec::new();
+        let now = self.clock.now();
+        for (tenant, to) in &moves {
+            if let Some(to) = domain::advance(shows.get(tenant).copied(), *to) {
+                shows.insert(tenant.clone(), to);
+                set.insert(tenant.clone(), to);
+                events.push(clock_moved(tenant, to, now));
+            }
+        }
+        store::test_clocks::save(tx, &set).await?;
+        outbox::append(tx, &events).await?;
+        Ok(())
+    }
+}
+
+/// Whose clock was moved to what, if this is such a fact.
+fn moved(event: &AttributionEvent) -> Result<Option<(TenantId, Timestamp)>, ApplyError> {
+    let Some(Fact::ClockMoved(fact)) = &event.fact else { return Ok(None) };
+    let tenant = event.tenant_id.parse().map_err(|_| poison("the tenant is malformed"))?;
+    let to = fields::timestamp("to", fact.to.as_ref())
+        .ok()
+        .flatten()
+        .ok_or_else(|| poison("the clock's new time is missing or malformed"))?;
+    Ok(Some((tenant, to)))
+}
+
+fn poison(reason: &str) -> ApplyError {
+    ApplyError::Poison(reason.to_owned())
+}

@@ -1,0 +1,5 @@
+//! Upstream streams, one file per stream.
+
+mod attribution;
+
+pub(crate) use attribution::AttributionStream;

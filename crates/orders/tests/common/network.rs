@@ -1,0 +1,50 @@
+//! Calls that do not arrive.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use http::{Request, Response};
+use rpc::Channel;
+use tonic::Status;
+use tonic::body::Body;
+use tower::util::BoxCloneSyncService;
+use tower::{ServiceExt, service_fn};
+
+/// Passes calls on, or loses them.
+#[derive(Debug, Clone, Default)]
+pub struct Network {
+    losing: Arc<AtomicUsize>,
+    batches: Arc<AtomicUsize>,
+}
+
+impl Network {
+    /// A channel through this network.
+    pub fn over(&self, channel: Channel) -> Channel {
+        let network = self.clone();
+        BoxCloneSyncService::new(service_fn(move |request: Request<Body>| {
+            let (network, channel) = (network.clone(), channel.clone());
+            async move { network.pass(channel, request).await }
+        }))
+    }
+
+    /// Loses the next `calls` for attribution.
+    pub fn lose(&self, calls: usize) {
+        self.losing.store(calls, Ordering::SeqCst);
+    }
+
+    /// Calls for attribution so far, lost ones too.
+    pub fn asked(&self) -> usize {
+        self.batches.load(Ordering::SeqCst)
+    }
+
+    async fn pass(&self, channel: Channel, request: Request<Body>) -> Result<Response<Body>, Status> {
+        if request.uri().path().ends_with("/BatchRecordAttributions") {
+            self.batches.fetch_add(1, Ordering::SeqCst);
+            let lost = self.losing.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1));
+            if lost.is_ok() {
+                return Err(Status::unavailable("the network is down"));
+            }
+        }
+        channel.oneshot(request).await
+    }
+}

@@ -1,0 +1,15 @@
+//! What changes state, one file per command: load, decide each in order, save all, append events, commit.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`apply_program`] | publishing a program's next version |
+//! | [`judge_transitions`] | rules on stage transitions, for the stream's follower |
+//! | [`fire_holds`] | approving what is pending when its hold is over |
+//! | [`move_rewards`] | approving, denying, reopening, fulfilling by hand |
+//! | [`verify_ledger`] | deriving everything again and comparing; changes nothing |
+
+pub(crate) mod apply_program;
+pub(crate) mod fire_holds;
+pub(crate) mod judge_transitions;
+pub(crate) mod move_rewards;
+pub(crate) mod verify_ledger;

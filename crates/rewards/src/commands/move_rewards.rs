@@ -1,0 +1,102 @@
+//! Approving, denying, reopening and fulfilling by hand (R3): a slice of moves, each seeing those before it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use batch::{Prepared, Refused, Work};
+use pg::Database;
+use types::{Clock, RewardId, TenantId};
+
+use crate::domain::effects::Effects;
+use crate::domain::reward::{HandMove, NotAllowed};
+use crate::store::{clocks, effects, moves, rewards};
+
+/// One hand move.
+#[derive(Debug, Clone)]
+pub(crate) struct Command {
+    /// Whose.
+    pub(crate) tenant: TenantId,
+    /// The reward.
+    pub(crate) reward: RewardId,
+    /// What to do.
+    pub(crate) action: HandMove,
+}
+
+/// Why a move was not made.
+#[derive(Debug)]
+pub(crate) enum Error {
+    /// There is no such reward.
+    NotFound(RewardId),
+    /// Its state does not allow it.
+    NotAllowed(NotAllowed),
+    /// The slice failed.
+    Refused(Refused),
+}
+
+impl From<Refused> for Error {
+    fn from(refused: Refused) -> Self {
+        Self::Refused(refused)
+    }
+}
+
+/// Carries out hand moves.
+#[derive(Debug)]
+pub(crate) struct MoveRewards {
+    /// Where the rewards are.
+    pub(crate) db: Database,
+    /// The real clock.
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+impl Work for MoveRewards {
+    type Command = Command;
+    type Prepared = Command;
+    type Answer = ();
+    type Error = Error;
+
+    fn weight(command: &Command) -> usize {
+        let reason = if let HandMove::Deny(reason) = &command.action { reason.len() } else { 0 };
+        size_of::<Command>() + reason
+    }
+
+    async fn prepare(&self, commands: Vec<Command>) -> Vec<Prepared<Command, (), Error>> {
+        commands.into_iter().map(Prepared::Apply).collect()
+    }
+
+    async fn apply(&self, slice: &[Command]) -> Result<Vec<Result<(), Error>>, pg::Error> {
+        let keys: Vec<_> = slice.iter().map(|command| (&command.tenant, command.reward)).collect();
+        let tenants: Vec<_> = slice.iter().map(|command| &command.tenant).collect();
+        let mut tx = self.db.write().await?;
+        let mut rewards = rewards::load(&mut tx, &keys).await?;
+        let mut last = moves::last(&mut tx, &keys).await?;
+        let shows = clocks::load(&mut *tx, &tenants).await?;
+        let mut effects = Effects::default();
+        let mut answers = Vec::with_capacity(slice.len());
+        let before: HashMap<_, _> =
+            rewards.iter().map(|(key, reward)| (key.clone(), reward.posted)).collect();
+        for command in slice {
+            let key = (command.tenant.clone(), command.reward);
+            let Some(reward) = rewards.get_mut(&key) else {
+                answers.push(Err(Error::NotFound(command.reward)));
+                continue;
+            };
+            let shown = shows.get(&command.tenant).copied();
+            let at = rpc::fields::tenant_now(&command.tenant, shown, self.clock.as_ref());
+            let moved = reward.by_hand(&command.action, last.get(&key), at, &mut effects);
+            if let Ok(true) = moved {
+                last.insert(key, command.action.clone());
+            }
+            answers.push(moved.map(|_| ()).map_err(Error::NotAllowed));
+        }
+        // every change makes a posting
+        rewards.retain(|key, reward| before.get(key) != Some(&reward.posted));
+        effects.changed = rewards.into_values().collect();
+        if effects.postings.is_empty() {
+            tx.rollback().await?;
+            return Ok(answers);
+        }
+        effects::save(&mut tx, &effects, self.clock.now()).await?;
+        tx.commit().await?;
+        Ok(answers)
+    }
+}

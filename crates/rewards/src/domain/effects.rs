@@ -1,0 +1,106 @@
+//! What a slice of work changes: decided purely, written afterwards in one go.
+
+use types::{AttributionId, ContactId, Money, OrderId, RewardId, TenantId, Timestamp};
+
+use super::decision::Decision;
+use super::ledger::Posting;
+use super::reward::{HandMove, Reward};
+
+/// Everything to be written for a slice.
+#[derive(Debug, Default)]
+pub struct Effects {
+    /// Rules considered.
+    pub decisions: Vec<Decision>,
+    /// New rewards, as they are at the end of the slice.
+    pub created: Vec<Reward>,
+    /// Rewards that changed, each once, as they are at the end of the slice.
+    pub changed: Vec<Reward>,
+    /// New postings.
+    pub postings: Vec<Posting>,
+    /// Hand moves.
+    pub moves: Vec<Move>,
+    /// Account credit given: one entry per payment.
+    pub paid: Vec<Paid>,
+    /// What to tell the world, in order.
+    pub facts: Vec<Fact>,
+}
+
+/// A recorded hand move (R10).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Move {
+    /// Whose.
+    pub tenant: TenantId,
+    /// The reward.
+    pub reward_id: RewardId,
+    /// Number of the posting it made.
+    pub number: i32,
+    /// What was done.
+    pub action: HandMove,
+    /// When (the tenant's clock).
+    pub occurred_at: Timestamp,
+}
+
+/// Account credit given to a contact.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Paid {
+    /// Whose.
+    pub tenant: TenantId,
+    /// To whom.
+    pub contact: ContactId,
+    /// How much.
+    pub amount: Money,
+}
+
+/// One event of the reward stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fact {
+    /// Whose.
+    pub tenant: TenantId,
+    /// Business time.
+    pub occurred_at: Timestamp,
+    /// What happened.
+    pub what: What,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum What {
+    /// A reward is new.
+    Created(Box<RewardView>),
+    /// A reward was approved.
+    Approved(Brief),
+    /// A reward was fulfilled.
+    Fulfilled(Brief),
+    /// A reward was denied.
+    Denied(Brief),
+    /// A denied reward is pending again.
+    Reopened(Brief),
+    /// The tenant's test clock was moved.
+    ClockMoved(Timestamp),
+}
+
+/// What an event says of a reward that is known already.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Brief {
+    /// Which.
+    pub reward_id: RewardId,
+    /// Who gets it.
+    pub beneficiary: ContactId,
+    /// How much.
+    pub amount: Money,
+}
+
+/// A reward together with what its decision knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RewardView {
+    /// The reward.
+    pub reward: Reward,
+    /// The program version that created it.
+    pub version: i32,
+    /// The order.
+    pub order_id: Option<OrderId>,
+    /// The attribution.
+    pub attribution: Option<AttributionId>,
+    /// The contact whose run it was.
+    pub contact: ContactId,
+}

@@ -1,0 +1,48 @@
+//! Domain facts as events of the contract. They hold no personal data (A13).
+
+use proto::rewards::reward_event::Fact as WireFact;
+use proto::rewards::{
+    ClockMoved, RewardApproved, RewardCreated, RewardDenied, RewardEvent, RewardFulfilled, RewardReopened,
+};
+use rpc::fields::{wire_money, wire_time};
+use types::{EventId, Timestamp};
+
+use crate::domain::effects::{Fact, What};
+use crate::wire;
+
+/// The events of these facts, in their order; `now` is the real clock.
+pub(crate) fn of(facts: &[Fact], now: Timestamp) -> Vec<RewardEvent> {
+    facts.iter().map(|fact| event(fact, now)).collect()
+}
+
+fn event(fact: &Fact, now: Timestamp) -> RewardEvent {
+    RewardEvent {
+        event_id: types::new_id::<EventId>(now).to_string(),
+        tenant_id: fact.tenant.to_string(),
+        cursor: String::new(),
+        occurred_at: Some(wire_time(fact.occurred_at)),
+        recorded_at: Some(wire_time(now)),
+        fact: Some(what(&fact.what)),
+    }
+}
+
+macro_rules! brief {
+    ($message:ident, $brief:ident) => {
+        $message {
+            reward_id: $brief.reward_id.to_string(),
+            beneficiary_id: $brief.beneficiary.to_string(),
+            amount: Some(wire_money($brief.amount)),
+        }
+    };
+}
+
+fn what(what: &What) -> WireFact {
+    match what {
+        What::Created(view) => WireFact::RewardCreated(RewardCreated { reward: Some(wire::reward(view)) }),
+        What::Approved(brief) => WireFact::RewardApproved(brief!(RewardApproved, brief)),
+        What::Fulfilled(brief) => WireFact::RewardFulfilled(brief!(RewardFulfilled, brief)),
+        What::Denied(brief) => WireFact::RewardDenied(brief!(RewardDenied, brief)),
+        What::Reopened(brief) => WireFact::RewardReopened(brief!(RewardReopened, brief)),
+        What::ClockMoved(to) => WireFact::ClockMoved(ClockMoved { to: Some(wire_time(*to)) }),
+    }
+}

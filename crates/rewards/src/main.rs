@@ -1,0 +1,11 @@
+//! The rewards service as a process of its own.
+
+/// Where it listens unless told otherwise.
+const PORT: u16 = 7604;
+
+fn main() -> anyhow::Result<()> {
+    runtime::process::run(PORT, rewards::SCHEMA, rewards::MIGRATIONS, |start| async move {
+        let upstream = rewards::Upstream { journeys: rpc::channel::connect(&start.config.journeys_url)? };
+        rewards::start(start.db, start.clock, &start.lifecycle, upstream).await
+    })
+}

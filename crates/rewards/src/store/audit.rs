@@ -1,0 +1,147 @@
+//! Reading everything again for verification, in pages of one snapshot.
+
+use std::collections::HashMap;
+
+use pg::sqlx::{AssertSqlSafe, PgConnection};
+use types::{ContactId, Currency, RewardId, TenantId, TransitionId};
+
+use super::row::{self, DecisionRow};
+use super::{codes::Code, decisions, moves, postings, rewards};
+use crate::domain::audit::Record;
+use crate::domain::decision::Decision;
+
+/// Decisions in one page.
+const PAGE: i64 = 2000;
+/// Strays reported at most.
+const STRAYS: i64 = 1000;
+
+/// How far the transition stream had been applied: epoch and position.
+pub(crate) async fn position(
+    db: &mut PgConnection,
+    subscription: &str,
+) -> Result<Option<(i64, i64)>, pg::Error> {
+    let row = sqlx::query_as("SELECT epoch, position FROM subscriptions WHERE subscription = $1")
+        .bind(subscription)
+        .fetch_optional(db)
+        .await?;
+    Ok(row)
+}
+
+/// Ids of events of a tenant that are set aside.
+pub(crate) async fn parked(db: &mut PgConnection, tenant: &TenantId) -> Result<Vec<String>, pg::Error> {
+    let ids = sqlx::query_scalar("SELECT event_id FROM parked WHERE tenant_id = $1")
+        .bind(tenant)
+        .fetch_all(db)
+        .await?;
+    Ok(ids)
+}
+
+/// The next page of decisions in the order of their key, with what they led to.
+pub(crate) async fn page(
+    db: &mut PgConnection,
+    tenant: &TenantId,
+    after: Option<&decisions::After>,
+) -> Result<Vec<Record>, pg::Error> {
+    let select = format!(
+        "SELECT {} FROM decisions d
+          WHERE d.tenant_id = $1
+            AND ($2::uuid IS NULL OR (d.transition_id, d.rule, d.beneficiary_kind) > ($2, $3, $4))
+          ORDER BY d.transition_id, d.rule, d.beneficiary_kind LIMIT {PAGE}",
+        decisions::COLUMNS
+    );
+    let rows: Vec<DecisionRow> = sqlx::query_as(AssertSqlSafe(select))
+        .bind(tenant)
+        .bind(after.map(|(transition, ..)| *transition))
+        .bind(after.map(|(_, rule, _)| rule.as_str()))
+        .bind(after.map(|(.., kind)| kind.code()))
+        .fetch_all(&mut *db)
+        .await?;
+    let page: Vec<Decision> = row::all(rows)?;
+    let ids: Vec<RewardId> = page.iter().filter_map(|decision| decision.reward).collect();
+    let mut stored: HashMap<RewardId, _> =
+        rewards::bare(&mut *db, tenant, &ids).await?.into_iter().map(|r| (r.reward_id, r)).collect();
+    let mut posted = group(postings::of_rewards(&mut *db, tenant, &ids).await?, |p| p.reward_id);
+    let mut moved = group(moves::of_rewards(&mut *db, tenant, &ids).await?, |m| m.reward_id);
+    let record = |decision: Decision| Record {
+        reward: decision.reward.and_then(|id| stored.remove(&id)),
+        postings: decision.reward.and_then(|id| posted.remove(&id)).unwrap_or_default(),
+        moves: decision.reward.and_then(|id| moved.remove(&id)).unwrap_or_default(),
+        decision,
+    };
+    Ok(page.into_iter().map(record).collect())
+}
+
+fn group<T>(items: Vec<T>, key: impl Fn(&T) -> RewardId) -> HashMap<RewardId, Vec<T>> {
+    let mut groups: HashMap<RewardId, Vec<T>> = HashMap::with_capacity(items.len());
+    for item in items {
+        groups.entry(key(&item)).or_default().push(item);
+    }
+    groups
+}
+
+/// How many rewards and postings a tenant has.
+pub(crate) async fn counts(db: &mut PgConnection, tenant: &TenantId) -> Result<(i64, i64), pg::Error> {
+    let counts = sqlx::query_as(
+        "SELECT (SELECT count(*) FROM rewards WHERE tenant_id = $1),
+                (SELECT count(*) FROM postings WHERE tenant_id = $1)",
+    )
+    .bind(tenant)
+    .fetch_one(db)
+    .await?;
+    Ok(counts)
+}
+
+/// Rewards that no decision names, with the transition they say they were created on.
+pub(crate) async fn stray_rewards(
+    db: &mut PgConnection,
+    tenant: &TenantId,
+) -> Result<Vec<(RewardId, TransitionId)>, pg::Error> {
+    let rows = sqlx::query_as(
+        "SELECT r.reward_id, r.transition_id FROM rewards r
+          WHERE r.tenant_id = $1 AND NOT EXISTS (
+                SELECT FROM decisions d
+                 WHERE d.tenant_id = r.tenant_id AND d.transition_id = r.transition_id AND d.rule = r.rule
+                   AND d.beneficiary_kind = r.beneficiary_kind AND d.level = r.level
+                   AND d.reward_id = r.reward_id)
+          ORDER BY r.reward_id LIMIT $2",
+    )
+    .bind(tenant)
+    .bind(STRAYS)
+    .fetch_all(db)
+    .await?;
+    Ok(rows)
+}
+
+/// Postings of rewards that are not there.
+pub(crate) async fn stray_postings(
+    db: &mut PgConnection,
+    tenant: &TenantId,
+) -> Result<Vec<(RewardId, i32)>, pg::Error> {
+    let rows = sqlx::query_as(
+        "SELECT p.reward_id, p.number FROM postings p
+          WHERE p.tenant_id = $1 AND NOT EXISTS (
+                SELECT FROM rewards r WHERE r.tenant_id = p.tenant_id AND r.reward_id = p.reward_id)
+          ORDER BY p.reward_id, p.number LIMIT $2",
+    )
+    .bind(tenant)
+    .bind(STRAYS)
+    .fetch_all(db)
+    .await?;
+    Ok(rows)
+}
+
+/// Account credit of a tenant's contacts.
+pub(crate) async fn credits(
+    db: &mut PgConnection,
+    tenant: &TenantId,
+) -> Result<HashMap<(ContactId, Currency), i64>, pg::Error> {
+    let rows: Vec<(ContactId, String, i64)> =
+        sqlx::query_as("SELECT contact_id, currency, balance_minor FROM credits WHERE tenant_id = $1")
+            .bind(tenant)
+            .fetch_all(db)
+            .await?;
+    let credit = |(contact, code, minor): (ContactId, String, i64)| {
+        Ok(((contact, row::currency("credits.currency", &code)?), minor))
+    };
+    rows.into_iter().map(credit).collect()
+}

@@ -1,0 +1,174 @@
+//! Decisions.
+
+use std::collections::HashSet;
+
+use pg::WriteTx;
+use pg::sqlx::{AssertSqlSafe, PgExecutor, QueryBuilder};
+use types::{ContactId, OrderId, RewardId, RuleKey, TenantId, TransitionId};
+
+use super::codes::Code;
+use super::row::{self, DecisionRow};
+use crate::domain::decision::{Decision, DecisionKey, Order, Outcome, Transition};
+use crate::domain::program::Beneficiary;
+
+/// All columns of a decision that is a row named `d`.
+pub(crate) const COLUMNS: &str = "d.tenant_id, d.transition_id, d.rule, d.beneficiary_kind, d.campaign_id, \
+    d.version, d.outcome, d.reward_id, d.amount_minor, d.amount_currency, d.detail, d.journey, d.stage, d.number, \
+    d.inferred, d.occurrence_key, d.contact_id, d.advocate_id, d.attribution_id, d.order_id, d.order_source, \
+    d.revenue_minor, d.refunded_minor, d.order_currency, d.external_status, d.hubspot_dealstage, d.event_id, \
+    d.occurred_at, d.decided_at";
+
+/// The decisions there are on these transitions: they are left alone (R5).
+pub(crate) async fn existing(
+    tx: &mut WriteTx,
+    transitions: &[Transition],
+) -> Result<HashSet<DecisionKey>, pg::Error> {
+    let tenants: Vec<&str> = transitions.iter().map(|t| t.tenant.as_str()).collect();
+    let ids: Vec<TransitionId> = transitions.iter().map(|t| t.transition_id).collect();
+    let rows: Vec<(TenantId, TransitionId, RuleKey, i16)> = sqlx::query_as(
+        "SELECT d.tenant_id, d.transition_id, d.rule, d.beneficiary_kind
+           FROM decisions d JOIN unnest($1::text[], $2::uuid[]) AS t (tenant_id, transition_id)
+                  ON d.tenant_id = t.tenant_id AND d.transition_id = t.transition_id",
+    )
+    .bind(tenants)
+    .bind(ids)
+    .fetch_all(&mut **tx)
+    .await?;
+    let key = |(tenant, transition, rule, kind)| {
+        let beneficiary = Beneficiary::read("decisions.beneficiary_kind", kind)?;
+        Ok(DecisionKey { tenant, transition, rule, beneficiary })
+    };
+    rows.into_iter().map(key).collect()
+}
+
+const INSERT: &str = "INSERT INTO decisions
+           (tenant_id, transition_id, rule, beneficiary_kind, campaign_id, version, outcome, reward_id,
+            amount_minor, amount_currency, detail, journey, stage, number, inferred, occurrence_key, contact_id,
+            advocate_id, attribution_id, order_id, order_source, revenue_minor, refunded_minor, order_currency,
+            external_status, hubspot_dealstage, event_id, occurred_at, decided_at)
+    SELECT * FROM unnest($1::text[], $2::uuid[], $3::text[], $4::smallint[], $5::text[], $6::int[],
+           $7::smallint[], $8::uuid[], $9::bigint[], $10::text[], $11::text[], $12::text[], $13::text[],
+           $14::int[], $15::bool[], $16::text[], $17::uuid[], $18::uuid[], $19::uuid[], $20::text[], $21::text[],
+           $22::bigint[], $23::bigint[], $24::text[], $25::text[], $26::text[], $27::uuid[], $28::timestamptz[],
+           $29::timestamptz[])";
+
+fn each<'a, T>(decisions: &'a [Decision], of: impl Fn(&'a Decision) -> T) -> Vec<T> {
+    decisions.iter().map(of).collect()
+}
+
+fn observed<'a, T>(decisions: &'a [Decision], of: impl Fn(&'a Transition) -> T) -> Vec<T> {
+    decisions.iter().map(|d| of(&d.transition)).collect()
+}
+
+fn ordered<'a, T>(decisions: &'a [Decision], of: impl Fn(&'a Order) -> T) -> Vec<Option<T>> {
+    decisions.iter().map(|d| d.transition.order.as_ref().map(&of)).collect()
+}
+
+/// Appends decisions.
+pub(crate) async fn save(tx: &mut WriteTx, decisions: &[Decision]) -> Result<(), pg::Error> {
+    if decisions.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(INSERT)
+        .bind(observed(decisions, |t| t.tenant.as_str()))
+        .bind(observed(decisions, |t| t.transition_id))
+        .bind(each(decisions, |d| d.rule.as_str()))
+        .bind(each(decisions, |d| d.beneficiary.code()))
+        .bind(observed(decisions, |t| t.campaign.as_str()))
+        .bind(each(decisions, |d| d.version))
+        .bind(each(decisions, |d| d.verdict.outcome.code()))
+        .bind(each(decisions, |d| d.reward))
+        .bind(each(decisions, |d| d.verdict.amount.map(|amount| amount.minor)))
+        .bind(each(decisions, |d| d.verdict.amount.as_ref().map(|amount| amount.currency.code())))
+        .bind(each(decisions, |d| d.verdict.detail.as_deref()))
+        .bind(observed(decisions, |t| t.journey.as_str()))
+        .bind(observed(decisions, |t| t.stage.as_str()))
+        .bind(observed(decisions, |t| t.number))
+        .bind(observed(decisions, |t| t.inferred))
+        .bind(observed(decisions, |t| t.occurrence_key.as_str()))
+        .bind(observed(decisions, |t| t.contact))
+        .bind(observed(decisions, |t| t.attribution.map(|(_, advocate)| advocate)))
+        .bind(observed(decisions, |t| t.attribution.map(|(attribution, _)| attribution)))
+        .bind(ordered(decisions, |o| o.order_id.as_str()))
+        .bind(ordered(decisions, |o| o.source.as_str()))
+        .bind(ordered(decisions, |o| o.revenue.minor))
+        .bind(ordered(decisions, |o| o.refunded_minor))
+        .bind(ordered(decisions, |o| o.revenue.currency.code()))
+        .bind(ordered(decisions, |o| o.external_status.as_str()))
+        .bind(ordered(decisions, |o| o.hubspot_dealstage.as_str()))
+        .bind(observed(decisions, |t| t.event_id))
+        .bind(observed(decisions, |t| t.occurred_at))
+        .bind(each(decisions, |d| d.decided_at))
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
+/// What decisions are asked for by.
+#[derive(Debug, Clone)]
+pub(crate) enum Of {
+    /// The one behind a reward.
+    Reward(RewardId),
+    /// Those on a transition.
+    Transition(TransitionId),
+    /// Those on transitions of an order.
+    Order(OrderId),
+    /// Those on transitions of a contact's runs.
+    Contact(ContactId),
+}
+
+/// Decisions of a tenant, those on the newest transition first.
+pub(crate) async fn explain(
+    db: impl PgExecutor<'_>,
+    tenant: &TenantId,
+    of: &Of,
+    limit: i64,
+) -> Result<Vec<Decision>, pg::Error> {
+    let mut query = QueryBuilder::new("SELECT ");
+    query.push(COLUMNS).push(" FROM decisions d WHERE d.tenant_id = ").push_bind(tenant);
+    match of {
+        // the reward names its decision's key, so that decisions need no index by reward
+        Of::Reward(reward) => query
+            .push(" AND d.reward_id = ")
+            .push_bind(*reward)
+            .push(" AND d.transition_id = (SELECT transition_id FROM rewards WHERE tenant_id = ")
+            .push_bind(tenant)
+            .push(" AND reward_id = ")
+            .push_bind(*reward)
+            .push(")"),
+        Of::Transition(transition) => query.push(" AND d.transition_id = ").push_bind(*transition),
+        Of::Order(order) => query.push(" AND d.order_id = ").push_bind(order.as_str()),
+        Of::Contact(contact) => query.push(" AND d.contact_id = ").push_bind(*contact),
+    };
+    query.push(" ORDER BY d.transition_id DESC, d.rule, d.beneficiary_kind LIMIT ").push_bind(limit);
+    row::all(query.build_query_as::<DecisionRow>().fetch_all(db).await?)
+}
+
+/// The end of a page: the key of its last decision.
+pub(crate) type After = (TransitionId, RuleKey, Beneficiary);
+
+/// A page of a tenant's decisions, those on the newest transition first.
+pub(crate) async fn list(
+    db: impl PgExecutor<'_>,
+    tenant: &TenantId,
+    outcome: Option<Outcome>,
+    after: Option<&After>,
+    limit: i64,
+) -> Result<Vec<Decision>, pg::Error> {
+    let select = format!(
+        "SELECT {COLUMNS} FROM decisions d
+          WHERE d.tenant_id = $1 AND ($2::smallint IS NULL OR d.outcome = $2)
+            AND ($3::uuid IS NULL OR (d.transition_id, d.rule, d.beneficiary_kind) < ($3, $4, $5))
+          ORDER BY d.transition_id DESC, d.rule DESC, d.beneficiary_kind DESC LIMIT $6"
+    );
+    let rows: Vec<DecisionRow> = sqlx::query_as(AssertSqlSafe(select))
+        .bind(tenant)
+        .bind(outcome.map(Code::code))
+        .bind(after.map(|(transition, ..)| *transition))
+        .bind(after.map(|(_, rule, _)| rule.as_str()))
+        .bind(after.map(|(.., kind)| kind.code()))
+        .bind(limit)
+        .fetch_all(db)
+        .await?;
+    row::all(rows)
+}

@@ -1,0 +1,26 @@
+//! The only SQL. Loads and saves slices with a fixed number of statements; a transaction is the handle.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`programs`] | program versions, compiled once and kept |
+//! | [`decisions`] | decisions: save, which exist, explain, list |
+//! | [`rewards`] | rewards: save, load for a change, due holds, list |
+//! | [`postings`] | the ledger: append, list, balances |
+//! | [`moves`] | recorded hand moves |
+//! | [`credits`] | account credit |
+//! | [`clocks`] | test clocks |
+//! | [`effects`] | writing what a slice decided, events included |
+//! | [`audit`] | reading everything again for verification |
+//! | [`codes`], [`row`] | enumerations as stored numbers; rows to strict types |
+
+pub(crate) mod audit;
+pub(crate) mod clocks;
+pub(crate) mod codes;
+pub(crate) mod credits;
+pub(crate) mod decisions;
+pub(crate) mod effects;
+pub(crate) mod moves;
+pub(crate) mod postings;
+pub(crate) mod programs;
+pub(crate) mod rewards;
+pub(crate) mod row;

@@ -1,0 +1,100 @@
+//! What the tests across services share: the `laurel` command as a process of its own.
+
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
+
+use anyhow::Context;
+use laurel::client::Clients;
+
+/// A data directory that Postgres may reach even as another user, gone when dropped.
+pub struct DataDir(tempfile::TempDir);
+
+impl DataDir {
+    /// Nothing in it yet.
+    pub fn new() -> anyhow::Result<Self> {
+        let directory = tempfile::Builder::new().prefix("laurel-e2e-").tempdir()?;
+        std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(0o711))?;
+        Ok(Self(directory))
+    }
+
+    /// What to give as `--data-dir`.
+    pub fn path(&self) -> PathBuf {
+        self.0.path().join("data")
+    }
+}
+
+/// The `laurel` command, built beside this test, with nothing of our own environment in its settings.
+pub fn laurel(arguments: &[&str], data_dir: &Path) -> anyhow::Result<Command> {
+    let deps = std::env::current_exe()?;
+    let program = deps.parent().and_then(Path::parent).context("no target directory")?.join("laurel");
+    anyhow::ensure!(program.exists(), "{} is not built: cargo build --bins", program.display());
+    let mut command = Command::new(program);
+    command.args(arguments).arg("--data-dir").arg(data_dir);
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("LAUREL_")) {
+        command.env_remove(name);
+    }
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    Ok(command)
+}
+
+/// A running `laurel up`; killed when dropped.
+pub struct Up {
+    child: Child,
+    /// Where it listens.
+    pub address: String,
+}
+
+impl Up {
+    /// Starts it on any free port and waits for the `ready` line.
+    pub fn start(data_dir: &Path) -> anyhow::Result<Self> {
+        let mut child = laurel(&["up", "--listen", "127.0.0.1:0"], data_dir)?.spawn()?;
+        let stdout = child.stdout.take().context("no standard output")?;
+        // its log must not fill a pipe that nobody reads
+        let stderr = child.stderr.take().context("no standard error")?;
+        let log = std::thread::spawn(move || read_all(stderr));
+        let mut line = String::new();
+        BufReader::new(stdout).read_line(&mut line)?;
+        match line.trim().strip_prefix("ready ") {
+            Some(address) => Ok(Self { child, address: address.to_owned() }),
+            None => {
+                let _ = child.kill();
+                child.wait()?;
+                anyhow::bail!("not ready: {}", log.join().unwrap_or_default())
+            }
+        }
+    }
+
+    /// Clients of a tenant over the network.
+    pub fn clients(&self, tenant: &str) -> anyhow::Result<Clients> {
+        let channel = rpc::channel::connect(&format!("http://{}", self.address))?;
+        Ok(Clients::new(channel, &tenant.parse().map_err(|e| anyhow::anyhow!("tenant {e}"))?))
+    }
+
+    /// `kill -9`.
+    pub fn kill(mut self) -> anyhow::Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    /// SIGTERM, and how it ended.
+    pub fn terminate(mut self) -> anyhow::Result<ExitStatus> {
+        Command::new("kill").arg(self.child.id().to_string()).status()?;
+        Ok(self.child.wait()?)
+    }
+}
+
+impl Drop for Up {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn read_all(mut stderr: ChildStderr) -> String {
+    let mut text = String::new();
+    let _ = stderr.read_to_string(&mut text);
+    text
+}

@@ -1,0 +1,83 @@
+//! `laurel up`: one process, a cluster of its own, and one clear line when something is in the way.
+
+use std::net::TcpListener;
+
+use proto::attribution::{GetSegmentRequest, ListSegmentsRequest};
+use proto::attribution::CreateSegmentRequest;
+use tests::{DataDir, Up, laurel};
+use tonic::Code;
+
+fn create(id: &str) -> CreateSegmentRequest {
+    CreateSegmentRequest { segment_id: id.to_owned(), ..Default::default() }
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_survives_kill_9_and_a_restart() -> anyhow::Result<()> {
+    let data_dir = DataDir::new()?;
+    for round in 0..3 {
+        let up = Up::start(&data_dir.path())?;
+        let clients = up.clients("acme")?;
+        for earlier in 0..round {
+            let request = GetSegmentRequest { segment_id: format!("s{earlier}") };
+            clients.segments.clone().get_segment(request).await?;
+        }
+        clients.segments.clone().create_segment(create(&format!("s{round}"))).await?;
+        up.kill()?;
+    }
+    let up = Up::start(&data_dir.path())?;
+    let list = up.clients("acme")?.segments.list_segments(ListSegmentsRequest::default()).await?.into_inner();
+    assert_eq!(list.segments.len(), 3);
+    // another tenant sees none of it
+    let request = GetSegmentRequest { segment_id: "s0".to_owned() };
+    let refused = up.clients("other")?.segments.get_segment(request).await.map_err(|s| s.code());
+    assert_eq!(refused.err(), Some(Code::NotFound));
+    assert!(up.terminate()?.success());
+    Ok(())
+}
+
+#[test]
+fn a_busy_port_is_one_clear_line() -> anyhow::Result<()> {
+    let data_dir = DataDir::new()?;
+    let busy = TcpListener::bind("127.0.0.1:0")?;
+    let address = busy.local_addr()?.to_string();
+    let output = laurel(&["up", "--listen", &address], &data_dir.path())?.env("LAUREL_LOG", "off").output()?;
+    assert!(!output.status.success());
+    let said = String::from_utf8(output.stderr)?;
+    assert_eq!(said.lines().count(), 1, "{said}");
+    assert!(said.contains(&address) && said.contains("in use"), "{said}");
+    Ok(())
+}
+
+#[test]
+fn a_data_directory_in_use_is_one_clear_line() -> anyhow::Result<()> {
+    let data_dir = DataDir::new()?;
+    let _up = Up::start(&data_dir.path())?;
+    let output = laurel(&["up", "--listen", "127.0.0.1:0"], &data_dir.path())?.output()?;
+    assert!(!output.status.success());
+    let said = String::from_utf8(output.stderr)?;
+    assert_eq!(said.lines().count(), 1, "{said}");
+    assert!(said.contains("in use"), "{said}");
+    Ok(())
+}
+
+#[test]
+fn a_missing_postgres_is_one_clear_line() -> anyhow::Result<()> {
+    let data_dir = DataDir::new()?;
+    let empty = DataDir::new()?;
+    let mut command = laurel(&["up", "--listen", "127.0.0.1:0"], &data_dir.path())?;
+    let output = command.env("LAUREL_POSTGRES_BIN", empty.path()).output()?;
+    assert!(!output.status.success());
+    let said = String::from_utf8(output.stderr)?;
+    assert_eq!(said.lines().count(), 1, "{said}");
+    assert!(said.contains("postgresql") || said.contains("LAUREL_POSTGRES_BIN"), "{said}");
+    Ok(())
+}
+
+#[test]
+fn an_address_beyond_loopback_is_refused() -> anyhow::Result<()> {
+    let data_dir = DataDir::new()?;
+    let output = laurel(&["up", "--listen", "0.0.0.0:0"], &data_dir.path())?.output()?;
+    assert!(!output.status.success());
+    assert!(String::from_utf8(output.stderr)?.contains("loopback"));
+    Ok(())
+}
