@@ -78,10 +78,8 @@ fn demo(data_dir: &Path) -> anyhow::Result<Value> {
 
 /// Orders stored so far, seen through the cluster's own socket; `None` while it is not up.
 async fn orders_stored(data_dir: &Path) -> Option<i64> {
-    let options = PgConnectOptions::new()
-        .socket(data_dir.join("run"))
-        .username("postgres")
-        .database("laurel");
+    let options =
+        PgConnectOptions::new().socket(data_dir.join("run")).username("postgres").database("laurel");
     let mut connection = options.connect().await.ok()?;
     query_scalar("SELECT count(*) FROM orders.orders").fetch_one(&mut connection).await.ok()
 }
@@ -108,7 +106,8 @@ fn peak_memory(pid: u32) -> anyhow::Result<u64> {
 #[test]
 fn the_demo_agrees_with_an_independent_calculation_in_bounded_memory() -> anyhow::Result<()> {
     let data_dir = DataDir::new()?;
-    let mut child = laurel(&["demo", "--json", "--serve", "--listen", "127.0.0.1:0"], &data_dir.path())?.spawn()?;
+    let mut child =
+        laurel(&["demo", "--json", "--serve", "--listen", "127.0.0.1:0"], &data_dir.path())?.spawn()?;
     let mut stdout = child.stdout.take().context("no standard output")?;
     let mut stderr = child.stderr.take().context("no standard error")?;
     // with --serve it goes on; the address on standard error says that the demo is done

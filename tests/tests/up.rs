@@ -2,8 +2,8 @@
 
 use std::net::TcpListener;
 
-use proto::attribution::{GetSegmentRequest, ListSegmentsRequest};
 use proto::attribution::CreateSegmentRequest;
+use proto::attribution::{GetSegmentRequest, ListSegmentsRequest};
 use tests::{DataDir, Up, laurel};
 use tonic::Code;
 
@@ -40,7 +40,8 @@ fn a_busy_port_is_one_clear_line() -> anyhow::Result<()> {
     let data_dir = DataDir::new()?;
     let busy = TcpListener::bind("127.0.0.1:0")?;
     let address = busy.local_addr()?.to_string();
-    let output = laurel(&["up", "--listen", &address], &data_dir.path())?.env("LAUREL_LOG", "off").output()?;
+    let output =
+        laurel(&["up", "--listen", &address], &data_dir.path())?.env("LAUREL_LOG", "off").output()?;
     assert!(!output.status.success());
     let said = String::from_utf8(output.stderr)?;
     assert_eq!(said.lines().count(), 1, "{said}");

@@ -55,7 +55,11 @@ struct App {
 }
 
 /// Starts the service on its schema: upkeep, the stream, the batchers. What it returns is to be served.
-pub async fn start(db: Database, clock: Arc<dyn Clock>, lifecycle: &Lifecycle) -> anyhow::Result<ServiceRoutes> {
+pub async fn start(
+    db: Database,
+    clock: Arc<dyn Clock>,
+    lifecycle: &Lifecycle,
+) -> anyhow::Result<ServiceRoutes> {
     maintain::once(&db, &*clock).await?;
     lifecycle.spawn("attribution upkeep", maintain::run(db.clone(), Arc::clone(&clock), lifecycle.stop()));
     let app = App {

@@ -30,11 +30,7 @@ pub(crate) fn contact(contact: &Contact) -> v1::Contact {
 
 /// A segment.
 pub(crate) fn segment(segment: &Segment) -> v1::Segment {
-    v1::Segment {
-        segment_id: segment.segment_id.to_string(),
-        name: segment.name.clone(),
-        members: segment.members,
-    }
+    v1::Segment { segment_id: segment.id.to_string(), name: segment.name.clone(), members: segment.members }
 }
 
 /// A campaign.

@@ -18,9 +18,7 @@ fn bad_refs() -> Vec<(Option<ContactRef>, &'static str)> {
     ]
 }
 
-fn bad_time() -> Option<prost_types::Timestamp> {
-    Some(prost_types::Timestamp { seconds: i64::MAX, nanos: 0 })
-}
+const BAD_TIME: Option<prost_types::Timestamp> = Some(prost_types::Timestamp { seconds: i64::MAX, nanos: 0 });
 
 #[tokio::test]
 async fn references_to_contacts() {
@@ -36,11 +34,8 @@ async fn references_to_contacts() {
         bad_field(acme.contacts().update_contact_status(update).await, &contact);
         let tag = v1::TagContactRequest { contact: who.clone(), ..Default::default() };
         bad_field(acme.contacts().tag_contact(tag).await, &contact);
-        let lookup = v1::LookupAttributionRequest {
-            campaign_id: "spring".into(),
-            contact: who.clone(),
-            at: None,
-        };
+        let lookup =
+            v1::LookupAttributionRequest { campaign_id: "spring".into(), contact: who.clone(), at: None };
         bad_field(acme.attributions().lookup_attribution(lookup).await, &contact);
         let issue = v1::IssueShortcodeRequest {
             campaign_id: "spring".into(),
@@ -88,9 +83,12 @@ async fn changes_of_contacts() {
     let acme = service.of("acme");
     let enroll = v1::EnrollContactRequest { contact: Some(email("ann")), ..Default::default() };
     for (request, path) in [
-        (v1::EnrollContactRequest { segment_ids: vec!["ok".into(), "No".into()], ..enroll.clone() }, "segment_ids[1]"),
+        (
+            v1::EnrollContactRequest { segment_ids: vec!["ok".into(), "No".into()], ..enroll.clone() },
+            "segment_ids[1]",
+        ),
         (v1::EnrollContactRequest { segment_ids: vec!["a".into(); 21], ..enroll.clone() }, "segment_ids"),
-        (v1::EnrollContactRequest { occurred_at: bad_time(), ..enroll }, "occurred_at"),
+        (v1::EnrollContactRequest { occurred_at: BAD_TIME, ..enroll }, "occurred_at"),
     ] {
         bad_field(acme.contacts().enroll_contact(request).await, path);
     }
@@ -114,9 +112,12 @@ async fn changes_of_contacts() {
 async fn segments_and_campaigns() {
     let service = Service::start().await;
     let acme = service.of("acme");
-    for (segment_id, name, path) in
-        [("", "", "segment_id"), ("-a", "", "segment_id"), ("a", "\u{7}", "name"), ("a", &*"x".repeat(201), "name")]
-    {
+    for (segment_id, name, path) in [
+        ("", "", "segment_id"),
+        ("-a", "", "segment_id"),
+        ("a", "\u{7}", "name"),
+        ("a", &*"x".repeat(201), "name"),
+    ] {
         let request = v1::CreateSegmentRequest { segment_id: segment_id.into(), name: name.into() };
         bad_field(acme.segments().create_segment(request).await, path);
     }
@@ -136,7 +137,7 @@ async fn segments_and_campaigns() {
         (v1::CreateCampaignRequest { currency_code: "usd".into(), ..good.clone() }, "currency_code"),
         (v1::CreateCampaignRequest { segment_ids: vec![], ..good.clone() }, "segment_ids"),
         (v1::CreateCampaignRequest { segment_ids: vec!["!".into()], ..good.clone() }, "segment_ids[0]"),
-        (v1::CreateCampaignRequest { starts_at: bad_time(), ..good.clone() }, "starts_at"),
+        (v1::CreateCampaignRequest { starts_at: BAD_TIME, ..good.clone() }, "starts_at"),
         (v1::CreateCampaignRequest { ends_at: good.starts_at, ..good.clone() }, "ends_at"),
     ] {
         bad_field(acme.campaigns().create_campaign(request).await, path);
@@ -160,7 +161,7 @@ async fn codes_and_clocks() {
     }
     bad_field(acme.codes().resolve_code(v1::ResolveCodeRequest::default()).await, "code");
     bad_field(acme.clock().set_test_clock(v1::SetTestClockRequest::default()).await, "now");
-    bad_field(acme.clock().set_test_clock(v1::SetTestClockRequest { now: bad_time() }).await, "now");
+    bad_field(acme.clock().set_test_clock(v1::SetTestClockRequest { now: BAD_TIME }).await, "now");
     for (seconds, id, path) in [
         (0, "r", "seconds"),
         (-1, "r", "seconds"),
@@ -193,7 +194,7 @@ async fn attempts() {
         ),
         (v1::Attempt { campaign_id: "No".into(), ..good.clone() }, "campaign_id"),
         (v1::Attempt { source: "s".repeat(65), ..good.clone() }, "source"),
-        (v1::Attempt { occurred_at: bad_time(), ..good.clone() }, "occurred_at"),
+        (v1::Attempt { occurred_at: BAD_TIME, ..good.clone() }, "occurred_at"),
         (v1::Attempt { tenant_id: "other".into(), ..good.clone() }, "tenant_id"),
     ] {
         bad_field(acme.try_record(attempt).await, &format!("attempt.{path}"));
@@ -213,7 +214,8 @@ async fn a_bad_item_fails_alone() {
     let service = Service::start().await;
     let acme = service.of("acme");
     acme.program().await;
-    let unknown_id = v1::Attempt { contact: Some(id("0193e0a0-0000-7000-8000-000000000000")), ..look_up("x") };
+    let unknown_id =
+        v1::Attempt { contact: Some(id("0193e0a0-0000-7000-8000-000000000000")), ..look_up("x") };
     let items = vec![
         by_code("joe", "ANN10"),
         v1::Attempt { contact: None, ..look_up("x") },
@@ -256,7 +258,7 @@ async fn lists() {
     let request = v1::LookupAttributionRequest {
         campaign_id: "spring".into(),
         contact: Some(email("a")),
-        at: bad_time(),
+        at: BAD_TIME,
     };
     bad_field(acme.attributions().lookup_attribution(request).await, "at");
     let request = v1::WatchAttributionEventsRequest { cursor: "nonsense".into(), ..Default::default() };

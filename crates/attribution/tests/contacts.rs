@@ -7,6 +7,7 @@ use proto::attribution as v1;
 use tonic::Code;
 use v1::ContactStatus;
 
+#[expect(clippy::unwrap_used, reason = "in a test, what cannot be had fails the test")]
 async fn upsert(tenant: &Tenant, request: v1::UpsertContactRequest) -> v1::UpsertContactResponse {
     tenant.contacts().upsert_contact(request).await.unwrap().into_inner()
 }
@@ -106,10 +107,8 @@ async fn enrolling_again_changes_nothing() {
     let ann = acme.enroll("ann", &["vips"]).await;
     let facts = acme.facts().await;
     assert!(matches!(&facts[0], Fact::ContactCreated(f) if f.contact_id == ann));
-    assert!(
-        matches!(&facts[1], Fact::ContactStatusChanged(f)
-            if f.from() == ContactStatus::Prospect && f.to() == ContactStatus::Enrolled)
-    );
+    assert!(matches!(&facts[1], Fact::ContactStatusChanged(f)
+            if f.from() == ContactStatus::Prospect && f.to() == ContactStatus::Enrolled));
     assert!(matches!(&facts[2], Fact::SegmentJoined(f) if f.segment_id == "vips"));
     assert_eq!(acme.enroll("ann", &["vips"]).await, ann);
     assert_eq!(acme.facts().await.len(), 3);
@@ -284,7 +283,8 @@ async fn an_advocate_gets_the_same_generated_code_again() {
     assert_eq!(code.len(), 8);
     assert!(issued.iter().all(|i| i.shortcode == code));
     assert_eq!(issued.iter().filter(|i| i.created).count(), 1);
-    let resolved = acme.codes().resolve_code(v1::ResolveCodeRequest { code: code.to_lowercase() }).await.unwrap();
+    let resolved =
+        acme.codes().resolve_code(v1::ResolveCodeRequest { code: code.to_lowercase() }).await.unwrap();
     assert_eq!(resolved.into_inner().advocate_id, ann);
 }
 

@@ -64,7 +64,7 @@ impl Baseline {
             let path = entry?.path();
             if path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("latency")) {
                 let text = std::fs::read_to_string(&path)?;
-                let third = |line: &str| line.split(' ').nth(2).and_then(|us| us.parse().ok());
+                let third = |line: &str| -> Option<u64> { line.split(' ').nth(2)?.parse().ok() };
                 latencies.extend(text.lines().filter_map(third));
                 std::fs::remove_file(path)?;
             }
@@ -76,8 +76,10 @@ impl Baseline {
 /// The newest pgbench that Debian has installed, else the one on the path.
 fn pgbench() -> anyhow::Result<PathBuf> {
     let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten();
-    let mut found: Vec<PathBuf> =
-        versions.filter_map(|v| Some(v.ok()?.path().join("bin/pgbench"))).filter(|path| path.exists()).collect();
+    let mut found: Vec<PathBuf> = versions
+        .filter_map(|v| Some(v.ok()?.path().join("bin/pgbench")))
+        .filter(|path| path.exists())
+        .collect();
     found.sort();
     Ok(found.pop().unwrap_or_else(|| PathBuf::from("pgbench")))
 }

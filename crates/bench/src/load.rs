@@ -46,7 +46,8 @@ impl Load {
         for n in 0..ADVOCATES {
             let contact = ContactRef { email: format!("advocate{n}@bench.example"), ..Default::default() };
             let segment_ids = vec!["advocates".to_owned()];
-            let enroll = EnrollContactRequest { contact: Some(contact.clone()), segment_ids, occurred_at: None };
+            let enroll =
+                EnrollContactRequest { contact: Some(contact.clone()), segment_ids, occurred_at: None };
             clients.contacts.clone().enroll_contact(enroll).await.map_err(explain)?;
             let issue = IssueShortcodeRequest {
                 campaign_id: "bench".to_owned(),

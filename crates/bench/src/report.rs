@@ -59,11 +59,19 @@ pub(crate) fn write(rounds: &[Round]) -> anyhow::Result<()> {
     levels.sort_unstable();
     levels.dedup();
     let rows: Vec<Row> = levels.into_iter().map(|clients| row(rounds, clients)).collect();
-    println!("{:<18} {:>7} {:>7} {:>10}   CPU us per order: server, Postgres", "", "ratio", "goal", "p99 ratio");
+    println!(
+        "{:<18} {:>7} {:>7} {:>10}   CPU us per order: server, Postgres",
+        "", "ratio", "goal", "p99 ratio"
+    );
     for row in &rows {
         println!(
             "{:<18} {:>6.2}x {:>6.2}x {:>9.2}x   {:.0}, {:.0}",
-            row.name, row.median, row.goal, row.p99_ratio, row.server_cpu_us_per_order, row.postgres_cpu_us_per_order
+            row.name,
+            row.median,
+            row.goal,
+            row.p99_ratio,
+            row.server_cpu_us_per_order,
+            row.postgres_cpu_us_per_order
         );
     }
     let path = Path::new("target/bench/report.json");

@@ -58,7 +58,11 @@ pub struct Upstream {
 }
 
 /// Both subscriptions of this service, ready to be followed.
-pub fn subscribers(db: &Database, clock: &Arc<dyn Clock>, upstream: Upstream) -> (AttributionEvents, OrderEvents) {
+pub fn subscribers(
+    db: &Database,
+    clock: &Arc<dyn Clock>,
+    upstream: Upstream,
+) -> (AttributionEvents, OrderEvents) {
     let definitions = Definitions::default();
     let attribution = AttributionEvents {
         channel: for_service(upstream.attribution, "journeys"),

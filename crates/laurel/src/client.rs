@@ -73,7 +73,8 @@ pub fn explain(status: Status) -> anyhow::Error {
     let details = status.get_error_details();
     let violations = details.bad_request().map(|bad| bad.field_violations.as_slice()).unwrap_or_default();
     if violations.is_empty() {
-        let code = if status.code() == Code::Unknown { String::new() } else { format!("{:?}: ", status.code()) };
+        let code =
+            if status.code() == Code::Unknown { String::new() } else { format!("{:?}: ", status.code()) };
         return anyhow::anyhow!("{code}{}", status.message());
     }
     let lines: Vec<String> = violations.iter().map(|v| format!("{} {}", v.field, v.description)).collect();

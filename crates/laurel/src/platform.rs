@@ -37,7 +37,8 @@ impl Platform {
         let upstream = orders::Upstream { attribution: attribution.channel() };
         let settings = orders::Settings { scope_by_source: scope_orders_by_source };
         let orders =
-            orders::start(open(orders::SCHEMA).await?, Arc::clone(&clock), lifecycle, upstream, settings).await?;
+            orders::start(open(orders::SCHEMA).await?, Arc::clone(&clock), lifecycle, upstream, settings)
+                .await?;
         let upstream = journeys::Upstream { attribution: attribution.channel(), orders: orders.channel() };
         let journeys =
             journeys::start(open(journeys::SCHEMA).await?, Arc::clone(&clock), lifecycle, upstream).await?;

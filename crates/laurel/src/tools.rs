@@ -2,12 +2,15 @@
 
 use std::fs::File;
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::Context;
 use proto::google::r#type::Money as WireMoney;
 use proto::journeys::{ApplyJourneyRequest, GetFunnelRequest, GetFunnelResponse};
 use proto::orders::ImportOrdersOptions;
-use proto::rewards::{ApplyProgramRequest, Decision, ExplainRewardRequest, VerifyLedgerRequest};
+use proto::rewards::{
+    ApplyProgramRequest, Decision, ExplainRewardRequest, VerifyLedgerRequest, VerifyLedgerResponse,
+};
 use types::Money;
 
 use crate::cli::{ClientCommand, Target};
@@ -16,6 +19,8 @@ use crate::import::import;
 
 /// Width of the longest bar.
 const BAR: i64 = 40;
+/// How long verifying may take.
+const VERIFY: Duration = Duration::from_secs(3600);
 
 /// Runs one command.
 pub fn run(command: &ClientCommand) -> anyhow::Result<()> {
@@ -35,8 +40,9 @@ pub fn run(command: &ClientCommand) -> anyhow::Result<()> {
 
 fn connect(target: &Target) -> anyhow::Result<Clients> {
     let tenant = target.tenant.parse().map_err(|e| anyhow::anyhow!("tenant `{}` {e}", target.tenant))?;
-    let channel = rpc::channel::connect(&target.address)
-        .map_err(|_| anyhow::anyhow!("`{}` is not an address such as http://127.0.0.1:7600", target.address))?;
+    let channel = rpc::channel::connect(&target.address).map_err(|_| {
+        anyhow::anyhow!("`{}` is not an address such as http://127.0.0.1:7600", target.address)
+    })?;
     Ok(Clients::new(channel, &tenant))
 }
 
@@ -104,7 +110,7 @@ async fn explain_order(clients: &Clients, order_id: &str) -> anyhow::Result<()> 
 }
 
 async fn verify(clients: &Clients) -> anyhow::Result<()> {
-    let answer = clients.ledger.clone().verify_ledger(VerifyLedgerRequest {}).await.map_err(explain)?.into_inner();
+    let answer = verify_ledger(clients).await?;
     for difference in &answer.differences {
         println!("{} {}: {}", difference.kind, difference.id, difference.detail);
     }
@@ -114,6 +120,13 @@ async fn verify(clients: &Clients) -> anyhow::Result<()> {
     );
     anyhow::ensure!(answer.balanced, "{} differences", answer.differences.len());
     Ok(())
+}
+
+/// Verifies the whole ledger, which takes its time where there is much of it.
+pub(crate) async fn verify_ledger(clients: &Clients) -> anyhow::Result<VerifyLedgerResponse> {
+    let mut request = tonic::Request::new(VerifyLedgerRequest {});
+    request.set_timeout(VERIFY);
+    Ok(clients.ledger.clone().verify_ledger(request).await.map_err(explain)?.into_inner())
 }
 
 /// A funnel as bars: runs that entered each stage, and how many of the step before did.
@@ -131,7 +144,10 @@ pub(crate) fn funnel_lines(funnel: &GetFunnelResponse) -> Vec<String> {
             _ => String::new(),
         };
         let (name, count, times) = (&stage.stage, stage.entered, stage.transitions);
-        lines.push(format!("  {name:<18} {:<40} {count:>7} runs  {times:>7} entries  {from}", "█".repeat(bar)));
+        lines.push(format!(
+            "  {name:<18} {:<40} {count:>7} runs  {times:>7} entries  {from}",
+            "█".repeat(bar)
+        ));
         before = (!stage.exception).then_some(stage.entered).or(before);
     }
     lines
@@ -140,7 +156,8 @@ pub(crate) fn funnel_lines(funnel: &GetFunnelResponse) -> Vec<String> {
 /// A decision as a few words.
 pub(crate) fn decision_line(decision: &Decision) -> String {
     let outcome = decision.outcome().as_str_name().trim_start_matches("DECISION_OUTCOME_").to_owned();
-    let kind = decision.beneficiary_kind().as_str_name().trim_start_matches("BENEFICIARY_KIND_").to_lowercase();
+    let kind =
+        decision.beneficiary_kind().as_str_name().trim_start_matches("BENEFICIARY_KIND_").to_lowercase();
     let mut line = format!("  {outcome}: rule {} for the {kind}", decision.rule.as_str());
     line.push_str(&format!(" on {} of {}", decision.stage, decision.journey));
     if !decision.order_id.is_empty() {
@@ -158,7 +175,10 @@ pub(crate) fn decision_line(decision: &Decision) -> String {
     if !decision.detail.is_empty() {
         line.push_str(&format!("; {}", decision.detail));
     }
-    line.push_str(&format!(" (program version {}, transition {})", decision.program_version, decision.transition_id));
+    line.push_str(&format!(
+        " (program version {}, transition {})",
+        decision.program_version, decision.transition_id
+    ));
     line
 }
 

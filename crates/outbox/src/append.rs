@@ -30,7 +30,8 @@ pub async fn append<E: Event>(tx: &mut WriteTx, events: &[E]) -> Result<(), pg::
 
 /// The highest position of the stream, as this transaction sees it; 0 for an empty stream.
 pub async fn head(tx: &mut WriteTx) -> Result<i64, pg::Error> {
-    let head: Option<i64> = pg::sqlx::query_scalar("SELECT max(position) FROM events").fetch_one(&mut **tx).await?;
+    let head: Option<i64> =
+        pg::sqlx::query_scalar("SELECT max(position) FROM events").fetch_one(&mut **tx).await?;
     Ok(head.unwrap_or(0))
 }
 

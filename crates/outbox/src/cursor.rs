@@ -56,7 +56,8 @@ impl Cursor {
         if self.epoch == epoch && (0..=head).contains(&self.position) {
             return Ok(());
         }
-        let message = "the cursor is of another epoch of this stream, or beyond its end; read from the beginning";
+        let message =
+            "the cursor is of another epoch of this stream, or beyond its end; read from the beginning";
         Err(Error::new(Code::OutOfRange, Reason::CursorOutOfRange, message))
     }
 }
@@ -72,7 +73,9 @@ fn binding(stream: &str, scope: &Scope) -> [u8; 8] {
         Scope::All => "*",
     };
     let bytes = stream.bytes().chain([0]).chain(tenant.bytes());
-    bytes.fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3)).to_le_bytes()
+    bytes
+        .fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3))
+        .to_le_bytes()
 }
 
 #[cfg(test)]
@@ -86,7 +89,10 @@ mod tests {
     #[test]
     fn a_cursor_comes_back_as_it_went() {
         for cursor in [Cursor { epoch: -5, position: 0 }, Cursor { epoch: i64::MAX, position: 1 << 40 }] {
-            assert_eq!(Cursor::decode(&cursor.encode("orders", &tenant("a")), "orders", &tenant("a")), Ok(cursor));
+            assert_eq!(
+                Cursor::decode(&cursor.encode("orders", &tenant("a")), "orders", &tenant("a")),
+                Ok(cursor)
+            );
         }
     }
 

@@ -72,7 +72,9 @@ type EventOf<S> = <<S as Subscriber>::Response as WatchResponse>::Event;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The stream is not the one whose cursor is stored: it was restored from a backup. An operator has to decide.
-    #[error("subscription {0}: the upstream stream is of another epoch, or shorter than the stored cursor; after restoring a backup, reset this subscription to read from the beginning")]
+    #[error(
+        "subscription {0}: the upstream stream is of another epoch, or shorter than the stored cursor; after restoring a backup, reset this subscription to read from the beginning"
+    )]
     OtherEpoch(&'static str),
 }
 

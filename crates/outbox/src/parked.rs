@@ -7,9 +7,9 @@ use proto::common::{ErrorReason as Reason, ParkedEvent};
 use rpc::page::Page;
 use types::{TenantId, Timestamp};
 
+use crate::Event;
 use crate::contract::WatchResponse;
 use crate::follow::{ApplyError, Subjects, Subscriber};
-use crate::Event;
 
 /// Reason of events that are sound themselves.
 pub(crate) const BEHIND: &str = "waits behind a parked event of the same contact";
@@ -184,13 +184,14 @@ async fn retry_one<S: Subscriber>(
     parked_id: i64,
 ) -> Result<(), ApplyError> {
     let mut tx = db.write().await?;
-    let payload: Option<Vec<u8>> =
-        pg::sqlx::query_scalar("DELETE FROM parked WHERE tenant_id = $1 AND parked_id = $2 RETURNING payload")
-            .bind(tenant)
-            .bind(parked_id)
-            .fetch_optional(&mut *tx)
-            .await
-            .map_err(pg::Error::from)?;
+    let payload: Option<Vec<u8>> = pg::sqlx::query_scalar(
+        "DELETE FROM parked WHERE tenant_id = $1 AND parked_id = $2 RETURNING payload",
+    )
+    .bind(tenant)
+    .bind(parked_id)
+    .fetch_optional(&mut *tx)
+    .await
+    .map_err(pg::Error::from)?;
     // somebody else was faster: it is applied
     let Some(payload) = payload else { return Ok(()) };
     let event = <S::Response as WatchResponse>::Event::decode(&*payload)

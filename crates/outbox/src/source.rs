@@ -90,10 +90,17 @@ impl Source {
     }
 
     /// Up to [`BATCH`] events after `position`, and the position scanned to.
-    async fn page<E: Event>(&self, scope: &Scope, position: i64, head: i64) -> Result<(Vec<E>, i64), pg::Error> {
+    async fn page<E: Event>(
+        &self,
+        scope: &Scope,
+        position: i64,
+        head: i64,
+    ) -> Result<(Vec<E>, i64), pg::Error> {
         let query = match scope {
-            Scope::All => "SELECT position, payload FROM events WHERE position > $1 AND position <= $2
-                           ORDER BY position LIMIT $3",
+            Scope::All => {
+                "SELECT position, payload FROM events WHERE position > $1 AND position <= $2
+                           ORDER BY position LIMIT $3"
+            }
             Scope::Tenant(_) => {
                 "SELECT position, payload FROM events
                   WHERE tenant_id = $4 AND position > $1 AND position <= $2 ORDER BY position LIMIT $3"
@@ -108,8 +115,7 @@ impl Source {
         let scanned = rows.last().filter(|_| full).map_or(head, |(last, _)| *last);
         let mut events = Vec::with_capacity(rows.len());
         for (position, payload) in rows {
-            let mut event =
-                E::decode(&*payload).map_err(|e| pg::Error::unreadable("events.payload", e))?;
+            let mut event = E::decode(&*payload).map_err(|e| pg::Error::unreadable("events.payload", e))?;
             event.set_cursor(Cursor { epoch: self.epoch, position }.encode(E::STREAM, scope));
             events.push(event);
         }

@@ -36,7 +36,9 @@ impl World {
         let sandbox =
             Sandbox::new(&[(UPSTREAM, &[&outbox::MIGRATIONS]), (DOWNSTREAM, &[&outbox::MIGRATIONS])]).await?;
         let (upstream, downstream) = (sandbox.database(UPSTREAM).await?, sandbox.database(DOWNSTREAM).await?);
-        raw_sql("CREATE TABLE effects (n serial, contact text, event text)").execute(downstream.read()).await?;
+        raw_sql("CREATE TABLE effects (n serial, contact text, event text)")
+            .execute(downstream.read())
+            .await?;
         let stop = CancellationToken::new();
         let source = Source::open(upstream.clone(), stop.clone()).await?;
         let channel = server::routes(source).channel();
@@ -59,8 +61,9 @@ impl World {
     }
 
     async fn applied(&self) -> anyhow::Result<Applied> {
-        let rows: Vec<(String, String)> =
-            query_as("SELECT contact, event FROM effects ORDER BY n").fetch_all(self.downstream.read()).await?;
+        let rows: Vec<(String, String)> = query_as("SELECT contact, event FROM effects ORDER BY n")
+            .fetch_all(self.downstream.read())
+            .await?;
         let mut applied = Applied::new();
         for (contact, event) in rows {
             applied.entry(contact).or_default().push(event);
@@ -118,7 +121,8 @@ impl Subscriber for Recorder {
     async fn open(&self, cursor: String) -> Result<Streaming<Self::Response>, Status> {
         let channel = rpc::channel::for_service(self.channel.clone(), "downstream");
         let request = WatchAttributionEventsRequest { cursor, ..Default::default() };
-        let mut client = proto::attribution::attribution_service_client::AttributionServiceClient::new(channel);
+        let mut client =
+            proto::attribution::attribution_service_client::AttributionServiceClient::new(channel);
         Ok(client.watch_attribution_events(request).await?.into_inner())
     }
 
@@ -206,7 +210,10 @@ async fn a_poisonous_event_is_parked_and_holds_up_its_own_contact_only() -> anyh
     let mended = world.recorder();
     let retried = parked::retry(&world.downstream, &mended, &tenant, parked[0].parked_id).await;
     assert_eq!(retried, Ok((3, String::new())));
-    assert_eq!(world.applied().await?.remove("bob"), Some(vec!["2".to_owned(), "4".to_owned(), "6".to_owned()]));
+    assert_eq!(
+        world.applied().await?.remove("bob"),
+        Some(vec!["2".to_owned(), "4".to_owned(), "6".to_owned()])
+    );
     first.cancel();
     run.await??;
     Ok(())
@@ -226,7 +233,8 @@ async fn a_stream_of_another_epoch_stops_the_follower() -> anyhow::Result<()> {
     raw_sql("UPDATE stream SET epoch = epoch # 1").execute(world.upstream.read()).await?;
     let source = Source::open(world.upstream.clone(), world.stop.clone()).await?;
     let recorder = Recorder { channel: server::routes(source).channel(), ..world.recorder() };
-    let stopped = tokio::time::timeout(Duration::from_secs(20), world.follower(recorder).run(world.stop.clone()));
+    let stopped =
+        tokio::time::timeout(Duration::from_secs(20), world.follower(recorder).run(world.stop.clone()));
     assert!(matches!(stopped.await?, Err(outbox::follow::Error::OtherEpoch("downstream.upstream"))));
     Ok(())
 }

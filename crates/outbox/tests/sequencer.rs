@@ -96,7 +96,9 @@ async fn racing_writers_lose_no_event_and_keep_their_order() -> anyhow::Result<(
 async fn without_the_lock_the_same_race_misses_events() -> anyhow::Result<()> {
     let sandbox = sandbox().await?;
     let db = sandbox.database(UPSTREAM).await?;
-    raw_sql("ALTER TABLE upstream.events DISABLE TRIGGER events_sequencer").execute(&mut sandbox.admin().await?).await?;
+    raw_sql("ALTER TABLE upstream.events DISABLE TRIGGER events_sequencer")
+        .execute(&mut sandbox.admin().await?)
+        .await?;
     let reader = tokio::spawn(follow(db.clone(), WRITERS * TRANSACTIONS));
     let start = std::sync::Arc::new(Barrier::new(WRITERS));
     let mut writers = tokio::task::JoinSet::new();
@@ -116,7 +118,11 @@ async fn without_the_lock_the_same_race_misses_events() -> anyhow::Result<()> {
         done??;
     }
     let seen = reader.await??;
-    assert!(seen.len() < WRITERS * TRANSACTIONS, "the race was not lost once in {} tries", WRITERS * TRANSACTIONS);
+    assert!(
+        seen.len() < WRITERS * TRANSACTIONS,
+        "the race was not lost once in {} tries",
+        WRITERS * TRANSACTIONS
+    );
     Ok(())
 }
 
@@ -150,7 +156,8 @@ async fn a_tenant_sees_its_own_events_only_and_resumes_at_its_cursor() -> anyhow
     let ids: Vec<&str> = first.events.iter().map(Event::event_id).collect();
     assert_eq!(ids, ["0/0", "0/2", "0/4"]);
 
-    let resumed = WatchAttributionEventsRequest { cursor: first.events[0].cursor.clone(), ..Default::default() };
+    let resumed =
+        WatchAttributionEventsRequest { cursor: first.events[0].cursor.clone(), ..Default::default() };
     let mut watch = source.watch::<WatchAttributionEventsResponse>(acme, &resumed).await?;
     let second = watch.next().await.ok_or_else(|| anyhow::anyhow!("no message"))??;
     let ids: Vec<&str> = second.events.iter().map(Event::event_id).collect();

@@ -72,6 +72,9 @@ pub struct Seen {
     pub resources: Vec<String>,
 }
 
+/// Tenant, method, request id, hash, resources.
+type Row = (String, String, String, Vec<u8>, Vec<String>);
+
 /// Those of `keys` that were seen in the last 7 days.
 pub async fn load(tx: &mut WriteTx, keys: &[Key]) -> Result<HashMap<Key, Seen>, Error> {
     if keys.is_empty() {
@@ -80,7 +83,7 @@ pub async fn load(tx: &mut WriteTx, keys: &[Key]) -> Result<HashMap<Key, Seen>, 
     let tenants: Vec<&str> = keys.iter().map(|k| k.tenant.as_str()).collect();
     let methods: Vec<&str> = keys.iter().map(|k| k.method).collect();
     let ids: Vec<&str> = keys.iter().map(|k| k.request_id.as_str()).collect();
-    let rows: Vec<(String, String, String, Vec<u8>, Vec<String>)> = sqlx::query_as(
+    let rows: Vec<Row> = sqlx::query_as(
         "SELECT r.tenant_id, r.method, r.request_id, r.request_hash, r.resources
            FROM (SELECT DISTINCT * FROM unnest($1::text[], $2::text[], $3::text[])) AS k (tenant_id, method, request_id)
            JOIN requests r USING (tenant_id, method, request_id)",
@@ -144,9 +147,8 @@ pub async fn maintain(db: &Database, now: Timestamp) -> Result<(), Error> {
         let name = partition(day);
         if !existing.contains(&name) {
             let next = day + Duration::days(1);
-            let create = format!(
-                "CREATE TABLE {name} PARTITION OF requests FOR VALUES FROM ('{day}') TO ('{next}')"
-            );
+            let create =
+                format!("CREATE TABLE {name} PARTITION OF requests FOR VALUES FROM ('{day}') TO ('{next}')");
             sqlx::raw_sql(AssertSqlSafe(create)).execute(&mut *tx).await?;
         }
     }

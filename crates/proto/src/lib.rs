@@ -1,5 +1,10 @@
 //! Generated code and descriptors of the contracts in `proto/`; no logic.
-#![expect(missing_docs, clippy::pedantic, clippy::allow_attributes, reason = "generated code; the contracts carry the comments")]
+#![expect(
+    missing_docs,
+    clippy::pedantic,
+    clippy::allow_attributes,
+    reason = "generated code; the contracts carry the comments"
+)]
 
 /// The encoded `FileDescriptorSet` of all contracts, for reflection.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));

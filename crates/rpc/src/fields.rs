@@ -76,7 +76,10 @@ pub fn timestamp(path: &str, value: Option<&prost_types::Timestamp>) -> Result<O
 /// A moment for the wire.
 pub fn wire_time(at: Timestamp) -> prost_types::Timestamp {
     // a nanosecond part is below 10^9
-    prost_types::Timestamp { seconds: at.unix_timestamp(), nanos: i32::try_from(at.nanosecond()).unwrap_or(0) }
+    prost_types::Timestamp {
+        seconds: at.unix_timestamp(),
+        nanos: i32::try_from(at.nanosecond()).unwrap_or(0),
+    }
 }
 
 /// What "now" is for a tenant: its test clock if it has one, else real time (M4).

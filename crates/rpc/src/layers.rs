@@ -66,7 +66,7 @@ impl Stack {
         let caller = Caller::from_headers(request.headers())?;
         request.extensions_mut().insert(caller);
         // 3. deadline: the caller's, else ours; in memory nothing else looks at it
-        let deadline = timeout_of(request.headers()).map_or(self.limits.deadline, |t| t.min(self.limits.deadline));
+        let deadline = timeout_of(request.headers()).unwrap_or(self.limits.deadline);
         // 4. panics: one INTERNAL for the caller, not a dead process or a dead caller
         let call = AssertUnwindSafe(self.routes.ready_and_call(request)).catch_unwind();
         let response = match tokio::time::timeout(deadline, call).await {

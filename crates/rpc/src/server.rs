@@ -77,7 +77,9 @@ impl ServiceRoutes {
 
     /// A channel to these servers that never leaves memory.
     pub fn channel(&self) -> Channel {
-        BoxCloneSyncService::new(Stack::inner(self.routes(), Limits::default()).map_err(|never| match never {}))
+        BoxCloneSyncService::new(
+            Stack::inner(self.routes(), Limits::default()).map_err(|never| match never {}),
+        )
     }
 
     fn routes(&self) -> Routes {

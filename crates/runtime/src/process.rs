@@ -28,7 +28,12 @@ pub struct Start {
 }
 
 /// Runs one service until it is told to stop: settings, schema, migrations, serving, drain.
-pub fn run<F, Fut>(port: u16, schema: Schema, migrations: &'static [&'static Migrator], start: F) -> anyhow::Result<()>
+pub fn run<F, Fut>(
+    port: u16,
+    schema: Schema,
+    migrations: &'static [&'static Migrator],
+    start: F,
+) -> anyhow::Result<()>
 where
     F: FnOnce(Start) -> Fut,
     Fut: Future<Output = anyhow::Result<ServiceRoutes>>,

@@ -91,7 +91,9 @@ async fn make_template(
             .fetch_one(&mut *maintenance)
             .await?;
     if !finished {
-        raw_sql(AssertSqlSafe(format!("DROP DATABASE IF EXISTS {template}"))).execute(&mut *maintenance).await?;
+        raw_sql(AssertSqlSafe(format!("DROP DATABASE IF EXISTS {template}")))
+            .execute(&mut *maintenance)
+            .await?;
         let server = Server::new(options.clone(), template, Access::Login);
         server.create_database().await?;
         let schemas: Vec<Schema> = parts.iter().map(|(schema, _)| *schema).collect();
@@ -99,7 +101,9 @@ async fn make_template(
         for (schema, migrators) in parts {
             server.migrate(*schema, migrators).await?;
         }
-        raw_sql(AssertSqlSafe(format!("ALTER DATABASE {template} IS_TEMPLATE true"))).execute(&mut *maintenance).await?;
+        raw_sql(AssertSqlSafe(format!("ALTER DATABASE {template} IS_TEMPLATE true")))
+            .execute(&mut *maintenance)
+            .await?;
     }
     query("SELECT pg_advisory_unlock(hashtext($1), 7)").bind(template).execute(&mut *maintenance).await?;
     Ok(())

@@ -60,7 +60,9 @@ mod tests {
 
     #[test]
     fn malformed_addresses_are_refused() {
-        for text in ["", "ann", "@example.com", "ann@", "a b@example.com", "a@b@c", "ann@-x.com", "ann@x..com"] {
+        for text in
+            ["", "ann", "@example.com", "ann@", "a b@example.com", "a@b@c", "ann@-x.com", "ann@x..com"]
+        {
             assert_eq!(Email::parse(text), Err(EmailError), "{text:?}");
         }
     }

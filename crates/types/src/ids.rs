@@ -229,7 +229,6 @@ impl fmt::Display for Shortcode {
     }
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -165,7 +165,10 @@ mod tests {
     fn m1_an_amount_finer_than_the_minor_unit_is_refused_not_rounded() {
         let usd = currency("USD");
         assert_eq!(Money::parse_decimal("1.005", usd), Err(MoneyError::TooFine(usd, 2)));
-        assert_eq!(Money::parse_decimal("1.50", currency("JPY")), Err(MoneyError::TooFine(currency("JPY"), 0)));
+        assert_eq!(
+            Money::parse_decimal("1.50", currency("JPY")),
+            Err(MoneyError::TooFine(currency("JPY"), 0))
+        );
         assert_eq!(Money::parse_decimal("1.005", currency("KWD")).unwrap().minor, 1005);
         assert_eq!(Money::parse_decimal("1.5000", usd).unwrap().minor, 150);
         assert_eq!(Money::from_units(1, 5_000_000, usd), Err(MoneyError::TooFine(usd, 2)));

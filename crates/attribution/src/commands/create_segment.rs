@@ -24,7 +24,7 @@ pub(crate) async fn run(
         None => {
             store::insert_segment(&mut tx, tenant, &segment, &name).await?;
             tx.commit().await?;
-            Ok(Segment { segment_id: segment, name, members: 0 })
+            Ok(Segment { id: segment, name, members: 0 })
         }
     }
 }

@@ -57,8 +57,7 @@ impl Work for IssueShortcodes {
         let mut tx = self.db.write().await?;
         let mut books = load(&mut tx, slice).await?;
         let now = self.clock.now();
-        let decide =
-            |command: &Command| Ok(books.of(&command.tenant).issue_shortcode(&command.ask, now)?);
+        let decide = |command: &Command| Ok(books.of(&command.tenant).issue_shortcode(&command.ask, now)?);
         let answers = slice.iter().map(decide).collect();
         super::finish(tx, &books, now).await?;
         Ok(answers)

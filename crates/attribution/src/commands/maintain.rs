@@ -10,11 +10,15 @@ use types::Clock;
 
 use crate::store;
 
-const EVERY: Duration = Duration::from_secs(60 * 60);
+const EVERY: Duration = Duration::from_hours(1);
 const ATTEMPTS_KEPT: time::Duration = time::Duration::days(90);
 
 /// Does the upkeep once an hour until `stop`. A failure is logged, and the next hour tries again.
-pub(crate) async fn run(db: Database, clock: Arc<dyn Clock>, stop: CancellationToken) -> Result<(), pg::Error> {
+pub(crate) async fn run(
+    db: Database,
+    clock: Arc<dyn Clock>,
+    stop: CancellationToken,
+) -> Result<(), pg::Error> {
     let mut hours = tokio::time::interval(EVERY);
     hours.set_missed_tick_behavior(MissedTickBehavior::Delay);
     // the first tick is at once, and the upkeep was done at start

@@ -10,7 +10,11 @@ use crate::domain::{Books, Campaign, Violation};
 use crate::store::{self, CampaignKeys, SegmentKeys};
 
 /// Changes a campaign; the campaign as it is then.
-pub(crate) async fn run(db: &Database, tenant: &TenantId, change: &CampaignChange) -> Result<Campaign, Error> {
+pub(crate) async fn run(
+    db: &Database,
+    tenant: &TenantId,
+    change: &CampaignChange,
+) -> Result<Campaign, Error> {
     let mut tx = db.write().await?;
     let mut books = Books::default();
     let mut campaigns = CampaignKeys::default();

@@ -91,7 +91,11 @@ impl Attributions {
     }
 
     /// Those of a contact in a campaign, to be changed.
-    pub(super) fn of_mut(&mut self, campaign: &CampaignId, contact: ContactId) -> &mut Vec<Tracked<Attribution>> {
+    pub(super) fn of_mut(
+        &mut self,
+        campaign: &CampaignId,
+        contact: ContactId,
+    ) -> &mut Vec<Tracked<Attribution>> {
         self.0.entry((campaign.clone(), contact)).or_default()
     }
 

@@ -13,7 +13,8 @@ const LENGTH: usize = 8;
 
 /// A code out of random bytes.
 pub(crate) fn draw(random: [u8; LENGTH]) -> Option<Shortcode> {
-    let text: String = random.iter().filter_map(|b| ALPHABET.get(usize::from(b % 32))).map(|b| char::from(*b)).collect();
+    let text: String =
+        random.iter().filter_map(|b| ALPHABET.get(usize::from(b % 32))).map(|b| char::from(*b)).collect();
     text.parse().ok()
 }
 
@@ -89,7 +90,11 @@ pub(crate) struct Issued {
 
 impl Book {
     /// Gives an eligible advocate a code, or the one it has.
-    pub(crate) fn issue_shortcode(&mut self, ask: &IssueShortcode, now: Timestamp) -> Result<Issued, Violation> {
+    pub(crate) fn issue_shortcode(
+        &mut self,
+        ask: &IssueShortcode,
+        now: Timestamp,
+    ) -> Result<Issued, Violation> {
         let campaign = self
             .campaigns
             .get(&ask.campaign)

@@ -9,12 +9,15 @@
 //! | [`campaign`] | campaigns and when they are active |
 //! | [`code`] | shortcodes |
 //! | [`attribution`] | one attribution; those of a contact in a campaign |
-//! | [`attempt`] | weighing evidence, and what comes of it (A2-A12) |
+//! | [`outcome`] | what is attempted, how it ends, what is kept of it (A12) |
+//! | [`attempt`] | weighing evidence, and what comes of it (A2-A11) |
 //! | [`test_clock`] | moving a test clock |
 //! | [`event`] | what goes out on the stream |
 //! | [`violation`] | every way a command can breach a rule |
 
 mod numbered;
+#[cfg(test)]
+mod tests;
 
 pub(crate) mod attempt;
 pub(crate) mod attribution;
@@ -24,14 +27,15 @@ pub(crate) mod code;
 pub(crate) mod contact;
 pub(crate) mod contact_commands;
 pub(crate) mod event;
+pub(crate) mod outcome;
 pub(crate) mod people;
 pub(crate) mod test_clock;
 pub(crate) mod violation;
 
-pub(crate) use attempt::{Attempt, AttemptId, Evidence, Judgement, LoggedAttempt, Outcome, UnresolvedReason};
 pub(crate) use attribution::{Attribution, EvidenceKind, InactiveReason};
 pub(crate) use book::{Book, Books, Moment, Tracked};
 pub(crate) use campaign::Campaign;
 pub(crate) use contact::{Contact, ContactRef, ContactStatus, Profile, Uid};
 pub(crate) use event::{Event, Fact};
+pub(crate) use outcome::{Attempt, AttemptId, Evidence, Judgement, LoggedAttempt, Outcome, UnresolvedReason};
 pub(crate) use violation::Violation;

@@ -147,7 +147,11 @@ fn single(app: &App, caller: &Caller, mut wire: v1::RecordAttributionRequest) ->
 }
 
 /// Records what can be read; the other items are answered with what is wrong with them.
-async fn batch(app: &App, caller: &Caller, attempts: &[v1::Attempt]) -> Vec<v1::BatchRecordAttributionsResult> {
+async fn batch(
+    app: &App,
+    caller: &Caller,
+    attempts: &[v1::Attempt],
+) -> Vec<v1::BatchRecordAttributionsResult> {
     let mut commands = Vec::with_capacity(attempts.len());
     let mut refused = Vec::with_capacity(attempts.len());
     for attempt in attempts {

@@ -139,7 +139,8 @@ fn upsert(wire: &v1::UpsertContactRequest) -> Result<ContactChange, Error> {
 /// The shape of a BCP 47 tag: subtags of 1 to 8 letters and digits, joined by hyphens.
 fn locale(path: &str, text: &str) -> Result<String, Error> {
     let text = fields::text(path, text, LOCALE)?;
-    let is_subtag = |part: &str| (1..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric());
+    let is_subtag =
+        |part: &str| (1..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric());
     if !text.is_empty() && !text.split('-').all(is_subtag) {
         return Err(Error::field(path, "is not a language tag such as de-AT"));
     }

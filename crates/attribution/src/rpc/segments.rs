@@ -59,7 +59,7 @@ impl SegmentService for Segments {
         let after = page.after().unwrap_or_default();
         let listed = store::list_segments(&mut conn, &tenant, after, page.limit()).await;
         let mut segments = listed.map_err(Error::from)?;
-        let next_page_token = page.cut(&mut segments, |segment| segment.segment_id.to_string());
+        let next_page_token = page.cut(&mut segments, |segment| segment.id.to_string());
         let segments = segments.iter().map(wire::segment).collect();
         Ok(Response::new(v1::ListSegmentsResponse { segments, next_page_token }))
     }

@@ -7,7 +7,9 @@ use sqlx::{PgConnection, Postgres, QueryBuilder};
 use types::{CampaignId, ContactId, Shortcode, TenantId, Timestamp};
 use uuid::Uuid;
 
-use crate::domain::{AttemptId, Books, EvidenceKind, InactiveReason, LoggedAttempt, Outcome, UnresolvedReason};
+use crate::domain::{
+    AttemptId, Books, EvidenceKind, InactiveReason, LoggedAttempt, Outcome, UnresolvedReason,
+};
 
 /// Columns of [`Row`].
 const SELECT: &str = "SELECT attempt_id, contact_id, campaign_id, shortcode, advocate_id, source, outcome,

@@ -72,7 +72,8 @@ pub(crate) async fn load_of_people(conn: &mut PgConnection, books: &mut Books) -
 
 fn take_in(rows: Vec<Row>, books: &mut Books) {
     for row in rows {
-        let owner = Owner { campaign: row.campaign_id, advocate: row.advocate_id, created_at: row.created_at };
+        let owner =
+            Owner { campaign: row.campaign_id, advocate: row.advocate_id, created_at: row.created_at };
         books.of(&row.tenant_id).codes.add(row.code, owner);
     }
 }

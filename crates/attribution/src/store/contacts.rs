@@ -251,7 +251,9 @@ type Memberships<'a> = (Vec<&'a str>, (Vec<ContactId>, Vec<&'a str>));
 fn memberships(books: &Books, of: impl Fn(&Book) -> &BTreeSet<(ContactId, SegmentId)>) -> Memberships<'_> {
     books
         .iter()
-        .flat_map(|(tenant, book)| of(book).iter().map(move |(id, segment)| (tenant.as_str(), (*id, segment.as_str()))))
+        .flat_map(|(tenant, book)| {
+            of(book).iter().map(move |(id, segment)| (tenant.as_str(), (*id, segment.as_str())))
+        })
         .unzip()
 }
 

@@ -12,7 +12,7 @@ use crate::domain::Books;
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
 pub(crate) struct Segment {
     /// The caller's id.
-    pub(crate) segment_id: SegmentId,
+    pub(crate) id: SegmentId,
     /// For people.
     pub(crate) name: String,
     /// How many contacts are in it.
@@ -60,7 +60,7 @@ pub(crate) async fn get(
     tenant: &TenantId,
     segment: &SegmentId,
 ) -> Result<Option<Segment>, pg::Error> {
-    let query = "SELECT segment_id, name, (SELECT count(*) FROM segment_members m
+    let query = "SELECT segment_id AS id, name, (SELECT count(*) FROM segment_members m
                         WHERE m.tenant_id = s.tenant_id AND m.segment_id = s.segment_id) AS members
                    FROM segments s WHERE tenant_id = $1 AND segment_id = $2";
     Ok(sqlx::query_as(query).bind(tenant).bind(segment).fetch_optional(conn).await?)
@@ -73,7 +73,7 @@ pub(crate) async fn list(
     after: &str,
     limit: i64,
 ) -> Result<Vec<Segment>, pg::Error> {
-    let query = "SELECT segment_id, name, (SELECT count(*) FROM segment_members m
+    let query = "SELECT segment_id AS id, name, (SELECT count(*) FROM segment_members m
                         WHERE m.tenant_id = s.tenant_id AND m.segment_id = s.segment_id) AS members
                    FROM segments s WHERE tenant_id = $1 AND segment_id > $2 ORDER BY segment_id LIMIT $3";
     Ok(sqlx::query_as(query).bind(tenant).bind(after).bind(limit).fetch_all(conn).await?)

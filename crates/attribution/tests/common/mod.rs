@@ -1,5 +1,6 @@
 //! The service in this process, on a database of the test's own.
 #![expect(dead_code, reason = "each test file uses its part")]
+#![expect(clippy::unwrap_used, reason = "in a test, what cannot be had fails the test")]
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -131,7 +132,11 @@ impl Tenant {
         self.contacts().enroll_contact(request).await.unwrap().into_inner().contact.unwrap().contact_id
     }
 
-    pub(crate) async fn set_status(&self, name: &str, status: v1::ContactStatus) -> Result<v1::Contact, Status> {
+    pub(crate) async fn set_status(
+        &self,
+        name: &str,
+        status: v1::ContactStatus,
+    ) -> Result<v1::Contact, Status> {
         let request = v1::UpdateContactStatusRequest {
             contact: Some(email(name)),
             status: status.into(),

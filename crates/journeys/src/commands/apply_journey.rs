@@ -48,7 +48,8 @@ pub(crate) async fn apply_journey(
     let mut tx = db.write().await?;
     let in_force = known.in_force(&mut tx, &[&tenant]).await?.remove(&tenant).unwrap_or_default();
     let current = in_force.iter().find(|applied| applied.definition.journey == journey);
-    let decided = publish::decide(current, &definition, &campaigns, base_version).map_err(Error::BaseVersion)?;
+    let decided =
+        publish::decide(current, &definition, &campaigns, base_version).map_err(Error::BaseVersion)?;
     let version = match &decided {
         Publishing::Version { version, .. } => *version,
         Publishing::Nothing | Publishing::Campaigns => current.map_or(1, |applied| applied.version),

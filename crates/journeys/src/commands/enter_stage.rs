@@ -10,8 +10,9 @@ use types::{Clock, JourneyKey, StageKey, TenantId, Timestamp, TransitionId};
 
 use super::conclude;
 use crate::domain::attribution;
+use crate::domain::effects::Effects;
 use crate::domain::event::{OccurrenceKey, Place, Transition};
-use crate::domain::slice::{Effects, EnterStage, Fact, Slice, Violation};
+use crate::domain::slice::{EnterStage, Fact, Slice, Violation};
 use crate::store::definitions::Definitions;
 use crate::store::load::{self, Wanted};
 use crate::store::{projections, read};
@@ -83,8 +84,10 @@ impl Work for EnterStages {
         let contacts: Vec<_> = sound.iter().map(|c| (c.place.tenant.clone(), c.place.contact)).collect();
         loaded.contacts = projections::known(&mut tx, &contacts).await?;
         let mut slice = Slice::new(now, loaded);
-        let decided: Vec<Decided> =
-            commands.iter().map(|c| c.as_ref().map_err(Clone::clone).and_then(|c| slice.enter_stage(c))).collect();
+        let decided: Vec<Decided> = commands
+            .iter()
+            .map(|c| c.as_ref().map_err(Clone::clone).and_then(|c| slice.enter_stage(c)))
+            .collect();
         let effects = slice.finish();
         conclude(&mut tx, &effects, now).await?;
         let answers = answers(&mut tx, calls, decided, &effects).await?;

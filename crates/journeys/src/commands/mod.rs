@@ -6,8 +6,8 @@ pub(crate) mod enter_stage;
 use pg::WriteTx;
 use types::Timestamp;
 
+use crate::domain::effects::Effects;
 use crate::domain::event::Refusal;
-use crate::domain::slice::Effects;
 use crate::{store, wire};
 
 /// Saves what came of a slice, and tells of it in the stream. The caller commits.

@@ -44,7 +44,8 @@ pub fn environment(signal: &Signal) -> &'static Environment {
 pub fn holds(condition: &Condition, event: &Event, run: Option<&Run>) -> Result<bool, EvaluationError> {
     let contact = event.place.contact.to_string();
     let mut values = environment(&event.signal).values();
-    let stages: Vec<&str> = run.map(|run| run.stages.iter().map(StageKey::as_str).collect()).unwrap_or_default();
+    let stages: Vec<&str> =
+        run.map(|run| run.stages.iter().map(StageKey::as_str).collect()).unwrap_or_default();
     values
         .set("contact.id", &contact)
         .set("run.stages", stages)

@@ -4,8 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use types::{
-    AttributionId, CampaignId, ContactId, EventId, IdError, JourneyKey, Money, OrderId, RunId, SegmentId, StageKey,
-    TenantId, Timestamp, TransitionId,
+    AttributionId, CampaignId, ContactId, EventId, IdError, JourneyKey, Money, OrderId, RunId, SegmentId,
+    StageKey, TenantId, Timestamp, TransitionId,
 };
 
 use super::definition::Signal;

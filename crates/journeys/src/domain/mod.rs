@@ -9,7 +9,8 @@
 //! | [`run`] | runs and what waits for them (J3) |
 //! | [`rules`] | whether a stage may be entered (J2, J4-J6) |
 //! | [`walk`] | one event or call on the runs of one journey (J4, J7) |
-//! | [`slice`] | many events and calls, in order, and what is to be saved for them (J9, M4) |
+//! | [`slice`] | many events and calls, in order (J9, M4) |
+//! | [`effects`] | what is to be saved for them |
 //! | [`attribution`] | which attribution was in force when (J9) |
 //! | [`publish`] | what applying a definition does (J1) |
 //! | [`funnel`] | what a run counts for (J11) |
@@ -17,6 +18,7 @@
 pub mod attribution;
 pub mod conditions;
 pub mod definition;
+pub mod effects;
 pub mod event;
 pub mod funnel;
 pub mod publish;

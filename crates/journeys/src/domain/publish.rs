@@ -52,7 +52,8 @@ pub fn decide(
     if same {
         return Ok(Publishing::Campaigns);
     }
-    let gone = applied.definition.stages.iter().map(|s| &s.key).filter(|key| definition.index_of(key).is_none());
+    let gone =
+        applied.definition.stages.iter().map(|s| &s.key).filter(|key| definition.index_of(key).is_none());
     Ok(Publishing::Version {
         version: version + 1,
         removed: gone.cloned().collect(),

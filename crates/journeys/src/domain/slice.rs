@@ -1,19 +1,17 @@
-//! Many events and calls, judged in order, each seeing those before it; and what is to be saved for them.
+//! Many events and calls, judged in order, each seeing those before it.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::mem;
-use std::ops::Neg;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use types::{
-    CampaignId, ContactId, EventId, JourneyKey, Money, RunId, StageKey, TenantId, Timestamp, TransitionId, new_id,
+    ContactId, EventId, JourneyKey, Money, RunId, StageKey, TenantId, Timestamp, TransitionId, new_id,
 };
 use uuid::Uuid;
 
 use super::definition::{Campaigns, Definition, Signal};
+use super::effects::Effects;
 use super::event::{Detail, Entry, Event, OccurrenceKey, Order, Place, Referral, Refusal, Transition};
-use super::funnel::{self, Counts};
-use super::run::{Run, Stored, Track, Waiting};
+use super::run::Track;
 use super::walk::{Out, Walk};
 
 /// Journeys that one event goes through by `stage.entered`, at most: a bound for definitions that chase each other.
@@ -160,35 +158,6 @@ pub struct Loaded {
     pub contacts: HashSet<(TenantId, ContactId)>,
 }
 
-/// Where a funnel counts: tenant, journey, campaign, stage; without stage, the journey as a whole.
-pub type CounterKey = (TenantId, JourneyKey, Option<CampaignId>, Option<StageKey>);
-
-/// A run or waiting entry, and whose.
-pub type Of<T> = (Place, JourneyKey, T);
-
-/// What is to be saved for a slice.
-#[derive(Debug, Default)]
-pub struct Effects {
-    /// To be told, in order; the transitions among them are to be stored.
-    pub facts: Vec<Fact>,
-    /// Entries that can never be made.
-    pub refused: Vec<Refused>,
-    /// Runs that started.
-    pub new_runs: Vec<Of<Run>>,
-    /// Runs that went on.
-    pub changed_runs: Vec<Of<Run>>,
-    /// Entries that began to wait, or wait for another stage than before.
-    pub waiting: Vec<Of<Waiting>>,
-    /// Entries that wait no more.
-    pub settled: Vec<Of<EventId>>,
-    /// Differences of the funnel's counters.
-    pub funnel: BTreeMap<CounterKey, Counts>,
-    /// Test clocks that moved.
-    pub clocks: Vec<(TenantId, TestClock)>,
-    /// Transitions whose cascade was cut off at the bound.
-    pub cut_off: usize,
-}
-
 /// Events and calls being judged in order.
 #[derive(Debug)]
 pub struct Slice {
@@ -243,8 +212,10 @@ impl Slice {
             .iter()
             .find(|j| j.definition.journey == call.journey)
             .ok_or_else(|| Violation::JourneyNotFound(call.journey.clone()))?;
-        let stage =
-            applied.definition.stage(&call.stage).ok_or_else(|| Violation::StageNotFound(call.stage.clone()))?;
+        let stage = applied
+            .definition
+            .stage(&call.stage)
+            .ok_or_else(|| Violation::StageNotFound(call.stage.clone()))?;
         if !applied.campaigns.include(call.place.campaign.as_ref()) {
             return Err(Violation::NotApplied);
         }
@@ -260,36 +231,21 @@ impl Slice {
             occurred_at: call.occurred_at,
         };
         self.out.depth = 0;
-        let result = self.walk(applied, &call.place, |walk| walk.call(stage, entry)).map_err(Violation::Refused);
+        let result =
+            self.walk(applied, &call.place, |walk| walk.call(stage, entry)).map_err(Violation::Refused);
         self.cascade();
         result
     }
 
     /// What is to be saved.
-    pub fn finish(mut self) -> Effects {
-        let mut effects = Effects {
-            facts: self.out.facts,
-            refused: self.out.refused,
+    pub fn finish(self) -> Effects {
+        let Loaded { journeys, tracks, clocks, .. } = self.loaded;
+        let clock = |tenant: TenantId| clocks.get(&tenant).map(|clock| (tenant, *clock));
+        Effects {
+            clocks: self.moved.into_iter().filter_map(clock).collect(),
             cut_off: self.cut_off,
-            ..Effects::default()
-        };
-        for fact in &effects.facts {
-            if let Fact::Entered(made) = fact {
-                for stage in [None, Some(made.entry.stage.clone())] {
-                    let key = (made.place.tenant.clone(), made.journey.clone(), made.place.campaign.clone(), stage);
-                    effects.funnel.entry(key).or_default().transitions += 1;
-                }
-            }
+            ..Effects::of(self.out.facts, self.out.refused, &journeys, tracks)
         }
-        for (place, tracks) in mem::take(&mut self.loaded.tracks) {
-            for (journey, track) in tracks {
-                effects.add(&self.loaded.journeys, &place, &journey, track);
-            }
-        }
-        effects.funnel.retain(|_, counts| *counts != Counts::default());
-        let clock = |tenant: TenantId| self.loaded.clocks.get(&tenant).map(|clock| (tenant, *clock));
-        effects.clocks = self.moved.into_iter().filter_map(clock).collect();
-        effects
     }
 
     fn journeys(&self, tenant: &TenantId) -> Arc<[Applied]> {
@@ -347,57 +303,5 @@ fn entered(made: &Transition) -> Event {
         order: made.entry.order.clone(),
         referral: made.entry.referral,
         occurred_at: made.entry.occurred_at,
-    }
-}
-
-impl Effects {
-    fn add(
-        &mut self,
-        journeys: &HashMap<TenantId, Arc<[Applied]>>,
-        place: &Place,
-        journey: &JourneyKey,
-        track: Track,
-    ) {
-        let find = |applied: &&Applied| applied.definition.journey == *journey;
-        let applied = journeys.get(&place.tenant).and_then(|all| all.iter().find(find));
-        let of = || (place.clone(), journey.clone());
-        for waiting in &track.stored_waiting {
-            if track.waiting.iter().all(|w| w.event != waiting.event) {
-                self.settled.push((place.clone(), journey.clone(), waiting.event));
-            }
-        }
-        for waiting in track.waiting {
-            if !track.stored_waiting.contains(&waiting) {
-                let (place, journey) = of();
-                self.waiting.push((place, journey, waiting));
-            }
-        }
-        for run in track.runs {
-            if let Some(applied) = applied {
-                self.count(applied, place, &run);
-            }
-            let (place, journey) = of();
-            match run.stored {
-                Some(Stored::Unchanged) => {}
-                Some(Stored::Before(_)) => self.changed_runs.push((place, journey, run)),
-                None => self.new_runs.push((place, journey, run)),
-            }
-        }
-    }
-
-    /// Moves the counters from where the run stood to where it stands.
-    fn count(&mut self, applied: &Applied, place: &Place, run: &Run) {
-        let before = match &run.stored {
-            Some(Stored::Unchanged) => return,
-            Some(Stored::Before(standing)) => funnel::of(&applied.definition, standing),
-            None => funnel::ByStage::new(),
-        };
-        let after = funnel::of(&applied.definition, &run.standing());
-        let less = before.into_iter().map(|(stage, counts)| (stage, counts.neg()));
-        for (stage, counts) in after.into_iter().chain(less) {
-            let journey = applied.definition.journey.clone();
-            let key = (place.tenant.clone(), journey, place.campaign.clone(), stage);
-            *self.funnel.entry(key).or_default() += counts;
-        }
     }
 }

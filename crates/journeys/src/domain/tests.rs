@@ -10,10 +10,11 @@ use std::sync::Arc;
 use types::{ContactId, EventId, OrderId, Timestamp, TransitionId, new_id};
 
 use super::definition::Signal;
+use super::effects::{CounterKey, Effects};
 use super::event::{Detail, Event, OccurrenceKey, Order, Place, Transition};
 use super::funnel::Counts;
 use super::run::{Stored, Track};
-use super::slice::{Applied, CounterKey, EnterStage, Fact, Loaded, Refused, Slice, Violation};
+use super::slice::{Applied, EnterStage, Fact, Loaded, Refused, Slice, Violation};
 use super::yaml;
 
 pub(super) const NOW: Timestamp = time::macros::datetime!(2026-03-01 12:00 UTC);
@@ -63,7 +64,11 @@ impl World {
 
     /// One slice.
     pub(super) fn slice<T>(&mut self, act: impl FnOnce(&mut Slice) -> T) -> T {
-        let contacts = self.tracks.keys().map(|p| (p.tenant.clone(), p.contact)).chain([(place().tenant, place().contact)]);
+        let contacts = self
+            .tracks
+            .keys()
+            .map(|p| (p.tenant.clone(), p.contact))
+            .chain([(place().tenant, place().contact)]);
         let loaded = Loaded {
             journeys: [(place().tenant, self.journeys.clone().into())].into(),
             tracks: self.tracks.clone(),
@@ -77,7 +82,7 @@ impl World {
         result
     }
 
-    fn save(&mut self, effects: super::slice::Effects) {
+    fn save(&mut self, effects: Effects) {
         for fact in effects.facts {
             if let Fact::Entered(made) = fact {
                 if let Some(event) = made.entry.cause_event {
@@ -173,10 +178,8 @@ pub(super) fn order_event(signal: Signal, id: &str, minor: i64) -> Event {
 
 /// A journey `j` in all campaigns: lines of its head, and stages as `key: extras`.
 pub(super) fn journey(head: &str, stages: &[(&str, &str)]) -> String {
-    let mut text = format!("journey: j\ncampaigns: all\n{head}\nstages:\n");
-    for (stage, extras) in stages {
-        let extras = if extras.is_empty() { String::new() } else { format!(", {extras}") };
-        text.push_str(&format!("  - {{stage: {stage}{extras}}}\n"));
-    }
-    text
+    let comma = |extras: &str| if extras.is_empty() { "" } else { ", " };
+    let line = |(stage, extras): &(&str, &str)| format!("  - {{stage: {stage}{}{extras}}}\n", comma(extras));
+    let lines: String = stages.iter().map(line).collect();
+    format!("journey: j\ncampaigns: all\n{head}\nstages:\n{lines}")
 }

@@ -66,7 +66,8 @@ impl Walk<'_> {
     /// An explicit entry; the transition, and whether it is new.
     pub(super) fn call(&mut self, stage: &Stage, entry: Entry) -> Result<(TransitionId, bool), Refusal> {
         // the call that ended a run, repeated, does not start another
-        let ended_by = |run: &Run| if run.ended && stage.terminal { run.entry(&entry.key, &stage.key) } else { None };
+        let ended_by =
+            |run: &Run| if run.ended && stage.terminal { run.entry(&entry.key, &stage.key) } else { None };
         if let Some(first) = self.track.runs.last().and_then(ended_by) {
             return Ok((first, false));
         }

@@ -14,9 +14,7 @@ use crate::store::pending;
 pub(crate) fn of_violation(violation: Violation) -> Error {
     match violation {
         Violation::JourneyNotFound(journey) => journey_not_found(journey.as_str()),
-        Violation::StageNotFound(stage) => {
-            Error::not_found(Reason::StageNotFound, "stage", stage.as_str())
-        }
+        Violation::StageNotFound(stage) => Error::not_found(Reason::StageNotFound, "stage", stage.as_str()),
         Violation::ContactNotFound(contact) => {
             Error::not_found(Reason::ContactNotFound, "contact", contact.to_string())
         }
@@ -59,12 +57,14 @@ pub(crate) fn of_applying(error: apply_journey::Error) -> Error {
     match error {
         apply_journey::Error::Database(error) => error.into(),
         apply_journey::Error::BaseVersion(changed) => {
-            let message = format!("version {} is in force; look at what changed, and apply again", changed.in_force);
+            let message =
+                format!("version {} is in force; look at what changed, and apply again", changed.in_force);
             Error::new(Code::Aborted, Reason::BaseVersionChanged, message)
                 .with("version", changed.in_force.to_string())
         }
         apply_journey::Error::Occupied(stage) => {
-            let message = format!("runs under way stand in the stage `{stage}`, which the definition has no more");
+            let message =
+                format!("runs under way stand in the stage `{stage}`, which the definition has no more");
             Error::precondition(Reason::InvalidDefinition, message).with("stage", stage)
         }
     }

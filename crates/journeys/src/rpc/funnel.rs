@@ -26,7 +26,8 @@ impl FunnelService for Server {
         let row = row.ok_or_else(|| errors::journey_not_found(&request.journey))?;
         let (definition, _) = yaml::parse(&row.definition)
             .map_err(|_| Error::from(pg::Error::unreadable("journey_versions.definition", &journey)))?;
-        let counts = funnel::read(&self.db, &tenant, &journey, campaign.as_ref()).await.map_err(Error::from)?;
+        let counts =
+            funnel::read(&self.db, &tenant, &journey, campaign.as_ref()).await.map_err(Error::from)?;
         let (steps, exceptions): (Vec<_>, Vec<_>) =
             definition.stages.iter().partition(|stage| stage.kind == Kind::Step);
         let count = |key: &str| counts.get(key).copied().unwrap_or_default();

@@ -2,8 +2,8 @@
 
 use proto::journeys::journey_service_server::JourneyService;
 use proto::journeys::{
-    ApplyJourneyRequest, ApplyJourneyResponse, GetJourneyRequest, GetJourneyResponse, Journey, ListJourneysRequest,
-    ListJourneysResponse,
+    ApplyJourneyRequest, ApplyJourneyResponse, GetJourneyRequest, GetJourneyResponse, Journey,
+    ListJourneysRequest, ListJourneysResponse,
 };
 use rpc::page::Page;
 use rpc::{Error, caller, fields};
@@ -23,10 +23,9 @@ impl JourneyService for Server {
         request: Request<ApplyJourneyRequest>,
     ) -> Result<Response<ApplyJourneyResponse>, Status> {
         let command = read_apply(caller::tenant(&request)?, request.into_inner())?;
-        let (row, changed) =
-            apply_journey::apply_journey(&self.db, &self.definitions, &*self.clock, command)
-                .await
-                .map_err(errors::of_applying)?;
+        let (row, changed) = apply_journey::apply_journey(&self.db, &self.definitions, &*self.clock, command)
+            .await
+            .map_err(errors::of_applying)?;
         Ok(Response::new(ApplyJourneyResponse { journey: Some(show(row)?), changed }))
     }
 

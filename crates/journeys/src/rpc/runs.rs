@@ -4,10 +4,10 @@ use outbox::source::Watch;
 use outbox::{Scope, Subscriber, parked};
 use proto::journeys::run_service_server::RunService;
 use proto::journeys::{
-    EnterStageRequest, EnterStageResponse, GetRunRequest, GetRunResponse, ListParkedRequest, ListParkedResponse,
-    ListRefusedEntriesRequest, ListRefusedEntriesResponse, ListRunsRequest, ListRunsResponse,
-    ListTransitionsRequest, ListTransitionsResponse, RetryParkedRequest, RetryParkedResponse,
-    WatchStageTransitionsRequest, WatchStageTransitionsResponse,
+    EnterStageRequest, EnterStageResponse, GetRunRequest, GetRunResponse, ListParkedRequest,
+    ListParkedResponse, ListRefusedEntriesRequest, ListRefusedEntriesResponse, ListRunsRequest,
+    ListRunsResponse, ListTransitionsRequest, ListTransitionsResponse, RetryParkedRequest,
+    RetryParkedResponse, WatchStageTransitionsRequest, WatchStageTransitionsResponse,
 };
 use rpc::page::Page;
 use rpc::{Caller, Error, caller, fields};
@@ -46,8 +46,15 @@ impl RunService for Server {
         let (row, place, journey) = self.find_run(tenant, &request).await?;
         let id = row.as_ref().map(|row| row.run_id);
         let mut response = GetRunResponse::default();
-        let waiting = read::waiting(&self.db, &place, &journey, WITH_RUN).await.map_err(Error::from)?;
-        let refused = read::refused_of_run(&self.db, &place, &journey, id, WITH_RUN).await.map_err(Error::from)?;
+        let last = read::last_run(&self.db, &place, &journey).await.map_err(Error::from)?;
+        // entries wait for the last run, not for one that ended before it
+        let waiting = if last.map(|row| row.run_id) == id {
+            read::waiting(&self.db, &place, &journey, WITH_RUN).await.map_err(Error::from)?
+        } else {
+            Vec::new()
+        };
+        let refused =
+            read::refused_of_run(&self.db, &place, &journey, id, WITH_RUN).await.map_err(Error::from)?;
         if row.is_none() && waiting.is_empty() && refused.is_empty() {
             return Err(errors::run_not_found(journey.as_str()).into());
         }
@@ -61,7 +68,10 @@ impl RunService for Server {
         Ok(Response::new(response))
     }
 
-    async fn list_runs(&self, request: Request<ListRunsRequest>) -> Result<Response<ListRunsResponse>, Status> {
+    async fn list_runs(
+        &self,
+        request: Request<ListRunsRequest>,
+    ) -> Result<Response<ListRunsResponse>, Status> {
         let tenant = caller::tenant(&request)?;
         let ListRunsRequest { page_size, page_token, journey } = request.into_inner();
         let filter: Option<JourneyKey> = fields::parse_optional("journey", &journey)?;
@@ -70,7 +80,10 @@ impl RunService for Server {
         let rows = read::runs(&self.db, &tenant, filter.as_ref(), before, page.limit()).await;
         let mut rows = rows.map_err(Error::from)?;
         let next_page_token = page.cut(&mut rows, |row| row.run_id.to_string());
-        Ok(Response::new(ListRunsResponse { runs: rows.into_iter().map(wire::run).collect(), next_page_token }))
+        Ok(Response::new(ListRunsResponse {
+            runs: rows.into_iter().map(wire::run).collect(),
+            next_page_token,
+        }))
     }
 
     async fn list_transitions(
@@ -168,14 +181,17 @@ impl Server {
             return Ok((row, place, journey));
         }
         let id: RunId = fields::parse("run_id", &request.run_id)?;
-        for (path, text) in
-            [("journey", &request.journey), ("campaign_id", &request.campaign_id), ("contact_id", &request.contact_id)]
-        {
+        for (path, text) in [
+            ("journey", &request.journey),
+            ("campaign_id", &request.campaign_id),
+            ("contact_id", &request.contact_id),
+        ] {
             if !text.is_empty() {
                 return Err(Error::field(path, "is not to be given beside `run_id`"));
             }
         }
-        let row = read::run(&self.db, &tenant, id).await?.ok_or_else(|| errors::run_not_found(&request.run_id))?;
+        let row =
+            read::run(&self.db, &tenant, id).await?.ok_or_else(|| errors::run_not_found(&request.run_id))?;
         let unreadable = |_| pg::Error::unreadable("runs.campaign_id", id);
         let campaign = match row.campaign_id.as_str() {
             "" => None,

@@ -7,8 +7,8 @@ use types::{CampaignId, JourneyKey, TenantId};
 
 use super::campaign_text;
 use crate::domain::definition::{Definition, Kind};
+use crate::domain::effects::CounterKey;
 use crate::domain::funnel::Counts;
-use crate::domain::slice::CounterKey;
 
 /// Adds a slice's differences, in one statement.
 pub(crate) async fn add(tx: &mut WriteTx, counts: &BTreeMap<CounterKey, Counts>) -> Result<(), pg::Error> {

@@ -4,7 +4,8 @@ use std::collections::{HashMap, HashSet};
 
 use pg::WriteTx;
 use types::{
-    AttributionId, CampaignId, ContactId, EventId, JourneyKey, RunId, StageKey, TenantId, Timestamp, TransitionId,
+    AttributionId, CampaignId, ContactId, EventId, JourneyKey, RunId, StageKey, TenantId, Timestamp,
+    TransitionId,
 };
 
 use super::campaign_text;

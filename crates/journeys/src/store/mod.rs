@@ -28,7 +28,11 @@ pub(crate) fn campaign_text(campaign: Option<&CampaignId>) -> &str {
 }
 
 /// A statement that was to change `expected` rows and did not: a bug, since the sequencer lock is held.
-pub(crate) fn exactly(expected: usize, done: &sqlx::postgres::PgQueryResult, place: &str) -> Result<(), pg::Error> {
+pub(crate) fn exactly(
+    expected: usize,
+    done: &sqlx::postgres::PgQueryResult,
+    place: &str,
+) -> Result<(), pg::Error> {
     if u64::try_from(expected).ok() == Some(done.rows_affected()) {
         return Ok(());
     }

@@ -7,9 +7,10 @@ use types::EventId;
 use super::order::OrderArrays;
 use super::save::{campaigns, contacts, journeys, tenants};
 use super::{campaign_text, exactly};
+use crate::domain::effects::Of;
 use crate::domain::event::{Entry, Order, Refusal};
 use crate::domain::run::Waiting;
-use crate::domain::slice::{Of, Refused};
+use crate::domain::slice::Refused;
 
 pub(super) async fn settle(tx: &mut WriteTx, rows: &[Of<EventId>]) -> Result<(), pg::Error> {
     if rows.is_empty() {

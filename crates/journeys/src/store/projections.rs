@@ -152,10 +152,7 @@ pub(crate) async fn clocks(
 }
 
 /// Moves test clocks.
-pub(crate) async fn save_clocks(
-    tx: &mut WriteTx,
-    clocks: &[(TenantId, TestClock)],
-) -> Result<(), pg::Error> {
+pub(crate) async fn save_clocks(tx: &mut WriteTx, clocks: &[(TenantId, TestClock)]) -> Result<(), pg::Error> {
     if clocks.is_empty() {
         return Ok(());
     }

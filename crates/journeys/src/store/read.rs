@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use pg::Database;
 use sqlx::PgExecutor;
 use types::{
-    AttributionId, CampaignId, ContactId, EventId, JourneyKey, RunId, StageKey, TenantId, Timestamp, TransitionId,
+    AttributionId, CampaignId, ContactId, EventId, JourneyKey, RunId, StageKey, TenantId, Timestamp,
+    TransitionId,
 };
 use uuid::Uuid;
 
@@ -78,11 +79,7 @@ pub(crate) struct RunRow {
 }
 
 /// One run.
-pub(crate) async fn run(
-    db: &Database,
-    tenant: &TenantId,
-    run: RunId,
-) -> Result<Option<RunRow>, pg::Error> {
+pub(crate) async fn run(db: &Database, tenant: &TenantId, run: RunId) -> Result<Option<RunRow>, pg::Error> {
     Ok(sqlx::query_as(
         "SELECT run_id, journey, campaign_id, contact_id, ended, current_stage, transitions, started_at
            FROM runs WHERE tenant_id = $1 AND run_id = $2",

@@ -7,9 +7,10 @@ use uuid::Uuid;
 
 use super::order::OrderArrays;
 use super::{campaign_text, exactly, funnel, pending, projections};
+use crate::domain::effects::{Effects, Of};
 use crate::domain::event::{Cause, Transition};
 use crate::domain::run::Run;
-use crate::domain::slice::{Effects, Fact, Of};
+use crate::domain::slice::Fact;
 
 /// Saves everything but the events.
 pub(crate) async fn save(tx: &mut WriteTx, effects: &Effects, now: Timestamp) -> Result<(), pg::Error> {

@@ -82,7 +82,9 @@ impl Told {
             Some(WireFact::SegmentLeft(fact)) => {
                 self.segment(&about, &fact.contact_id, &fact.segment_id, Signal::SegmentLeft)?;
             }
-            Some(WireFact::AttributionActivated(fact)) => self.activated(&about, fact.attribution.as_ref())?,
+            Some(WireFact::AttributionActivated(fact)) => {
+                self.activated(&about, fact.attribution.as_ref())?;
+            }
             Some(WireFact::AttributionDeactivated(fact)) => {
                 self.attributions.push(attribution(&about, fact.attribution.as_ref())?);
             }
@@ -111,7 +113,13 @@ impl Told {
         Ok(())
     }
 
-    fn segment(&mut self, about: &Envelope, contact: &str, segment: &str, signal: Signal) -> Result<(), Error> {
+    fn segment(
+        &mut self,
+        about: &Envelope,
+        contact: &str,
+        segment: &str,
+        signal: Signal,
+    ) -> Result<(), Error> {
         let segment: SegmentId = parse("segment_id", segment)?;
         let contact = parse("contact_id", contact)?;
         self.steps.push(happen(about, contact, signal, Detail::Segment(segment)));

@@ -39,10 +39,12 @@ async fn carry_out(
     steps: Vec<Step>,
     now: Timestamp,
 ) -> Result<(), pg::Error> {
-    let events = steps.iter().filter_map(|step| if let Step::Happen(event) = step { Some(event) } else { None });
+    let events =
+        steps.iter().filter_map(|step| if let Step::Happen(event) = step { Some(event) } else { None });
     let wanted: Vec<Wanted<'_>> = events.map(Wanted::by_event).collect();
     let mut loaded = load::load(tx, definitions, &wanted).await?;
-    let moved = steps.iter().filter_map(|step| if let Step::Clock(tenant, _) = step { Some(tenant) } else { None });
+    let moved =
+        steps.iter().filter_map(|step| if let Step::Clock(tenant, _) = step { Some(tenant) } else { None });
     loaded.clocks = projections::clocks(tx, &moved.collect::<Vec<_>>()).await?;
     let mut slice = Slice::new(now, loaded);
     for step in steps {

@@ -59,7 +59,9 @@ fn leading(cursor: Option<Cursor>, events: &[wire::OrderEvent]) -> usize {
         (None, _) => true,
         (Some(head), None) => head.position <= 0,
         // of another epoch nothing can be said: that stream was restored, and its follower stops with an alarm
-        (Some(head), Some(cursor)) => head.epoch.cast_signed() != cursor.epoch || head.position <= cursor.position,
+        (Some(head), Some(cursor)) => {
+            head.epoch.cast_signed() != cursor.epoch || head.position <= cursor.position
+        }
     };
     events.iter().take_while(known).count()
 }

@@ -46,11 +46,7 @@ async fn play(clients: &Clients, json: bool, begun: Instant) -> anyhow::Result<(
     let totals = totals::collect(clients).await?;
     bar.finish_and_clear();
     let seconds = begun.elapsed();
-    if json {
-        report::print_json(&totals, seconds)
-    } else {
-        report::print(clients, &totals, seconds).await
-    }
+    if json { report::print_json(&totals, seconds) } else { report::print(clients, &totals, seconds).await }
 }
 
 /// A progress bar on standard error; a spinner if `length` is 0. Hidden where nobody looks.

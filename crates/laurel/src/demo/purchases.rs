@@ -119,7 +119,10 @@ mod tests {
         let mut csv = String::new();
         OrdersCsv::new().read_to_string(&mut csv).unwrap();
         assert_eq!(csv.lines().count(), 69_659 + 1);
-        assert_eq!(csv.lines().nth(1), Some("cdnow-1,c00001@cdnow.example,11.77,USD,cdnow,C00010,1997-01-01T12:00:00Z"));
+        assert_eq!(
+            csv.lines().nth(1),
+            Some("cdnow-1,c00001@cdnow.example,11.77,USD,cdnow,C00010,1997-01-01T12:00:00Z")
+        );
         assert_eq!(count(), 69_659);
     }
 

@@ -113,8 +113,11 @@ async fn explain_both(
         let answer = clients.rewards.clone().explain_reward(request).await.map_err(explain)?.into_inner();
         answer.decisions.iter().map(decision_line).for_each(&mut *line);
     }
-    let request =
-        ListDecisionsRequest { page_size: 1, outcome: DecisionOutcome::NoAttribution.into(), ..Default::default() };
+    let request = ListDecisionsRequest {
+        page_size: 1,
+        outcome: DecisionOutcome::NoAttribution.into(),
+        ..Default::default()
+    };
     let answer = clients.rewards.clone().list_decisions(request).await.map_err(explain)?.into_inner();
     if !answer.decisions.is_empty() {
         line("\nWhy no reward".to_owned());

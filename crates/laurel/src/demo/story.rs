@@ -2,21 +2,21 @@
 
 use anyhow::Context;
 use futures::{StreamExt, TryStreamExt, stream};
+use prost_types::Timestamp;
 use proto::attribution::{
-    CreateCampaignRequest, CreateSegmentRequest, EnrollContactRequest, GetTestClockRequest, IssueShortcodeRequest,
-    SetTestClockRequest,
+    CreateCampaignRequest, CreateSegmentRequest, EnrollContactRequest, GetTestClockRequest,
+    IssueShortcodeRequest, SetTestClockRequest,
 };
 use proto::common::ContactRef;
 use proto::journeys::ApplyJourneyRequest;
 use proto::orders::ImportOrdersOptions;
 use proto::rewards::reward_event::Fact;
 use proto::rewards::{ApplyProgramRequest, WatchRewardEventsRequest};
-use prost_types::Timestamp;
 use time::macros::datetime;
 use tonic::Code;
 
-use super::purchases::{self, OrdersCsv};
 use super::progress;
+use super::purchases::{self, OrdersCsv};
 use crate::client::{Clients, explain};
 use crate::import::import;
 
@@ -147,7 +147,8 @@ async fn settle(clients: &Clients) -> anyhow::Result<()> {
             types: vec!["clock_moved".to_owned()],
             ..Default::default()
         };
-        let mut events = clients.rewards.clone().watch_reward_events(request).await.map_err(explain)?.into_inner();
+        let mut events =
+            clients.rewards.clone().watch_reward_events(request).await.map_err(explain)?.into_inner();
         while let Some(message) = events.next().await {
             let Ok(message) = message else { break };
             for event in message.events {

@@ -6,11 +6,12 @@ use proto::attribution::{AttributionState, ListAttributionsRequest, ListContacts
 use proto::google::r#type::Money as WireMoney;
 use proto::journeys::{GetFunnelRequest, GetFunnelResponse};
 use proto::orders::ListOrdersRequest;
-use proto::rewards::{ListRewardsRequest, Reward, RewardState, VerifyLedgerRequest, VerifyLedgerResponse};
+use proto::rewards::{ListRewardsRequest, Reward, RewardState, VerifyLedgerResponse};
 use types::{Currency, Money};
 
 use super::story::{CAMPAIGN, JOURNEY};
 use crate::client::{Clients, explain};
+use crate::tools::verify_ledger;
 
 const PAGE: i32 = 1000;
 
@@ -53,8 +54,7 @@ pub(super) async fn collect(clients: &Clients) -> anyhow::Result<Totals> {
     let (orders, revenue) = orders(clients, currency).await?;
     let funnel = GetFunnelRequest { journey: JOURNEY.to_owned(), campaign_id: CAMPAIGN.to_owned() };
     let funnel = clients.funnels.clone().get_funnel(funnel).await.map_err(explain)?.into_inner();
-    let verified =
-        clients.ledger.clone().verify_ledger(VerifyLedgerRequest {}).await.map_err(explain)?.into_inner();
+    let verified = verify_ledger(clients).await?;
     let mut totals = Totals {
         orders,
         revenue,
@@ -116,7 +116,8 @@ async fn attributions(clients: &Clients) -> anyhow::Result<u64> {
             campaign_id: CAMPAIGN.to_owned(),
             state: AttributionState::Active.into(),
         };
-        let page = clients.attributions.clone().list_attributions(request).await.map_err(explain)?.into_inner();
+        let page =
+            clients.attributions.clone().list_attributions(request).await.map_err(explain)?.into_inner();
         count += page.attributions.len() as u64;
         page_token = page.next_page_token;
         if page_token.is_empty() {

@@ -6,7 +6,7 @@ use batch::Batcher;
 use futures::future::{BoxFuture, FutureExt};
 use futures::stream::{FuturesOrdered, StreamExt};
 use tokio::sync::mpsc;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval};
 
 use super::record_orders::{RecordOrder, RecordOrders, RecordResult};
 use super::{Error, Lane};
@@ -16,8 +16,8 @@ use crate::domain::{NewOrder, OnConflict};
 const WINDOW: usize = 1024;
 /// Bad rows in one report, at most.
 const BAD_ROWS: usize = 100;
-/// Rows between two reports of progress, and the time between two, whichever is shorter.
-const PROGRESS: (u64, Duration) = (1000, Duration::from_millis(200));
+/// Time between two reports.
+const REPORTS: Duration = Duration::from_millis(200);
 /// Waits before rows that met a transient failure are tried again; when they are used up, the import ends.
 const BACK_OFF_MS: [u64; 6] = [50, 100, 200, 400, 800, 1600];
 
@@ -86,7 +86,7 @@ pub(crate) struct Importer<R> {
     lane: Lane,
     window: FuturesOrdered<BoxFuture<'static, Settled<R>>>,
     progress: Progress,
-    reported: (u64, Instant),
+    reported: Progress,
     bad: Vec<BadRow<R>>,
     /// Times in a row that rows met a transient failure.
     tries: usize,
@@ -105,7 +105,7 @@ impl<R: Send + 'static> Importer<R> {
             lane: Lane::new(on_conflict == OnConflict::Update),
             window: FuturesOrdered::new(),
             progress: Progress::default(),
-            reported: (0, Instant::now()),
+            reported: Progress::default(),
             bad: Vec::new(),
             tries: 0,
         }
@@ -114,7 +114,7 @@ impl<R: Send + 'static> Importer<R> {
     /// Records rows until there are no more and all are answered. An error ends it before: what is recorded stands, and
     /// the import may be run again.
     pub(crate) async fn run(mut self, mut rows: mpsc::Receiver<Row<R>>) -> Result<Progress, Error> {
-        let mut tick = interval(PROGRESS.1);
+        let mut tick = interval(REPORTS);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut more = true;
         while more || !self.window.is_empty() {
@@ -190,8 +190,8 @@ impl<R: Send + 'static> Importer<R> {
             Settled::Bad(bad) => self.bad(BadRow::Unreadable(bad)),
         }
         self.progress.rows += 1;
-        if self.bad.len() >= BAD_ROWS || self.progress.rows - self.reported.0 >= PROGRESS.0 {
-            self.report().await;
+        if self.bad.len() >= BAD_ROWS {
+            self.report_bad().await;
         }
         None
     }
@@ -203,9 +203,8 @@ impl<R: Send + 'static> Importer<R> {
 
     async fn report(&mut self) {
         self.report_bad().await;
-        let (rows, at) = self.reported;
-        if self.progress.rows > rows && at.elapsed() >= PROGRESS.1 / 2 {
-            self.reported = (self.progress.rows, Instant::now());
+        if self.progress != self.reported {
+            self.reported = self.progress;
             // a caller that does not keep up with reading gets the next one
             let _ = self.reports.try_send(Report::Progress(self.progress));
         }

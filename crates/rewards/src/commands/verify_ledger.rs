@@ -157,13 +157,12 @@ impl<'a> Verification<'a> {
     async fn strays(&mut self, db: &mut PgConnection) -> Result<(), pg::Error> {
         (self.report.rewards, self.report.postings) = stored::counts(&mut *db, self.tenant).await?;
         let rewards = stored::stray_rewards(&mut *db, self.tenant).await?;
-        self.report.add(rewards.into_iter().map(|(reward, transition)| {
-            let detail = format!("no decision on transition {transition} created it");
-            Difference::new(Kind::Reward, reward, detail)
-        }));
+        let stray = |reward| Difference::new(Kind::Reward, reward, "no decision created it");
+        self.report.add(rewards.into_iter().map(stray));
         let postings = stored::stray_postings(&mut *db, self.tenant).await?;
-        self.report.add(postings.into_iter().map(|(reward, number)| {
-            Difference::new(Kind::Posting, format!("{reward}/{number}"), "its reward is not there")
+        self.report.add(postings.into_iter().map(|posting| {
+            let id = format!("{}/{}", posting.reward_id, posting.number);
+            Difference::new(Kind::Posting, id, "its reward is not there")
         }));
         Ok(())
     }

@@ -10,7 +10,8 @@ fn main() -> anyhow::Result<ExitCode> {
     let mut arguments = std::env::args_os().skip(1);
     let program = arguments.next().context("usage: with-postgres COMMAND [ARGUMENT ...]")?;
     // in memory where there is room: a test's database is then made in milliseconds
-    let root = Some(PathBuf::from("/dev/shm")).filter(|path| path.is_dir()).unwrap_or_else(std::env::temp_dir);
+    let root =
+        Some(PathBuf::from("/dev/shm")).filter(|path| path.is_dir()).unwrap_or_else(std::env::temp_dir);
     let directory = tempfile::Builder::new().prefix("laurel-test-").tempdir_in(root)?;
     make_passable(directory.path())?;
     let data_dir = directory.path().join("pg");

@@ -68,14 +68,17 @@ fn play(world: &mut World, acts: &[Act]) {
 /// Straight from the meaning of the words, on nothing but the transitions.
 fn recomputed(world: &World) -> BTreeMap<CounterKey, Counts> {
     let definition = &world.applied()[0].definition;
-    let steps: Vec<_> = definition.stages.iter().filter(|s| s.kind == Kind::Step).map(|s| s.key.clone()).collect();
+    let steps: Vec<_> =
+        definition.stages.iter().filter(|s| s.kind == Kind::Step).map(|s| s.key.clone()).collect();
     let mut runs: BTreeMap<types::RunId, Vec<&Transition>> = BTreeMap::new();
     for made in &world.transitions {
         runs.entry(made.run).or_default().push(made);
     }
     let mut counters: BTreeMap<CounterKey, Counts> = BTreeMap::new();
     for made in runs.values() {
-        let key = |stage| (made[0].place.tenant.clone(), made[0].journey.clone(), made[0].place.campaign.clone(), stage);
+        let key = |stage| {
+            (made[0].place.tenant.clone(), made[0].journey.clone(), made[0].place.campaign.clone(), stage)
+        };
         let whole = counters.entry(key(None)).or_default();
         whole.entered += 1;
         whole.transitions += i64::try_from(made.len()).unwrap();

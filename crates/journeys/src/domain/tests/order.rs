@@ -73,7 +73,8 @@ fn j5_a_missing_step_that_cannot_be_entered_again_is_out_of_reach() {
 
 #[test]
 fn j6_a_terminal_stage_ends_its_key_and_without_key_the_run() {
-    let stages = [("a", "repeatable: true"), ("x", "repeatable: true"), ("end", "terminal: true, repeatable: true")];
+    let stages =
+        [("a", "repeatable: true"), ("x", "repeatable: true"), ("end", "terminal: true, repeatable: true")];
     let mut world = World::new(&[&journey("sequence: OPTIONAL", &stages)]);
     world.call("a", "k1").unwrap();
     let end = world.call("end", "k1").unwrap();
@@ -96,7 +97,10 @@ fn j3_a_run_starts_again_only_if_the_journey_says_so() {
         assert_eq!(world.call("end", "").unwrap(), (end.0, false), "a repeated call starts nothing");
         assert_eq!(world.call("a", "").is_ok(), again, "{policy}");
         let runs = world.track(&place(), "j").runs;
-        assert_eq!(runs.iter().map(|r| r.generation).collect::<Vec<_>>(), if again { vec![1, 2] } else { vec![1] });
+        assert_eq!(
+            runs.iter().map(|r| r.generation).collect::<Vec<_>>(),
+            if again { vec![1, 2] } else { vec![1] }
+        );
         if again {
             assert_eq!(runs[1].transitions, 1);
             assert_eq!(refused(world.call("end", "o1")), Refusal::RunEnded, "o1 belongs to the first run");

@@ -80,8 +80,12 @@ fn j4_what_can_never_be_made_is_refused_with_its_reason() {
 fn j6_what_waits_is_refused_when_the_run_ends() {
     let text = journey(
         "sequence: REQUIRED",
-        &[("a", ""), ("b", "enter_on: [{event: order.recorded}]"), ("c", "enter_on: [{event: order.updated}]"),
-          ("lost", "kind: EXCEPTION, terminal: true")],
+        &[
+            ("a", ""),
+            ("b", "enter_on: [{event: order.recorded}]"),
+            ("c", "enter_on: [{event: order.updated}]"),
+            ("lost", "kind: EXCEPTION, terminal: true"),
+        ],
     );
     let mut world = World::new(&[&text]);
     world.call("a", "").unwrap();
@@ -97,7 +101,10 @@ fn j7_an_event_enters_at_most_one_stage_the_first_whose_condition_holds_on_the_r
         "sequence: OPTIONAL",
         &[
             ("big", "enter_on: [{event: order.recorded, when: order.revenue_minor > 100}]"),
-            ("first", "repeatable: false, enter_on: [{event: order.recorded, when: '!(\"first\" in run.stages)'}]"),
+            (
+                "first",
+                "repeatable: false, enter_on: [{event: order.recorded, when: '!(\"first\" in run.stages)'}]",
+            ),
             ("repeat", "enter_on: [{event: order.recorded, when: '\"first\" in run.stages'}]"),
         ],
     )]);
@@ -109,8 +116,10 @@ fn j7_an_event_enters_at_most_one_stage_the_first_whose_condition_holds_on_the_r
 
 #[test]
 fn j7_an_event_that_caused_an_entry_is_not_judged_again_for_that_run() {
-    let stages =
-        [("a", "enter_on: [{event: order.recorded, when: run.transitions == 0}]"), ("b", "enter_on: [{event: order.recorded}]")];
+    let stages = [
+        ("a", "enter_on: [{event: order.recorded, when: run.transitions == 0}]"),
+        ("b", "enter_on: [{event: order.recorded}]"),
+    ];
     let mut world = World::new(&[&journey("sequence: OPTIONAL", &stages)]);
     let event = order_event(Signal::OrderRecorded, "o1", 5);
     world.happen(&event);
@@ -125,7 +134,10 @@ fn j7_conditions_read_tags_segments_and_the_contact() {
         &[
             ("vip", "enter_on: [{event: contact.tagged, when: '\"vip\" in event.tags'}]"),
             ("beta", "enter_on: [{event: segment.joined, when: event.segment_id == \"beta\"}]"),
-            ("left", "enter_on: [{event: segment.left, when: 'size(contact.id) == 36 && event.type == \"segment.left\"'}]"),
+            (
+                "left",
+                "enter_on: [{event: segment.left, when: 'size(contact.id) == 36 && event.type == \"segment.left\"'}]",
+            ),
         ],
     );
     text = text.replace("campaigns: all", "campaigns: none");
@@ -177,7 +189,10 @@ fn j7_journeys_that_chase_each_other_are_cut_off() {
     let chase = |own: &str, other: &str| {
         journey(
             "sequence: OPTIONAL\nrestart: AFTER_TERMINAL",
-            &[("s", &format!("terminal: true, enter_on: [{{event: stage.entered, journey: {other}, stage: s}}]"))],
+            &[(
+                "s",
+                &format!("terminal: true, enter_on: [{{event: stage.entered, journey: {other}, stage: s}}]"),
+            )],
         )
         .replace("journey: j\ncampaigns", &format!("journey: {own}\ncampaigns"))
     };
@@ -188,20 +203,33 @@ fn j7_journeys_that_chase_each_other_are_cut_off() {
 
 #[test]
 fn j7_inferred_entries_trigger_nothing_elsewhere() {
-    let a = journey("sequence: REQUIRED\non_gap: FILL", &[("lead", ""), ("won", "enter_on: [{event: order.recorded}]")]);
-    let b = journey("sequence: OPTIONAL", &[("seen", "enter_on: [{event: stage.entered, journey: j, stage: lead}]")])
-        .replace("journey: j\ncampaigns", "journey: k\ncampaigns");
+    let a = journey(
+        "sequence: REQUIRED\non_gap: FILL",
+        &[("lead", ""), ("won", "enter_on: [{event: order.recorded}]")],
+    );
+    let b = journey(
+        "sequence: OPTIONAL",
+        &[("seen", "enter_on: [{event: stage.entered, journey: j, stage: lead}]")],
+    )
+    .replace("journey: j\ncampaigns", "journey: k\ncampaigns");
     let mut world = World::new(&[&a, &b]);
     world.happen(&order_event(Signal::OrderRecorded, "o1", 5));
-    assert_eq!(world.transitions.iter().map(|t| t.cause).collect::<Vec<_>>(), [Cause::Inferred, Cause::Trigger]);
+    assert_eq!(
+        world.transitions.iter().map(|t| t.cause).collect::<Vec<_>>(),
+        [Cause::Inferred, Cause::Trigger]
+    );
 }
 
 #[test]
 fn j14_triggers_of_other_campaigns_do_nothing_and_events_without_campaign_act_on_runs_without_one() {
     let stages = [("a", "enter_on: [{event: order.recorded}]")];
-    for (campaigns, campaign, expected) in
-        [("[c]", Some("c"), 1), ("[c]", Some("d"), 0), ("all", Some("d"), 1), ("all", None, 0), ("none", None, 1)]
-    {
+    for (campaigns, campaign, expected) in [
+        ("[c]", Some("c"), 1),
+        ("[c]", Some("d"), 0),
+        ("all", Some("d"), 1),
+        ("all", None, 0),
+        ("none", None, 1),
+    ] {
         let text = journey("sequence: OPTIONAL", &stages);
         let mut world = World::new(&[&text.replace("campaigns: all", &format!("campaigns: {campaigns}"))]);
         let mut event = order_event(Signal::OrderRecorded, "o1", 5);

@@ -19,7 +19,8 @@ fn uuid(n: u128) -> Uuid {
 
 fn new_order() -> NewOrder {
     let tenant: TenantId = "acme".parse().unwrap();
-    let customer = ContactRef { email: Some(Email::parse("ann@example.com").unwrap()), ..ContactRef::default() };
+    let customer =
+        ContactRef { email: Some(Email::parse("ann@example.com").unwrap()), ..ContactRef::default() };
     NewOrder {
         key: OrderKey { tenant, source_scope: String::new(), order_id: "o-1".parse().unwrap() },
         source: "shop".to_owned(),

@@ -9,7 +9,6 @@ use time::macros::datetime;
 use types::{Money, Timestamp};
 
 use super::decision::{Order, Transition};
-use super::definition;
 use super::program::{Program, Rule, Version};
 
 /// When the transitions of these tests happen.
@@ -25,7 +24,7 @@ fn rule(more: &str) -> Rule {
     let text = format!(
         "program: p\ncampaign: c\nrules:\n  - {{key: r, journey: j, stage: s, action: CREATE, {more}}}\n"
     );
-    definition::parse(&text).unwrap().rules.pop().unwrap()
+    crate::domain::definition::parse(&text).unwrap().rules.pop().unwrap()
 }
 
 /// A program of one version with one rule, in force from the beginning of 2026.

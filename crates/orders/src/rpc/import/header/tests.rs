@@ -33,7 +33,8 @@ fn o10_columns_are_found_by_their_name_in_any_order() {
 
 #[test]
 fn o10_columns_are_mapped_and_skipped() {
-    let wire = options(&[("Order No", "order_id"), ("Who", "uid"), ("Total", "revenue"), ("Junk", "-")], "USD");
+    let wire =
+        options(&[("Order No", "order_id"), ("Who", "uid"), ("Total", "revenue"), ("Junk", "-")], "USD");
     let columns = read(b"Total,Junk,Who,Order No", &wire).unwrap();
     let at = |field| columns.index(field);
     assert_eq!((at(Field::Revenue), at(Field::Uid), at(Field::OrderId)), (Some(0), Some(2), Some(3)));

@@ -71,7 +71,11 @@ fn o10_a_bad_row_is_refused_with_line_column_and_reason() {
         (b"o,nobody,1,,,,", "email", "email is not an e-mail address of the form name@domain"),
         (b"o,a@b.c,,,,,", "revenue", "revenue is required"),
         (b"o,a@b.c,-1,,,,", "revenue", "revenue is negative"),
-        (b"o,a@b.c,1.005,,,,", "revenue", "revenue is finer than the minor unit of USD, which has 2 decimals"),
+        (
+            b"o,a@b.c,1.005,,,,",
+            "revenue",
+            "revenue is finer than the minor unit of USD, which has 2 decimals",
+        ),
         (b"o,a@b.c,1,usd,,,", "currency", "currency is not an ISO 4217 currency code such as USD"),
         (b"o,a@b.c,1,,yesterday,,", "occurred_at", "occurred_at is not a time such as"),
         (b"o,a@b.c,1,,2025-01-31,,", "occurred_at", "occurred_at is not a time such as"),

@@ -1,5 +1,4 @@
 //! Orders and attribution in this process, on a database of the test's own, with a network between them that can fail.
-#![allow(dead_code, reason = "each test file uses its part")]
 
 mod network;
 
@@ -23,36 +22,35 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt;
 use types::{ManualClock, Timestamp};
 
-pub use network::Network;
+pub(crate) use network::Network;
 
 /// What the clock shows when a test begins.
-pub const NOW: Timestamp = time::macros::datetime!(2025-06-01 12:00 UTC);
+pub(crate) const NOW: Timestamp = time::macros::datetime!(2025-06-01 12:00 UTC);
 
 /// The two services.
-pub struct World {
-    pub sandbox: Sandbox,
-    pub clock: ManualClock,
-    pub lifecycle: Lifecycle,
+pub(crate) struct World {
+    pub(crate) sandbox: Sandbox,
+    pub(crate) lifecycle: Lifecycle,
     /// Between orders and attribution.
-    pub network: Network,
-    pub db: Database,
+    pub(crate) network: Network,
+    pub(crate) db: Database,
     attribution: ServiceRoutes,
     orders: ServiceRoutes,
 }
 
 impl World {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::with(Settings::default()).await
     }
 
-    pub async fn with(settings: Settings) -> Self {
+    pub(crate) async fn with(settings: Settings) -> Self {
         let sandbox = sandbox().await;
         let db = sandbox.database(orders::SCHEMA).await.unwrap();
         Self::on(sandbox, db, settings).await
     }
 
     /// Orders works on `db`.
-    pub async fn on(sandbox: Sandbox, db: Database, settings: Settings) -> Self {
+    pub(crate) async fn on(sandbox: Sandbox, db: Database, settings: Settings) -> Self {
         let clock = ManualClock::at(NOW);
         let lifecycle = Lifecycle::new();
         let upstream = sandbox.database(attribution::SCHEMA).await.unwrap();
@@ -61,11 +59,11 @@ impl World {
         let upstream = Upstream { attribution: network.over(attribution.channel()) };
         let orders =
             orders::start(db.clone(), Arc::new(clock.clone()), &lifecycle, upstream, settings).await.unwrap();
-        Self { sandbox, clock, lifecycle, network, db, attribution, orders }
+        Self { sandbox, lifecycle, network, db, attribution, orders }
     }
 
     /// The services as a tenant sees them.
-    pub fn of(&self, tenant: &str) -> Caller {
+    pub(crate) fn of(&self, tenant: &str) -> Caller {
         let tenant = tenant.parse().unwrap();
         Caller {
             orders: rpc::channel::for_tenant(self.orders.channel(), &tenant),
@@ -74,7 +72,7 @@ impl World {
     }
 
     /// The services as another of our services sees them.
-    pub fn for_service(&self) -> Caller {
+    pub(crate) fn for_service(&self) -> Caller {
         Caller {
             orders: rpc::channel::for_service(self.orders.channel(), "tests"),
             attribution: rpc::channel::for_service(self.attribution.channel(), "tests"),
@@ -82,12 +80,12 @@ impl World {
     }
 
     /// A number out of the schema of orders.
-    pub async fn count(&self, query: &'static str) -> i64 {
+    pub(crate) async fn count(&self, query: &'static str) -> i64 {
         sqlx::query_scalar(query).fetch_one(self.db.read()).await.unwrap()
     }
 
     /// Waits until the attribution stream is followed.
-    pub async fn follows(&self) {
+    pub(crate) async fn follows(&self) {
         let followed = async {
             let mut commits = self.db.commits();
             while outbox::follow::stored(&self.db, "orders.attribution").await.unwrap().is_none() {
@@ -99,33 +97,27 @@ impl World {
 }
 
 /// A database with both schemas.
-pub async fn sandbox() -> Sandbox {
-    let parts =
-        [(attribution::SCHEMA, attribution::MIGRATIONS), (orders::SCHEMA, orders::MIGRATIONS)];
+pub(crate) async fn sandbox() -> Sandbox {
+    let parts = [(attribution::SCHEMA, attribution::MIGRATIONS), (orders::SCHEMA, orders::MIGRATIONS)];
     Sandbox::new(&parts).await.unwrap()
 }
 
 /// Clients of one caller.
 #[derive(Clone)]
-pub struct Caller {
+pub(crate) struct Caller {
     orders: Channel,
     attribution: Channel,
 }
 
 impl Caller {
-    pub fn orders(&self) -> OrderServiceClient<Channel> {
+    pub(crate) fn orders(&self) -> OrderServiceClient<Channel> {
         OrderServiceClient::new(self.orders.clone())
-    }
-
-    pub fn attributions(&self) -> att::attribution_service_client::AttributionServiceClient<Channel> {
-        att::attribution_service_client::AttributionServiceClient::new(self.attribution.clone())
     }
 
     /// Segment `vips`, campaigns `spring` and `autumn` since 2025-01-01, advocates ann (ANN10) and bob (BOB10) of spring:
     /// their contact ids.
-    pub async fn program(&self) -> (String, String) {
-        let mut segments =
-            att::segment_service_client::SegmentServiceClient::new(self.attribution.clone());
+    pub(crate) async fn program(&self) -> (String, String) {
+        let mut segments = att::segment_service_client::SegmentServiceClient::new(self.attribution.clone());
         let vips = att::CreateSegmentRequest { segment_id: "vips".into(), ..Default::default() };
         segments.create_segment(vips).await.unwrap();
         for campaign in ["spring", "autumn"] {
@@ -144,9 +136,8 @@ impl Caller {
     }
 
     /// Enrols `name` in `vips`, with a code in `spring`: the contact's id.
-    pub async fn advocate(&self, name: &str, code: &str) -> String {
-        let mut contacts =
-            att::contact_service_client::ContactServiceClient::new(self.attribution.clone());
+    pub(crate) async fn advocate(&self, name: &str, code: &str) -> String {
+        let mut contacts = att::contact_service_client::ContactServiceClient::new(self.attribution.clone());
         let request = att::EnrollContactRequest {
             contact: Some(email(name)),
             segment_ids: vec!["vips".into()],
@@ -163,15 +154,14 @@ impl Caller {
         contact.contact_id
     }
 
-    pub async fn set_clock(&self, now: Timestamp) {
+    pub(crate) async fn set_clock(&self, now: Timestamp) {
         let mut clocks =
             att::test_clock_service_client::TestClockServiceClient::new(self.attribution.clone());
         clocks.set_test_clock(att::SetTestClockRequest { now: Some(wire_time(now)) }).await.unwrap();
     }
 
-    pub async fn upsert_contact(&self, name: &str, uid: &str) -> String {
-        let mut contacts =
-            att::contact_service_client::ContactServiceClient::new(self.attribution.clone());
+    pub(crate) async fn upsert_contact(&self, name: &str, uid: &str) -> String {
+        let mut contacts = att::contact_service_client::ContactServiceClient::new(self.attribution.clone());
         let request = att::UpsertContactRequest {
             email: format!("{name}@example.com"),
             uid: uid.into(),
@@ -180,42 +170,48 @@ impl Caller {
         contacts.upsert_contact(request).await.unwrap().into_inner().contact.unwrap().contact_id
     }
 
-    pub async fn send(&self, request: v1::RecordOrderRequest) -> Result<v1::RecordOrderResponse, Status> {
+    pub(crate) async fn send(
+        &self,
+        request: v1::RecordOrderRequest,
+    ) -> Result<v1::RecordOrderResponse, Status> {
         Ok(self.orders().record_order(request).await?.into_inner())
     }
 
     /// Records an order, which must succeed: it, and what the call did.
-    pub async fn record(&self, order: v1::NewOrder) -> (v1::Order, v1::RecordResult) {
+    pub(crate) async fn record(&self, order: v1::NewOrder) -> (v1::Order, v1::RecordResult) {
         let response = self.send(request(order)).await.unwrap();
         let result = response.result();
         (response.order.unwrap(), result)
     }
 
-    pub async fn try_record(&self, order: v1::NewOrder) -> Result<v1::RecordOrderResponse, Status> {
+    pub(crate) async fn try_record(&self, order: v1::NewOrder) -> Result<v1::RecordOrderResponse, Status> {
         self.send(request(order)).await
     }
 
-    pub async fn update(&self, order: v1::NewOrder) -> Result<v1::RecordOrderResponse, Status> {
+    pub(crate) async fn update(&self, order: v1::NewOrder) -> Result<v1::RecordOrderResponse, Status> {
         self.send(updating(order)).await
     }
 
-    pub async fn batch(&self, requests: Vec<v1::RecordOrderRequest>) -> Vec<v1::BatchRecordOrdersResult> {
+    pub(crate) async fn batch(
+        &self,
+        requests: Vec<v1::RecordOrderRequest>,
+    ) -> Vec<v1::BatchRecordOrdersResult> {
         let request = v1::BatchRecordOrdersRequest { requests };
         self.orders().batch_record_orders(request).await.unwrap().into_inner().results
     }
 
-    pub async fn get(&self, order_id: &str) -> Result<v1::Order, Status> {
+    pub(crate) async fn get(&self, order_id: &str) -> Result<v1::Order, Status> {
         let request = v1::GetOrderRequest { order_id: order_id.into(), source: String::new() };
         Ok(self.orders().get_order(request).await?.into_inner().order.unwrap())
     }
 
-    pub async fn list(&self) -> Vec<v1::Order> {
+    pub(crate) async fn list(&self) -> Vec<v1::Order> {
         let request = v1::ListOrdersRequest { page_size: 1000, ..Default::default() };
         self.orders().list_orders(request).await.unwrap().into_inner().orders
     }
 
     /// Imports `chunks` of a file: rejected rows, and the summary or the error it ended with.
-    pub async fn import(
+    pub(crate) async fn import(
         &self,
         options: v1::ImportOrdersOptions,
         chunks: Vec<Vec<u8>>,
@@ -225,7 +221,7 @@ impl Caller {
         self.import_messages(std::iter::once(first).chain(pieces).collect()).await
     }
 
-    pub async fn import_messages(
+    pub(crate) async fn import_messages(
         &self,
         messages: Vec<v1::ImportOrdersRequest>,
     ) -> (Vec<v1::RejectedRow>, Result<v1::ImportProgress, Status>) {
@@ -239,7 +235,10 @@ impl Caller {
                 Ok(Some(answer)) => {
                     rejected.extend(answer.rejected);
                     if let Some(summary) = answer.summary {
-                        assert!(answers.message().await.unwrap().is_none(), "the summary is the last message");
+                        assert!(
+                            answers.message().await.unwrap().is_none(),
+                            "the summary is the last message"
+                        );
                         return (rejected, Ok(summary));
                     }
                 }
@@ -250,12 +249,15 @@ impl Caller {
     }
 
     /// Every event so far, in order.
-    pub async fn events(&self) -> Vec<v1::OrderEvent> {
+    pub(crate) async fn events(&self) -> Vec<v1::OrderEvent> {
         self.events_until(|_| true).await
     }
 
     /// Every event so far, in order, once they are what is waited for.
-    pub async fn events_until(&self, enough: impl Fn(&[v1::OrderEvent]) -> bool) -> Vec<v1::OrderEvent> {
+    pub(crate) async fn events_until(
+        &self,
+        enough: impl Fn(&[v1::OrderEvent]) -> bool,
+    ) -> Vec<v1::OrderEvent> {
         let request = v1::WatchOrderEventsRequest::default();
         let mut watch = self.orders().watch_order_events(request).await.unwrap().into_inner();
         let read = async {
@@ -272,13 +274,13 @@ impl Caller {
     }
 
     /// What happened so far, in order.
-    pub async fn facts(&self) -> Vec<Fact> {
+    pub(crate) async fn facts(&self) -> Vec<Fact> {
         self.events().await.into_iter().filter_map(|event| event.fact).collect()
     }
 }
 
 /// An order of `name` for so many cents.
-pub fn order(order_id: &str, name: &str, cents: i64) -> v1::NewOrder {
+pub(crate) fn order(order_id: &str, name: &str, cents: i64) -> v1::NewOrder {
     v1::NewOrder {
         order_id: order_id.into(),
         customer: Some(email(name)),
@@ -288,51 +290,51 @@ pub fn order(order_id: &str, name: &str, cents: i64) -> v1::NewOrder {
 }
 
 /// The same, with a shortcode.
-pub fn by_code(order_id: &str, name: &str, code: &str) -> v1::NewOrder {
+pub(crate) fn by_code(order_id: &str, name: &str, code: &str) -> v1::NewOrder {
     let evidence = att::Evidence { shortcode: code.into(), advocate: None };
     v1::NewOrder { evidence: Some(evidence), ..order(order_id, name, 10_000) }
 }
 
-pub fn request(order: v1::NewOrder) -> v1::RecordOrderRequest {
+pub(crate) fn request(order: v1::NewOrder) -> v1::RecordOrderRequest {
     v1::RecordOrderRequest { order: Some(order), ..Default::default() }
 }
 
-pub fn updating(order: v1::NewOrder) -> v1::RecordOrderRequest {
+pub(crate) fn updating(order: v1::NewOrder) -> v1::RecordOrderRequest {
     v1::RecordOrderRequest { on_conflict: v1::OnConflict::Update.into(), ..request(order) }
 }
 
 /// A file of rows with columns order_id, email, revenue.
-pub fn options(columns: &[(&str, &str)]) -> v1::ImportOrdersOptions {
+pub(crate) fn options(columns: &[(&str, &str)]) -> v1::ImportOrdersOptions {
     let columns: HashMap<String, String> =
         columns.iter().map(|(column, field)| ((*column).to_owned(), (*field).to_owned())).collect();
     v1::ImportOrdersOptions { columns, default_currency: "USD".into(), ..Default::default() }
 }
 
-pub fn usd(cents: i64) -> Money {
+pub(crate) fn usd(cents: i64) -> Money {
     money(cents, "USD")
 }
 
 /// `minor` hundredths of `currency`.
-pub fn money(minor: i64, currency: &str) -> Money {
+pub(crate) fn money(minor: i64, currency: &str) -> Money {
     let nanos = i32::try_from(minor % 100).unwrap() * 10_000_000;
     Money { currency_code: currency.into(), units: minor / 100, nanos }
 }
 
 /// A contact by the address of `name`.
-pub fn email(name: &str) -> ContactRef {
+pub(crate) fn email(name: &str) -> ContactRef {
     ContactRef { email: format!("{name}@example.com"), ..Default::default() }
 }
 
-pub fn uid(uid: &str) -> ContactRef {
+pub(crate) fn uid(uid: &str) -> ContactRef {
     ContactRef { uid: uid.into(), ..Default::default() }
 }
 
-pub fn wire_time(at: Timestamp) -> prost_types::Timestamp {
+pub(crate) fn wire_time(at: Timestamp) -> prost_types::Timestamp {
     rpc::fields::wire_time(at)
 }
 
 /// Code, reason and first field at fault of an error.
-pub fn told(status: &Status) -> (Code, String, String) {
+pub(crate) fn told(status: &Status) -> (Code, String, String) {
     let details = status.get_error_details();
     let reason = details.error_info().map_or_else(String::new, |info| info.reason.clone());
     let field = details.bad_request().and_then(|bad| bad.field_violations.first().cloned());
@@ -340,14 +342,14 @@ pub fn told(status: &Status) -> (Code, String, String) {
 }
 
 /// A detail of an error.
-pub fn detail(status: &Status, key: &str) -> String {
+pub(crate) fn detail(status: &Status, key: &str) -> String {
     let details = status.get_error_details();
     details.error_info().and_then(|info| info.metadata.get(key).cloned()).unwrap_or_default()
 }
 
 /// Asserts code and reason of an error, and returns it.
 #[track_caller]
-pub fn refused<T: std::fmt::Debug>(answer: Result<T, Status>, code: Code, reason: &str) -> Status {
+pub(crate) fn refused<T: std::fmt::Debug>(answer: Result<T, Status>, code: Code, reason: &str) -> Status {
     let status = answer.unwrap_err();
     let (got, why, _) = told(&status);
     assert_eq!((got, why.as_str()), (code, reason), "{status:?}");
@@ -356,7 +358,7 @@ pub fn refused<T: std::fmt::Debug>(answer: Result<T, Status>, code: Code, reason
 
 /// Asserts that a field is at fault.
 #[track_caller]
-pub fn bad_field<T: std::fmt::Debug>(answer: Result<T, Status>, path: &str) {
+pub(crate) fn bad_field<T: std::fmt::Debug>(answer: Result<T, Status>, path: &str) {
     let (code, reason, field) = told(&answer.unwrap_err());
     assert_eq!((code, reason.as_str(), field.as_str()), (Code::InvalidArgument, "INVALID_FIELD", path));
 }

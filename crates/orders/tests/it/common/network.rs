@@ -12,14 +12,14 @@ use tower::{ServiceExt, service_fn};
 
 /// Passes calls on, or loses them.
 #[derive(Debug, Clone, Default)]
-pub struct Network {
+pub(crate) struct Network {
     losing: Arc<AtomicUsize>,
     batches: Arc<AtomicUsize>,
 }
 
 impl Network {
     /// A channel through this network.
-    pub fn over(&self, channel: Channel) -> Channel {
+    pub(crate) fn over(&self, channel: Channel) -> Channel {
         let network = self.clone();
         BoxCloneSyncService::new(service_fn(move |request: Request<Body>| {
             let (network, channel) = (network.clone(), channel.clone());
@@ -28,12 +28,12 @@ impl Network {
     }
 
     /// Loses the next `calls` for attribution.
-    pub fn lose(&self, calls: usize) {
+    pub(crate) fn lose(&self, calls: usize) {
         self.losing.store(calls, Ordering::SeqCst);
     }
 
     /// Calls for attribution so far, lost ones too.
-    pub fn asked(&self) -> usize {
+    pub(crate) fn asked(&self) -> usize {
         self.batches.load(Ordering::SeqCst)
     }
 

@@ -1,12 +1,12 @@
 //! RecordOrder, rule by rule.
 
-mod common;
-
-use common::*;
 use orders::Settings;
 use proto::attribution::{InactiveReason, Outcome, UnresolvedReason};
+use proto::common::ContactRef;
 use proto::orders::{self as v1, OnUnattributed, RecordResult};
 use tonic::Code;
+
+use crate::common::*;
 
 #[tokio::test]
 async fn o1_an_order_is_known_by_tenant_and_order_id() {
@@ -63,7 +63,10 @@ async fn o2_an_order_has_all_its_parts() {
     let (recorded, _) = acme.record(whole.clone()).await;
     assert_eq!(recorded.source, "shop");
     assert_eq!(recorded.campaign_id, "spring");
-    assert_eq!((recorded.external_status.as_str(), recorded.hubspot_dealstage.as_str()), ("closedwon", "won"));
+    assert_eq!(
+        (recorded.external_status.as_str(), recorded.hubspot_dealstage.as_str()),
+        ("closedwon", "won")
+    );
     assert_eq!(recorded.line_items, whole.line_items);
     assert_eq!((recorded.revenue.clone(), recorded.refunded.clone()), (Some(usd(1_000)), Some(usd(0))));
     assert_eq!(recorded.occurred_at, whole.occurred_at);
@@ -82,12 +85,11 @@ async fn o2_a_customer_is_created_when_unknown_and_found_when_known() {
     assert_eq!(acme.record(by_uid).await.0.contact_id, eve);
     let (new, _) = acme.record(order("o-2", "mallory", 100)).await;
     assert_eq!(acme.record(order("o-3", "MALLORY", 100)).await.0.contact_id, new.contact_id);
-    let stranger = ContactRef { contact_id: "018f0000-0000-7000-8000-000000000000".into(), ..Default::default() };
+    let stranger =
+        ContactRef { contact_id: "018f0000-0000-7000-8000-000000000000".into(), ..Default::default() };
     let unknown = v1::NewOrder { customer: Some(stranger), ..order("o-4", "eve", 100) };
     refused(acme.try_record(unknown).await, Code::NotFound, "CONTACT_NOT_FOUND");
 }
-
-use proto::common::ContactRef;
 
 #[tokio::test]
 async fn o3_one_call_makes_contact_attribution_and_order() {
@@ -103,7 +105,10 @@ async fn o3_one_call_makes_contact_attribution_and_order() {
     // later orders need no evidence, only the campaign
     let later = v1::NewOrder { campaign_id: "spring".into(), ..order("o-2", "eve", 100) };
     let (later, _) = acme.record(later).await;
-    assert_eq!((later.outcome(), later.attribution_id), (Outcome::AlreadyAttributed, recorded.attribution_id));
+    assert_eq!(
+        (later.outcome(), later.attribution_id),
+        (Outcome::AlreadyAttributed, recorded.attribution_id)
+    );
 }
 
 #[tokio::test]
@@ -112,11 +117,8 @@ async fn o3_an_advocate_may_be_named_instead_of_a_code() {
     let acme = world.of("acme");
     let (_, bob) = acme.program().await;
     let evidence = proto::attribution::Evidence { shortcode: String::new(), advocate: Some(email("bob")) };
-    let named = v1::NewOrder {
-        campaign_id: "spring".into(),
-        evidence: Some(evidence),
-        ..order("o-1", "eve", 100)
-    };
+    let named =
+        v1::NewOrder { campaign_id: "spring".into(), evidence: Some(evidence), ..order("o-1", "eve", 100) };
     let (recorded, _) = acme.record(named).await;
     assert_eq!((recorded.advocate_id.as_str(), recorded.outcome()), (bob.as_str(), Outcome::Attributed));
 }
@@ -220,7 +222,8 @@ async fn o6_the_same_customer_may_be_named_by_another_reference() {
 async fn o6_an_update_changes_status_and_lines() {
     let world = World::start().await;
     let acme = world.of("acme");
-    let line = v1::LineItem { sku: "pen".into(), quantity: 1, unit_price: Some(usd(100)), ..Default::default() };
+    let line =
+        v1::LineItem { sku: "pen".into(), quantity: 1, unit_price: Some(usd(100)), ..Default::default() };
     let first = v1::NewOrder { line_items: vec![line.clone()], ..order("o-1", "eve", 100) };
     let (stored, _) = acme.record(first.clone()).await;
     let lines = vec![line.clone(), v1::LineItem { sku: "ink".into(), ..line }];
@@ -249,8 +252,13 @@ async fn o6_an_update_never_changes_customer_campaign_source_currency_or_time() 
         (v1::NewOrder { campaign_id: "spring".into(), ..base.clone() }, "revenue,campaign_id"),
         (v1::NewOrder { source: "crm".into(), ..base.clone() }, "source,revenue"),
         (v1::NewOrder { revenue: Some(money(100, "EUR")), ..base.clone() }, "revenue.currency_code"),
-        (v1::NewOrder { occurred_at: Some(wire_time(time::macros::datetime!(2025-05-01 0:00 UTC))), ..base },
-            "revenue,occurred_at"),
+        (
+            v1::NewOrder {
+                occurred_at: Some(wire_time(time::macros::datetime!(2025-05-01 0:00 UTC))),
+                ..base
+            },
+            "revenue,occurred_at",
+        ),
     ] {
         let status = refused(acme.update(changed).await, Code::AlreadyExists, "ORDER_DIFFERS");
         assert_eq!(detail(&status, "fields"), fields);
@@ -288,10 +296,8 @@ async fn o7_a_caller_may_ask_for_it_to_be_refused() {
     let world = World::start().await;
     let acme = world.of("acme");
     acme.program().await;
-    let strict = |order| v1::RecordOrderRequest {
-        on_unattributed: OnUnattributed::Reject.into(),
-        ..request(order)
-    };
+    let strict =
+        |order| v1::RecordOrderRequest { on_unattributed: OnUnattributed::Reject.into(), ..request(order) };
     let unknown = acme.send(strict(by_code("o-1", "eve", "NOBODY"))).await;
     let status = refused(unknown, Code::FailedPrecondition, "ORDER_UNATTRIBUTED");
     assert_eq!(detail(&status, "outcome"), "UNRESOLVED(UNKNOWN_CODE)");

@@ -1,0 +1,18 @@
+//! The orders service on real Postgres, with the attribution service beside it, rule by rule.
+
+#[cfg(test)]
+mod bad_input;
+#[cfg(test)]
+mod batch;
+#[cfg(test)]
+mod common;
+#[cfg(test)]
+mod failures;
+#[cfg(test)]
+mod import;
+#[cfg(test)]
+mod read;
+#[cfg(test)]
+mod record;
+#[cfg(test)]
+mod stream;

@@ -1,0 +1,14 @@
+//! The rules of the rewards service on real Postgres; each test is named after its rule.
+
+#[cfg(test)]
+mod common;
+#[cfg(test)]
+mod decisions;
+#[cfg(test)]
+mod end_to_end;
+#[cfg(test)]
+mod ledger;
+#[cfg(test)]
+mod programs;
+#[cfg(test)]
+mod rewards;
