@@ -56,14 +56,12 @@ impl Up {
         let log = std::thread::spawn(move || read_all(stderr));
         let mut line = String::new();
         BufReader::new(stdout).read_line(&mut line)?;
-        match line.trim().strip_prefix("ready ") {
-            Some(address) => Ok(Self { child, address: address.to_owned() }),
-            None => {
-                let _ = child.kill();
-                child.wait()?;
-                anyhow::bail!("not ready: {}", log.join().unwrap_or_default())
-            }
+        if let Some(address) = line.trim().strip_prefix("ready ") {
+            return Ok(Self { child, address: address.to_owned() });
         }
+        let _ = child.kill();
+        child.wait()?;
+        anyhow::bail!("not ready: {}", log.join().unwrap_or_default())
     }
 
     /// Clients of a tenant over the network.

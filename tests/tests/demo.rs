@@ -27,7 +27,7 @@ fn independent() -> anyhow::Result<Value> {
         revenue += cents;
         let nth = seen.entry(customer).or_default();
         *nth += 1;
-        if customer % 10 == 0 || cents == 0 {
+        if customer.is_multiple_of(10) || cents == 0 {
             continue;
         }
         if *nth == 1 {
@@ -42,7 +42,7 @@ fn independent() -> anyhow::Result<Value> {
             repeat_cents += share.min(2500);
         }
     }
-    let referred = seen.keys().filter(|id| *id % 10 != 0).count() as u64;
+    let referred = seen.keys().filter(|id| !id.is_multiple_of(10)).count() as u64;
     let amount = |cents: u64| format!("{}.{:02}", cents / 100, cents % 100);
     let sum = |count: u64, cents: u64| json!({"count": count, "amount": amount(cents)});
     let contacts = seen.len() as u64;

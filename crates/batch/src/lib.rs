@@ -20,6 +20,9 @@ pub enum Prepared<P, A, E> {
     Apply(P),
 }
 
+/// One answer per command of a slice, in the same order.
+pub type Answers<W> = Vec<Result<<W as Work>::Answer, <W as Work>::Error>>;
+
 /// One kind of command, and how a slice of them is carried out.
 pub trait Work: Send + Sync + 'static {
     /// What callers hand in.
@@ -46,7 +49,7 @@ pub trait Work: Send + Sync + 'static {
     fn apply(
         &self,
         slice: &[Self::Prepared],
-    ) -> impl Future<Output = Result<Vec<Result<Self::Answer, Self::Error>>, pg::Error>> + Send;
+    ) -> impl Future<Output = Result<Answers<Self>, pg::Error>> + Send;
 }
 
 /// Bounds of a batcher.

@@ -6,14 +6,17 @@ use futures::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::queue::{Queued, Room};
-use crate::{Prepared, Refused, Work};
+use crate::{Answers, Prepared, Refused, Work};
 
 /// Times a slice that lost against other transactions is repeated.
 const CONTENTION_RETRIES: usize = 3;
 
+/// Where an answer goes, and the room in the queue that it frees.
+type Reply<W> = (oneshot::Sender<Result<<W as Work>::Answer, <W as Work>::Error>>, Room);
+
 struct Slice<W: Work> {
     prepared: Vec<W::Prepared>,
-    replies: Vec<(oneshot::Sender<Result<W::Answer, W::Error>>, Room)>,
+    replies: Vec<Reply<W>>,
 }
 
 /// Two tasks with room for one slice between them, so that one slice is prepared while the other commits.
@@ -68,10 +71,7 @@ async fn apply_all<W: Work>(work: Arc<W>, mut slices: mpsc::Receiver<Slice<W>>) 
 
 /// Applies a slice; data errors split it by halves until the bad command is alone with its error, lost races repeat
 /// it whole. Nothing is repeated once COMMIT was sent.
-fn apply<'a, W: Work>(
-    work: &'a W,
-    slice: &'a [W::Prepared],
-) -> BoxFuture<'a, Vec<Result<W::Answer, W::Error>>> {
+fn apply<'a, W: Work>(work: &'a W, slice: &'a [W::Prepared]) -> BoxFuture<'a, Answers<W>> {
     Box::pin(async move {
         let mut tries = 0;
         loop {

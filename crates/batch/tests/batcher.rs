@@ -1,4 +1,5 @@
 //! What a batcher promises, whatever its work is.
+#![expect(clippy::unwrap_used, reason = "a test may")]
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};

@@ -103,7 +103,7 @@ pub async fn start(
         orders,
     };
     Ok(ServiceRoutes::default()
-        .add(JourneyServiceServer::new(server.clone()))
-        .add(RunServiceServer::new(server.clone()))
-        .add(FunnelServiceServer::new(server)))
+        .with(JourneyServiceServer::new(server.clone()))
+        .with(RunServiceServer::new(server.clone()))
+        .with(FunnelServiceServer::new(server)))
 }

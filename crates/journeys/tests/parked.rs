@@ -106,3 +106,24 @@ async fn two_followers_of_one_subscription_have_exactly_the_effects_of_one() {
         [(60, 60), (60, 60), (60, 240)]
     );
 }
+
+#[tokio::test]
+async fn j7_reading_a_stream_again_from_the_beginning_has_no_second_effect() {
+    let stack = Stack::start().await;
+    let tenant = stack.tenant(TENANT);
+    tenant.campaign("ANN10").await;
+    tenant.apply(&journey("sequence: OPTIONAL", &LIFECYCLE)).await;
+    tenant.record(referred("o1", "a@example.com", 10, "ANN10")).await;
+    let order = tenant.record(order("o2", "a@example.com", 10)).await;
+    tenant.run_of(&order.contact_id, 3).await;
+    let mut admin = stack.sandbox.admin().await.unwrap();
+    sqlx::query("UPDATE journeys.subscriptions SET position = 0").execute(&mut admin).await.unwrap();
+    // the next event meets the fence, and the followers start again
+    let latest = tenant.record(common::referred("o3", "b@example.com", 10, "ANN10")).await;
+    tenant.run_of(&latest.contact_id, 2).await;
+    stack.caught_up().await;
+    let run = tenant.run(&order.contact_id).await.unwrap();
+    assert_eq!(story(&run), ["referred-lead/", "first-purchase/o1", "repeat-purchase/o2"]);
+    assert_eq!((run.refused.len(), run.waiting.len()), (0, 0));
+    assert_eq!(tenant.funnel().await.stages.iter().map(|s| s.transitions).collect::<Vec<_>>(), [2, 2, 1]);
+}

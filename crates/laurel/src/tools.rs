@@ -20,7 +20,7 @@ use crate::import::import;
 /// Width of the longest bar.
 const BAR: i64 = 40;
 /// How long verifying may take.
-const VERIFY: Duration = Duration::from_secs(3600);
+const VERIFY: Duration = Duration::from_hours(1);
 
 /// Runs one command.
 pub fn run(command: &ClientCommand) -> anyhow::Result<()> {
@@ -158,28 +158,26 @@ pub(crate) fn decision_line(decision: &Decision) -> String {
     let outcome = decision.outcome().as_str_name().trim_start_matches("DECISION_OUTCOME_").to_owned();
     let kind =
         decision.beneficiary_kind().as_str_name().trim_start_matches("BENEFICIARY_KIND_").to_lowercase();
-    let mut line = format!("  {outcome}: rule {} for the {kind}", decision.rule.as_str());
-    line.push_str(&format!(" on {} of {}", decision.stage, decision.journey));
+    let mut words = vec![format!(
+        "  {outcome}: rule {} for the {kind} on {} of {}",
+        decision.rule, decision.stage, decision.journey
+    )];
     if !decision.order_id.is_empty() {
-        line.push_str(&format!(", order {}", decision.order_id));
+        words.push(format!(", order {}", decision.order_id));
     }
-    if let Some(revenue) = decision.revenue.as_ref().and_then(money) {
-        line.push_str(&format!(" of {revenue}"));
-    }
-    if let Some(amount) = decision.amount.as_ref().and_then(money) {
-        line.push_str(&format!(" -> {amount}"));
-    }
+    words.extend(decision.revenue.as_ref().and_then(money).map(|revenue| format!(" of {revenue}")));
+    words.extend(decision.amount.as_ref().and_then(money).map(|amount| format!(" -> {amount}")));
     if !decision.condition.is_empty() {
-        line.push_str(&format!("; condition `{}`", decision.condition));
+        words.push(format!("; condition `{}`", decision.condition));
     }
     if !decision.detail.is_empty() {
-        line.push_str(&format!("; {}", decision.detail));
+        words.push(format!("; {}", decision.detail));
     }
-    line.push_str(&format!(
+    words.push(format!(
         " (program version {}, transition {})",
         decision.program_version, decision.transition_id
     ));
-    line
+    words.concat()
 }
 
 fn money(wire: &WireMoney) -> Option<Money> {

@@ -89,7 +89,7 @@ pub async fn start(
     let settings = Arc::new(settings);
     let stop = lifecycle.stop();
     let orders = Orders { db, hasher, batcher, source, attribution, settings, stop };
-    Ok(ServiceRoutes::default().add(OrderServiceServer::new(orders)))
+    Ok(ServiceRoutes::default().with(OrderServiceServer::new(orders)))
 }
 
 /// Keeps the table of request ids in bounds; a failed round is made up for by the next.

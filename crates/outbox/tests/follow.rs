@@ -247,7 +247,7 @@ mod server {
     use tonic::{Request, Response};
 
     pub(super) fn routes(source: Source) -> ServiceRoutes {
-        ServiceRoutes::default().add(AttributionServiceServer::new(Upstream(source)))
+        ServiceRoutes::default().with(AttributionServiceServer::new(Upstream(source)))
     }
 
     struct Upstream(Source);

@@ -1,6 +1,9 @@
 //! Each service has its own schema and its own role, and reaches nothing else.
 
+use std::borrow::Cow;
+
 use pg::Schema;
+use pg::sqlx::error::DatabaseError;
 use pg::sqlx::{query, raw_sql};
 use testkit::Sandbox;
 
@@ -25,7 +28,7 @@ async fn a_role_reaches_its_own_schema_and_no_other() -> anyhow::Result<()> {
         "SET ROLE postgres",
     ] {
         let refused = raw_sql(forbidden).execute(orders.read()).await.expect_err(forbidden);
-        let code = refused.as_database_error().and_then(|e| e.code()).map(|c| c.into_owned());
+        let code = refused.as_database_error().and_then(DatabaseError::code).map(Cow::into_owned);
         assert_eq!(code.as_deref(), Some("42501"), "{forbidden}: {refused}");
     }
     Ok(())

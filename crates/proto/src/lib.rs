@@ -3,6 +3,7 @@
     missing_docs,
     clippy::pedantic,
     clippy::allow_attributes,
+    clippy::large_enum_variant,
     reason = "generated code; the contracts carry the comments"
 )]
 

@@ -74,7 +74,7 @@ pub async fn start(
     let moves = Batcher::start(work, batch::Options::default());
     let programs = store::programs::Programs::default();
     Ok(ServiceRoutes::default()
-        .add(ProgramServiceServer::new(Programs::new(db.clone(), clock)))
-        .add(RewardServiceServer::new(Rewards::new(db.clone(), moves, source, journeys, programs.clone())))
-        .add(LedgerServiceServer::new(Ledger::new(db, upstream.journeys, programs))))
+        .with(ProgramServiceServer::new(Programs::new(db.clone(), clock)))
+        .with(RewardServiceServer::new(Rewards::new(db.clone(), moves, source, journeys, programs.clone())))
+        .with(LedgerServiceServer::new(Ledger::new(db, upstream.journeys, programs))))
 }

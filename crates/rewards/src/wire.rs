@@ -3,6 +3,7 @@
 use definitions::condition::Condition;
 use proto::rewards as wire;
 use rpc::fields::{wire_money, wire_time};
+use types::Money;
 
 use crate::domain::decision::{Decision, Outcome};
 use crate::domain::effects::RewardView;
@@ -60,6 +61,7 @@ pub(crate) fn decision(decision: &Decision, program: Option<&Program>) -> wire::
         event_id: transition.event_id.to_string(),
         occurred_at: Some(wire_time(transition.occurred_at)),
         decided_at: Some(wire_time(decision.decided_at)),
+        refunded: order.map(|order| wire_money(Money::new(order.refunded_minor, order.revenue.currency))),
     }
 }
 

@@ -30,7 +30,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { in_flight: 2048, deadline: Duration::from_secs(60) }
+        Self { in_flight: 2048, deadline: Duration::from_mins(1) }
     }
 }
 

@@ -40,7 +40,7 @@ impl Page {
             _ => return Err(Error::field("page_size", format!("must be 0 to {MAX_SIZE}"))),
         };
         let binding = bind(tenant, list, query);
-        let after = if page_token.is_empty() { None } else { Some(open(page_token, &binding)?) };
+        let after = if page_token.is_empty() { None } else { Some(open(page_token, binding)?) };
         Ok(Self { size: usize::try_from(size).unwrap_or(1), after, binding })
     }
 
@@ -85,7 +85,7 @@ fn bind(tenant: &TenantId, list: &str, query: &[&str]) -> [u8; BINDING_BYTES] {
     binding
 }
 
-fn open(token: &str, binding: &[u8; BINDING_BYTES]) -> Result<String, Error> {
+fn open(token: &str, binding: [u8; BINDING_BYTES]) -> Result<String, Error> {
     let bytes = BASE64.decode(token).map_err(|_| invalid())?;
     let key = bytes.strip_prefix(&binding[..]).ok_or_else(invalid)?;
     String::from_utf8(key.to_vec()).map_err(|_| invalid())

@@ -47,7 +47,7 @@ impl std::fmt::Debug for ServiceRoutes {
 impl ServiceRoutes {
     /// Adds one generated gRPC server.
     #[must_use]
-    pub fn add<S>(mut self, server: S) -> Self
+    pub fn with<S>(mut self, server: S) -> Self
     where
         S: tower::Service<http::Request<Body>, Response = http::Response<Body>, Error = Infallible>
             + NamedService

@@ -65,7 +65,6 @@ impl Sandbox {
 
 /// Changes whenever a migration does.
 fn template_name(parts: &[Part<'_>]) -> String {
-    let mut name = String::from("template");
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
     for (schema, migrators) in parts {
         let bytes = migrators.iter().flat_map(|m| m.iter()).flat_map(|m| m.checksum.iter().copied());
@@ -73,8 +72,7 @@ fn template_name(parts: &[Part<'_>]) -> String {
             hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
         }
     }
-    name.push_str(&format!("_{hash:016x}"));
-    name
+    format!("template_{hash:016x}")
 }
 
 async fn make_template(

@@ -25,10 +25,10 @@ use crate::App;
 /// All gRPC services of this service.
 pub(crate) fn routes(app: &Arc<App>) -> ServiceRoutes {
     ServiceRoutes::default()
-        .add(ContactServiceServer::new(contacts::Contacts(Arc::clone(app))))
-        .add(SegmentServiceServer::new(segments::Segments(Arc::clone(app))))
-        .add(CampaignServiceServer::new(campaigns::Campaigns(Arc::clone(app))))
-        .add(CodeServiceServer::new(codes::Codes(Arc::clone(app))))
-        .add(AttributionServiceServer::new(attributions::Attributions(Arc::clone(app))))
-        .add(TestClockServiceServer::new(test_clock::TestClocks(Arc::clone(app))))
+        .with(ContactServiceServer::new(contacts::Contacts(Arc::clone(app))))
+        .with(SegmentServiceServer::new(segments::Segments(Arc::clone(app))))
+        .with(CampaignServiceServer::new(campaigns::Campaigns(Arc::clone(app))))
+        .with(CodeServiceServer::new(codes::Codes(Arc::clone(app))))
+        .with(AttributionServiceServer::new(attributions::Attributions(Arc::clone(app))))
+        .with(TestClockServiceServer::new(test_clock::TestClocks(Arc::clone(app))))
 }

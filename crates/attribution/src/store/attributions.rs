@@ -70,7 +70,7 @@ pub(crate) async fn load(conn: &mut PgConnection, books: &mut Books) -> Result<(
         "SELECT a.tenant_id, a.attribution_id, a.campaign_id, a.contact_id, a.advocate_id,
                 a.inactive_reason, a.evidence, a.effective_from, a.deactivated_at, a.attempts
            FROM unnest($1::text[], $2::uuid[]) AS k (tenant_id, contact_id)
-           JOIN attributions a USING (tenant_id, contact_id)",
+           JOIN attributions a ON a.contact_id = k.contact_id AND a.tenant_id IS NOT DISTINCT FROM k.tenant_id",
     )
     .bind(tenants)
     .bind(contacts)

@@ -60,7 +60,7 @@ pub(crate) async fn load_of_people(conn: &mut PgConnection, books: &mut Books) -
     let rows = sqlx::query_as(
         "SELECT s.tenant_id, s.code, s.campaign_id, s.advocate_id, s.created_at
            FROM unnest($1::text[], $2::uuid[]) AS k (tenant_id, advocate_id)
-           JOIN shortcodes s USING (tenant_id, advocate_id)",
+           JOIN shortcodes s ON s.advocate_id = k.advocate_id AND s.tenant_id IS NOT DISTINCT FROM k.tenant_id",
     )
     .bind(tenants)
     .bind(ids)

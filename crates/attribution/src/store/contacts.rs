@@ -93,10 +93,10 @@ pub(crate) async fn load(
                    JOIN contacts c USING (tenant_id, contact_id)
                  UNION ALL
                  SELECT c.* FROM unnest($3::text[], $4::text[]) AS k (tenant_id, email)
-                   JOIN contacts c USING (tenant_id, email)
+                   JOIN contacts c ON c.email = k.email AND c.tenant_id IS NOT DISTINCT FROM k.tenant_id
                  UNION ALL
                  SELECT c.* FROM unnest($5::text[], $6::text[]) AS k (tenant_id, uid)
-                   JOIN contacts c USING (tenant_id, uid)) AS c",
+                   JOIN contacts c ON c.uid = k.uid AND c.tenant_id IS NOT DISTINCT FROM k.tenant_id) AS c",
     )
     .bind(id_tenants)
     .bind(ids)

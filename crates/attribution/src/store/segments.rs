@@ -61,7 +61,7 @@ pub(crate) async fn get(
     segment: &SegmentId,
 ) -> Result<Option<Segment>, pg::Error> {
     let query = "SELECT segment_id AS id, name, (SELECT count(*) FROM segment_members m
-                        WHERE m.tenant_id = s.tenant_id AND m.segment_id = s.segment_id) AS members
+                        WHERE m.segment_id = s.segment_id AND m.tenant_id IS NOT DISTINCT FROM s.tenant_id) AS members
                    FROM segments s WHERE tenant_id = $1 AND segment_id = $2";
     Ok(sqlx::query_as(query).bind(tenant).bind(segment).fetch_optional(conn).await?)
 }
@@ -74,7 +74,7 @@ pub(crate) async fn list(
     limit: i64,
 ) -> Result<Vec<Segment>, pg::Error> {
     let query = "SELECT segment_id AS id, name, (SELECT count(*) FROM segment_members m
-                        WHERE m.tenant_id = s.tenant_id AND m.segment_id = s.segment_id) AS members
+                        WHERE m.segment_id = s.segment_id AND m.tenant_id IS NOT DISTINCT FROM s.tenant_id) AS members
                    FROM segments s WHERE tenant_id = $1 AND segment_id > $2 ORDER BY segment_id LIMIT $3";
     Ok(sqlx::query_as(query).bind(tenant).bind(after).bind(limit).fetch_all(conn).await?)
 }

@@ -24,10 +24,8 @@ pub struct Effects {
     pub facts: Vec<Fact>,
     /// Entries that can never be made.
     pub refused: Vec<Refused>,
-    /// Runs that started.
-    pub new_runs: Vec<Of<Run>>,
-    /// Runs that went on.
-    pub changed_runs: Vec<Of<Run>>,
+    /// Runs that started or went on.
+    pub runs: Vec<Of<Run>>,
     /// Entries that began to wait, or wait for another stage than before.
     pub waiting: Vec<Of<Waiting>>,
     /// Entries that wait no more.
@@ -92,11 +90,9 @@ impl Effects {
             if let Some(applied) = applied {
                 self.count(applied, place, &run);
             }
-            let (place, journey) = of();
-            match run.stored {
-                Some(Stored::Unchanged) => {}
-                Some(Stored::Before(_)) => self.changed_runs.push((place, journey, run)),
-                None => self.new_runs.push((place, journey, run)),
+            if run.stored != Some(Stored::Unchanged) {
+                let (place, journey) = of();
+                self.runs.push((place, journey, run));
             }
         }
     }

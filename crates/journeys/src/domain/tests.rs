@@ -92,7 +92,7 @@ impl World {
             }
         }
         self.refused.extend(effects.refused);
-        for (place, journey, mut run) in effects.new_runs.into_iter().chain(effects.changed_runs) {
+        for (place, journey, mut run) in effects.runs {
             run.stored = Some(Stored::Unchanged);
             let track = self.tracks.entry(place).or_default().entry(journey).or_default();
             track.runs.retain(|known| known.id != run.id);

@@ -11,25 +11,26 @@ use types::{
 use super::campaign_text;
 use super::definitions::Definitions;
 use super::order::OrderRow;
-use crate::domain::event::{Entry, Event, OccurrenceKey, Place, Referral};
+use super::save::cause_number;
+use crate::domain::definition::Sequence;
+use crate::domain::event::{Cause, Entry, Event, OccurrenceKey, Place, Referral};
 use crate::domain::run::{Run, Stored, Track, Waiting};
-use crate::domain::slice::{EnterStage, Loaded};
+use crate::domain::slice::{Applied, EnterStage, Loaded};
 
 /// What one event or call may act on.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Wanted<'a> {
     place: &'a Place,
     key: &'a OccurrenceKey,
-    event: Option<EventId>,
 }
 
 impl<'a> Wanted<'a> {
     pub(crate) fn by_event(event: &'a Event) -> Self {
-        Self { place: &event.place, key: &event.key, event: Some(event.id) }
+        Self { place: &event.place, key: &event.key }
     }
 
     pub(crate) fn by_call(call: &'a EnterStage) -> Self {
-        Self { place: &call.place, key: &call.key, event: None }
+        Self { place: &call.place, key: &call.key }
     }
 }
 
@@ -92,8 +93,7 @@ pub(crate) async fn load(
     let places: Vec<&Place> = wanted.iter().map(|w| w.place).collect::<HashSet<_>>().into_iter().collect();
     runs(tx, &places, &mut loaded.tracks).await?;
     waiting(tx, &places, &mut loaded.tracks).await?;
-    entries(tx, &wanted, &mut loaded.tracks).await?;
-    loaded.caused = caused(tx, &wanted, &loaded.tracks).await?;
+    entries(tx, &wanted, &mut loaded).await?;
     Ok(loaded)
 }
 
@@ -108,11 +108,14 @@ fn place_arrays<'a>(places: &[&'a Place]) -> (Vec<&'a str>, Vec<ContactId>, Vec<
 async fn runs(tx: &mut WriteTx, places: &[&Place], tracks: &mut Tracks) -> Result<(), pg::Error> {
     let (tenants, contacts, campaigns) = place_arrays(places);
     let rows: Vec<RunRow> = sqlx::query_as(
-        "SELECT tenant_id, contact_id, nullif(campaign_id, '') AS campaign_id, journey, run_id, generation, version,
-                ended, current_stage, stages, transitions, started_at
+        "SELECT r.tenant_id, r.contact_id, nullif(r.campaign_id, '') AS campaign_id, r.journey, r.run_id, r.generation,
+                r.version, r.ended, r.current_stage, r.stages, r.transitions, r.started_at
            FROM unnest($1::text[], $2::uuid[], $3::text[]) AS p (tenant_id, contact_id, campaign_id)
-           JOIN runs USING (tenant_id, contact_id, campaign_id)
-          ORDER BY generation",
+          CROSS JOIN LATERAL (
+              SELECT * FROM runs
+               WHERE tenant_id = p.tenant_id AND contact_id = p.contact_id AND campaign_id = p.campaign_id
+               OFFSET 0) r
+          ORDER BY r.generation",
     )
     .bind(tenants)
     .bind(contacts)
@@ -140,13 +143,28 @@ async fn runs(tx: &mut WriteTx, places: &[&Place], tracks: &mut Tracks) -> Resul
 
 async fn waiting(tx: &mut WriteTx, places: &[&Place], tracks: &mut Tracks) -> Result<(), pg::Error> {
     let (tenants, contacts, campaigns) = place_arrays(places);
+    // mostly nothing waits at all: one probe instead of one per place
+    let any: bool = sqlx::query_scalar(
+        "SELECT EXISTS (SELECT FROM unnest($1::text[]) AS t (tenant_id)
+                         CROSS JOIN LATERAL (SELECT FROM waiting_entries WHERE tenant_id = t.tenant_id LIMIT 1) w)",
+    )
+    .bind(tenants.iter().copied().collect::<HashSet<_>>().into_iter().collect::<Vec<_>>())
+    .fetch_one(&mut **tx)
+    .await?;
+    if !any {
+        return Ok(());
+    }
     let rows: Vec<WaitingRow> = sqlx::query_as(
-        "SELECT tenant_id, contact_id, nullif(campaign_id, '') AS campaign_id, journey, cause_event_id, stage,
-                occurrence_key, expected_stage, advocate_id, attribution_id, order_id, source, revenue_minor,
-                refunded_minor, currency, external_status, hubspot_dealstage, ordered_at, occurred_at, recorded_at
+        "SELECT w.tenant_id, w.contact_id, nullif(w.campaign_id, '') AS campaign_id, w.journey, w.cause_event_id,
+                w.stage, w.occurrence_key, w.expected_stage, w.advocate_id, w.attribution_id, w.order_id, w.source,
+                w.revenue_minor, w.refunded_minor, w.currency, w.external_status, w.hubspot_dealstage, w.ordered_at,
+                w.occurred_at, w.recorded_at
            FROM unnest($1::text[], $2::uuid[], $3::text[]) AS p (tenant_id, contact_id, campaign_id)
-           JOIN waiting_entries USING (tenant_id, contact_id, campaign_id)
-          ORDER BY recorded_at, cause_event_id",
+          CROSS JOIN LATERAL (
+              SELECT * FROM waiting_entries
+               WHERE tenant_id = p.tenant_id AND contact_id = p.contact_id AND campaign_id = p.campaign_id
+               OFFSET 0) w
+          ORDER BY w.recorded_at, w.cause_event_id",
     )
     .bind(tenants)
     .bind(contacts)
@@ -173,25 +191,30 @@ async fn waiting(tx: &mut WriteTx, places: &[&Place], tracks: &mut Tracks) -> Re
     Ok(())
 }
 
-/// What was entered in the runs under the keys that may be asked for: those of events and calls, of waiting entries, none.
-async fn entries(tx: &mut WriteTx, wanted: &[Wanted<'_>], tracks: &mut Tracks) -> Result<(), pg::Error> {
-    let mut asked: HashSet<(&str, RunId, &str)> = HashSet::new();
-    for Wanted { place, key, .. } in wanted {
-        for track in tracks.get(*place).into_iter().flat_map(HashMap::values) {
-            for run in &track.runs {
-                let waiting = track.waiting.iter().map(|w| &w.entry.key);
-                let keys = waiting.chain([*key]).map(OccurrenceKey::as_str).chain([""]);
-                asked.extend(keys.map(|key| (place.tenant.as_str(), run.id, key)));
-            }
-        }
-    }
+#[derive(sqlx::FromRow)]
+struct EntryRow {
+    run_id: RunId,
+    occurrence_key: String,
+    to_stage: StageKey,
+    transition_id: TransitionId,
+    cause: i16,
+    cause_event_id: Option<EventId>,
+}
+
+/// What was entered in the runs under the keys that may be asked for, and the events that caused it. What an event caused
+/// has its key, so an event that is delivered again meets it here.
+async fn entries(tx: &mut WriteTx, wanted: &[Wanted<'_>], loaded: &mut Loaded) -> Result<(), pg::Error> {
+    let asked = asked(wanted, loaded);
     if asked.is_empty() {
         return Ok(());
     }
-    let rows: Vec<(RunId, String, StageKey, TransitionId)> = sqlx::query_as(
-        "SELECT t.run_id, t.occurrence_key, t.to_stage, t.transition_id
+    let rows: Vec<EntryRow> = sqlx::query_as(
+        "SELECT t.run_id, t.occurrence_key, t.to_stage, t.transition_id, t.cause, t.cause_event_id
            FROM unnest($1::text[], $2::uuid[], $3::text[]) AS k (tenant_id, run_id, occurrence_key)
-           JOIN transitions t USING (tenant_id, run_id, occurrence_key)",
+          CROSS JOIN LATERAL (
+              SELECT * FROM transitions
+               WHERE tenant_id = k.tenant_id AND run_id = k.run_id AND occurrence_key = k.occurrence_key
+               OFFSET 0) t",
     )
     .bind(asked.iter().map(|k| k.0).collect::<Vec<_>>())
     .bind(asked.iter().map(|k| k.1).collect::<Vec<_>>())
@@ -199,41 +222,39 @@ async fn entries(tx: &mut WriteTx, wanted: &[Wanted<'_>], tracks: &mut Tracks) -
     .fetch_all(&mut **tx)
     .await?;
     let mut runs: HashMap<RunId, &mut Run> = HashMap::new();
-    for track in tracks.values_mut().flat_map(HashMap::values_mut) {
+    for track in loaded.tracks.values_mut().flat_map(HashMap::values_mut) {
         runs.extend(track.runs.iter_mut().map(|run| (run.id, run)));
     }
-    for (run, text, stage, transition) in rows {
-        let key = key(&text, "transitions.occurrence_key")?;
-        if let Some(run) = runs.get_mut(&run) {
-            run.entries.entry(key).or_default().push((stage, transition));
+    let by_event = [cause_number(Cause::Trigger), cause_number(Cause::Waited)];
+    for row in rows {
+        let key = key(&row.occurrence_key, "transitions.occurrence_key")?;
+        if let Some(event) = row.cause_event_id.filter(|_| by_event.contains(&row.cause)) {
+            loaded.caused.insert((event, row.run_id));
+        }
+        if let Some(run) = runs.get_mut(&row.run_id) {
+            run.entries.entry(key).or_default().push((row.to_stage, row.transition_id));
         }
     }
     Ok(())
 }
 
-/// Events that caused an entry before: they are not judged again for that run.
-async fn caused(
-    tx: &mut WriteTx,
-    wanted: &[Wanted<'_>],
-    tracks: &Tracks,
-) -> Result<HashSet<(EventId, RunId)>, pg::Error> {
-    let known = |w: &&Wanted<'_>| tracks.contains_key(w.place);
-    let asked: Vec<(&str, EventId)> =
-        wanted.iter().filter(known).filter_map(|w| Some((w.place.tenant.as_str(), w.event?))).collect();
-    if asked.is_empty() {
-        return Ok(HashSet::new());
+/// Runs and keys: those of events and calls, those of waiting entries, and none where it counts for every key.
+fn asked<'a>(wanted: &[Wanted<'a>], loaded: &'a Loaded) -> HashSet<(&'a str, RunId, &'a str)> {
+    let mut asked = HashSet::new();
+    for Wanted { place, key } in wanted {
+        for (journey, track) in loaded.tracks.get(*place).into_iter().flatten() {
+            let of_journey = |applied: &&Applied| applied.definition.journey == *journey;
+            let applied = loaded.journeys.get(&place.tenant).and_then(|all| all.iter().find(of_journey));
+            let ordered = applied.is_none_or(|a| a.definition.sequence == Sequence::Required);
+            let none = ordered.then_some("");
+            for run in &track.runs {
+                let waiting = track.waiting.iter().map(|w| w.entry.key.as_str());
+                let keys = waiting.chain([key.as_str()]).chain(none);
+                asked.extend(keys.map(|key| (place.tenant.as_str(), run.id, key)));
+            }
+        }
     }
-    let rows: Vec<(EventId, RunId)> = sqlx::query_as(
-        "SELECT t.cause_event_id, t.run_id
-           FROM unnest($1::text[], $2::uuid[]) AS e (tenant_id, cause_event_id)
-           JOIN transitions t USING (tenant_id, cause_event_id)
-          WHERE t.cause IN (2, 3)",
-    )
-    .bind(asked.iter().map(|k| k.0).collect::<Vec<_>>())
-    .bind(asked.iter().map(|k| k.1).collect::<Vec<_>>())
-    .fetch_all(&mut **tx)
-    .await?;
-    Ok(rows.into_iter().collect())
+    asked
 }
 
 fn key(text: &str, place: &str) -> Result<OccurrenceKey, pg::Error> {

@@ -1,5 +1,9 @@
 //! All SQL of this service.
 //!
+//! Look-ups of many keys are written `unnest(…) CROSS JOIN LATERAL (… OFFSET 0)`: the keys lead, and each is one probe of
+//! an index, whatever Postgres believes of the table. A plain join, planned and kept while the table was small, goes
+//! through the whole table for every slice once it is large.
+//!
 //! | module | what |
 //! |---|---|
 //! | [`definitions`] | journeys and their versions; parsed ones are kept |

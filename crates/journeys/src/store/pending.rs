@@ -17,11 +17,16 @@ pub(super) async fn settle(tx: &mut WriteTx, rows: &[Of<EventId>]) -> Result<(),
         return Ok(());
     }
     let done = sqlx::query(
-        "DELETE FROM waiting_entries w
-          USING unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::uuid[])
-             AS s (tenant_id, contact_id, campaign_id, journey, cause_event_id)
-          WHERE w.tenant_id = s.tenant_id AND w.contact_id = s.contact_id AND w.campaign_id = s.campaign_id
-            AND w.journey = s.journey AND w.cause_event_id = s.cause_event_id",
+        "DELETE FROM waiting_entries
+          WHERE ctid = ANY (ARRAY(
+              SELECT w.at
+                FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::uuid[])
+                  AS s (tenant_id, contact_id, campaign_id, journey, cause_event_id)
+               CROSS JOIN LATERAL (
+                   SELECT ctid AS at FROM waiting_entries
+                    WHERE tenant_id = s.tenant_id AND contact_id = s.contact_id AND campaign_id = s.campaign_id
+                      AND journey = s.journey AND cause_event_id = s.cause_event_id
+                    OFFSET 0) w))",
     )
     .bind(tenants(rows))
     .bind(contacts(rows))

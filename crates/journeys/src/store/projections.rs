@@ -43,9 +43,10 @@ pub(crate) async fn known(
     contacts: &[(TenantId, ContactId)],
 ) -> Result<HashSet<(TenantId, ContactId)>, pg::Error> {
     let rows: Vec<(TenantId, ContactId)> = sqlx::query_as(
-        "SELECT tenant_id, contact_id
+        "SELECT k.tenant_id, k.contact_id
            FROM unnest($1::text[], $2::uuid[]) AS c (tenant_id, contact_id)
-           JOIN contacts USING (tenant_id, contact_id)",
+          CROSS JOIN LATERAL (
+              SELECT * FROM contacts WHERE tenant_id = c.tenant_id AND contact_id = c.contact_id OFFSET 0) k",
     )
     .bind(contacts.iter().map(|(tenant, _)| tenant.as_str()).collect::<Vec<_>>())
     .bind(contacts.iter().map(|(_, contact)| contact.as_uuid()).collect::<Vec<_>>())
@@ -101,10 +102,14 @@ pub(crate) async fn attributions(
     places: &[&Place],
 ) -> Result<HashMap<Place, Vec<InForce>>, pg::Error> {
     let rows: Vec<TimeRow> = sqlx::query_as(
-        "SELECT tenant_id, campaign_id, contact_id, attribution_id, advocate_id, effective_from, deactivated_at
+        "SELECT a.tenant_id, a.campaign_id, a.contact_id, a.attribution_id, a.advocate_id, a.effective_from,
+                a.deactivated_at
            FROM (SELECT DISTINCT * FROM unnest($1::text[], $2::text[], $3::uuid[]))
              AS p (tenant_id, campaign_id, contact_id)
-           JOIN attributions USING (tenant_id, campaign_id, contact_id)",
+          CROSS JOIN LATERAL (
+              SELECT * FROM attributions
+               WHERE tenant_id = p.tenant_id AND campaign_id = p.campaign_id AND contact_id = p.contact_id
+               OFFSET 0) a",
     )
     .bind(places.iter().map(|p| p.tenant.as_str()).collect::<Vec<_>>())
     .bind(places.iter().map(|p| super::campaign_text(p.campaign.as_ref())).collect::<Vec<_>>())

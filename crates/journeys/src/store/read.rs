@@ -186,14 +186,16 @@ impl TransitionRow {
 
 /// What all lists of transitions select; a macro, since statements are constant texts.
 macro_rules! transitions {
-    ($rest:literal) => {
+    ($transitions:literal, $rest:literal) => {
         concat!(
             "SELECT t.transition_id, t.run_id, t.number, r.journey, t.journey_version,
                     nullif(r.campaign_id, '') AS campaign_id, r.contact_id, t.from_stage, t.to_stage,
                     t.occurrence_key, t.cause, t.cause_event_id, t.advocate_id, t.attribution_id, t.order_id, t.source,
                     t.revenue_minor, t.refunded_minor, t.currency, t.external_status, t.hubspot_dealstage,
                     t.ordered_at, t.occurred_at
-               FROM transitions t JOIN runs r ON r.tenant_id = t.tenant_id AND r.run_id = t.run_id ",
+               FROM ", $transitions, " t
+               CROSS JOIN LATERAL (
+                   SELECT * FROM runs WHERE tenant_id = t.tenant_id AND run_id = t.run_id OFFSET 0) r ",
             $rest
         )
     };
@@ -212,7 +214,8 @@ pub(crate) async fn transitions_of_run(
     limit: i64,
 ) -> Result<Vec<Transition>, pg::Error> {
     let rows = sqlx::query_as(transitions!(
-        "WHERE t.tenant_id = $1 AND t.run_id = $2 AND t.number > $3 ORDER BY t.number LIMIT $4"
+        "(SELECT * FROM transitions WHERE tenant_id = $1 AND run_id = $2 AND number > $3 ORDER BY number LIMIT $4)",
+        "ORDER BY t.number"
     ))
     .bind(tenant)
     .bind(run)
@@ -231,8 +234,9 @@ pub(crate) async fn transitions(
     limit: i64,
 ) -> Result<Vec<Transition>, pg::Error> {
     let rows = sqlx::query_as(transitions!(
-        "WHERE t.tenant_id = $1 AND ($2::uuid IS NULL OR t.transition_id < $2)
-         ORDER BY t.transition_id DESC LIMIT $3"
+        "(SELECT * FROM transitions WHERE tenant_id = $1 AND ($2::uuid IS NULL OR transition_id < $2)
+           ORDER BY transition_id DESC LIMIT $3)",
+        "ORDER BY t.transition_id DESC"
     ))
     .bind(tenant)
     .bind(before)
@@ -249,8 +253,12 @@ pub(crate) async fn transitions_by_id(
 ) -> Result<HashMap<TransitionId, Transition>, pg::Error> {
     let tenants: HashMap<TransitionId, &TenantId> = keys.iter().map(|(tenant, id)| (*id, *tenant)).collect();
     let rows: Vec<TransitionRow> = sqlx::query_as(transitions!(
-        "JOIN (SELECT DISTINCT * FROM unnest($1::text[], $2::uuid[])) AS k (tenant_id, transition_id)
-           ON t.tenant_id = k.tenant_id AND t.transition_id = k.transition_id"
+        "(SELECT m.*
+            FROM (SELECT DISTINCT * FROM unnest($1::text[], $2::uuid[])) AS k (tenant_id, transition_id)
+           CROSS JOIN LATERAL (
+               SELECT * FROM transitions
+                WHERE tenant_id = k.tenant_id AND transition_id = k.transition_id OFFSET 0) m)",
+        ""
     ))
     .bind(keys.iter().map(|(tenant, _)| tenant.as_str()).collect::<Vec<_>>())
     .bind(keys.iter().map(|(_, id)| id.as_uuid()).collect::<Vec<_>>())

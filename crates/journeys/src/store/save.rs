@@ -14,8 +14,7 @@ use crate::domain::slice::Fact;
 
 /// Saves everything but the events.
 pub(crate) async fn save(tx: &mut WriteTx, effects: &Effects, now: Timestamp) -> Result<(), pg::Error> {
-    insert_runs(tx, &effects.new_runs).await?;
-    update_runs(tx, &effects.changed_runs).await?;
+    upsert_runs(tx, &effects.runs).await?;
     let made: Vec<&Transition> = effects
         .facts
         .iter()
@@ -50,7 +49,8 @@ pub(super) fn journeys<T>(rows: &[Of<T>]) -> Vec<&str> {
     rows.iter().map(|(_, journey, _)| journey.as_str()).collect()
 }
 
-async fn insert_runs(tx: &mut WriteTx, rows: &[Of<Run>]) -> Result<(), pg::Error> {
+/// New runs and changed ones alike: found by their key, never by a join.
+async fn upsert_runs(tx: &mut WriteTx, rows: &[Of<Run>]) -> Result<(), pg::Error> {
     if rows.is_empty() {
         return Ok(());
     }
@@ -63,7 +63,10 @@ async fn insert_runs(tx: &mut WriteTx, rows: &[Of<Run>]) -> Result<(), pg::Error
            FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::uuid[], $6::int[], $7::int[], $8::bool[],
                        $9::text[], $10::text[], $11::int[], $12::timestamptz[])
              AS r (tenant_id, run_id, journey, campaign_id, contact_id, generation, version, ended, current_stage,
-                   stages, transitions, started_at)",
+                   stages, transitions, started_at)
+         ON CONFLICT (tenant_id, run_id) DO UPDATE
+            SET ended = excluded.ended, current_stage = excluded.current_stage, stages = excluded.stages,
+                transitions = excluded.transitions",
     )
     .bind(tenants(rows))
     .bind(runs().map(|r| r.id.as_uuid()).collect::<Vec<_>>())
@@ -77,30 +80,6 @@ async fn insert_runs(tx: &mut WriteTx, rows: &[Of<Run>]) -> Result<(), pg::Error
     .bind(runs().map(joined).collect::<Vec<_>>())
     .bind(runs().map(|r| r.transitions).collect::<Vec<_>>())
     .bind(runs().map(|r| r.started_at).collect::<Vec<_>>())
-    .execute(&mut **tx)
-    .await?;
-    exactly(rows.len(), &done, "runs")
-}
-
-async fn update_runs(tx: &mut WriteTx, rows: &[Of<Run>]) -> Result<(), pg::Error> {
-    if rows.is_empty() {
-        return Ok(());
-    }
-    let runs = || rows.iter().map(|(_, _, run)| run);
-    let done = sqlx::query(
-        "UPDATE runs r
-            SET ended = n.ended, current_stage = n.current_stage, stages = string_to_array(n.stages, ','),
-                transitions = n.transitions
-           FROM unnest($1::text[], $2::uuid[], $3::bool[], $4::text[], $5::text[], $6::int[])
-             AS n (tenant_id, run_id, ended, current_stage, stages, transitions)
-          WHERE r.tenant_id = n.tenant_id AND r.run_id = n.run_id",
-    )
-    .bind(tenants(rows))
-    .bind(runs().map(|r| r.id.as_uuid()).collect::<Vec<_>>())
-    .bind(runs().map(|r| r.ended).collect::<Vec<_>>())
-    .bind(runs().map(|r| r.current.as_str()).collect::<Vec<_>>())
-    .bind(runs().map(joined).collect::<Vec<_>>())
-    .bind(runs().map(|r| r.transitions).collect::<Vec<_>>())
     .execute(&mut **tx)
     .await?;
     exactly(rows.len(), &done, "runs")

@@ -21,10 +21,8 @@ pub fn run(arguments: &DemoArguments) -> anyhow::Result<()> {
     runtime::config::loopback_only(arguments.listen)?;
     up::with_platform(&arguments.storage, |platform, lifecycle| async move {
         // a busy port is said before the work, not after it
-        let listener = match arguments.serve {
-            true => Some(runtime::process::bind(arguments.listen).await?),
-            false => None,
-        };
+        let listener =
+            if arguments.serve { Some(runtime::process::bind(arguments.listen).await?) } else { None };
         let tenant = story::TENANT.parse().map_err(|e| anyhow::anyhow!("tenant {e}"))?;
         let clients = Clients::new(platform.channel(), &tenant);
         let begun = Instant::now();

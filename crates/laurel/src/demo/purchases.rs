@@ -41,7 +41,7 @@ pub(super) fn advocates() -> anyhow::Result<Vec<u32>> {
     let mut ids = Vec::new();
     for purchase in purchases() {
         let id = purchase?.customer;
-        if id % ADVOCATE_EVERY == 0 && ids.last() != Some(&id) {
+        if id.is_multiple_of(ADVOCATE_EVERY) && ids.last() != Some(&id) {
             ids.push(id);
         }
     }
@@ -79,7 +79,7 @@ impl OrdersCsv {
     fn row(&mut self, n: usize, purchase: Purchase<'_>) -> String {
         let Purchase { customer, date, dollars } = purchase;
         let first = self.seen.insert(customer);
-        let code = if first && customer % ADVOCATE_EVERY != 0 {
+        let code = if first && !customer.is_multiple_of(ADVOCATE_EVERY) {
             shortcode(customer.next_multiple_of(ADVOCATE_EVERY))
         } else {
             String::new()

@@ -32,6 +32,9 @@ const DURABLE: &[(&str, &str)] = &[
     ("synchronous_commit", "on"),
     ("full_page_writes", "on"),
     ("autovacuum", "on"),
+    // a fresh database grows from nothing within seconds; a plan made while its tables were empty lasts until somebody
+    // analyzes them, which is after a minute by default
+    ("autovacuum_naptime", "1s"),
     ("max_connections", "100"),
     ("wal_compression", "on"),
     ("max_wal_size", "4GB"),

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use pg::sqlx::{AssertSqlSafe, PgConnection};
-use types::{ContactId, Currency, RewardId, TenantId};
+use types::{ContactId, Currency, RewardId, TenantId, TransitionId};
 
 use super::row::{self, DecisionRow};
 use super::{codes::Code, decisions, moves, postings, rewards};
@@ -45,16 +45,17 @@ pub(crate) async fn page(
 ) -> Result<Vec<Record>, pg::Error> {
     let select = format!(
         "SELECT {} FROM decisions d
-          WHERE d.tenant_id = $1
-            AND ($2::uuid IS NULL OR (d.transition_id, d.rule, d.beneficiary_kind) > ($2, $3, $4))
+          WHERE d.tenant_id = $1 AND (d.transition_id, d.rule, d.beneficiary_kind) > ($2, $3, $4)
           ORDER BY d.transition_id, d.rule, d.beneficiary_kind LIMIT {PAGE}",
         decisions::COLUMNS
     );
+    // without a page before: what lies before every key
+    let nowhere = TransitionId::from(uuid::Uuid::nil());
     let rows: Vec<DecisionRow> = sqlx::query_as(AssertSqlSafe(select))
         .bind(tenant)
-        .bind(after.map(|(transition, ..)| *transition))
-        .bind(after.map(|(_, rule, _)| rule.as_str()))
-        .bind(after.map(|(.., kind)| kind.code()))
+        .bind(after.map_or(nowhere, |(transition, ..)| *transition))
+        .bind(after.map_or("", |(_, rule, _)| rule.as_str()))
+        .bind(after.map_or(0, |(.., kind)| kind.code()))
         .fetch_all(&mut *db)
         .await?;
     let page: Vec<Decision> = row::all(rows)?;

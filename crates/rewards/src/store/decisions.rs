@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use pg::WriteTx;
-use pg::sqlx::{AssertSqlSafe, PgExecutor, QueryBuilder};
+use pg::sqlx::{PgExecutor, QueryBuilder};
 use types::{ContactId, OrderId, RewardId, RuleKey, TenantId, TransitionId};
 
 use super::codes::Code;
@@ -155,20 +155,17 @@ pub(crate) async fn list(
     after: Option<&After>,
     limit: i64,
 ) -> Result<Vec<Decision>, pg::Error> {
-    let select = format!(
-        "SELECT {COLUMNS} FROM decisions d
-          WHERE d.tenant_id = $1 AND ($2::smallint IS NULL OR d.outcome = $2)
-            AND ($3::uuid IS NULL OR (d.transition_id, d.rule, d.beneficiary_kind) < ($3, $4, $5))
-          ORDER BY d.transition_id DESC, d.rule DESC, d.beneficiary_kind DESC LIMIT $6"
-    );
-    let rows: Vec<DecisionRow> = sqlx::query_as(AssertSqlSafe(select))
-        .bind(tenant)
-        .bind(outcome.map(Code::code))
-        .bind(after.map(|(transition, ..)| *transition))
-        .bind(after.map(|(_, rule, _)| rule.as_str()))
-        .bind(after.map(|(.., kind)| kind.code()))
-        .bind(limit)
-        .fetch_all(db)
-        .await?;
-    row::all(rows)
+    let mut query = QueryBuilder::new("SELECT ");
+    query.push(COLUMNS).push(" FROM decisions d WHERE d.tenant_id = ").push_bind(tenant);
+    if let Some(outcome) = outcome {
+        query.push(" AND d.outcome = ").push_bind(outcome.code());
+    }
+    if let Some((transition, rule, kind)) = after {
+        query.push(" AND (d.transition_id, d.rule, d.beneficiary_kind) < (").push_bind(*transition);
+        query.push(", ").push_bind(rule.as_str()).push(", ").push_bind(kind.code()).push(")");
+    }
+    query
+        .push(" ORDER BY d.transition_id DESC, d.rule DESC, d.beneficiary_kind DESC LIMIT ")
+        .push_bind(limit);
+    row::all(query.build_query_as::<DecisionRow>().fetch_all(db).await?)
 }

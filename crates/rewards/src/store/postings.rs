@@ -1,13 +1,17 @@
 //! The ledger's postings.
 
 use pg::WriteTx;
-use pg::sqlx::PgExecutor;
+use pg::sqlx::{AssertSqlSafe, PgExecutor, QueryBuilder};
 use sqlx::FromRow;
 use types::{ContactId, Money, RewardId, TenantId, Timestamp};
 
 use super::codes::Code;
 use super::row;
 use crate::domain::ledger::{Account, Cause, Posting};
+
+/// All columns of a posting.
+const COLUMNS: &str =
+    "tenant_id, reward_id, number, debit, credit, currency, amount_minor, cause, occurred_at";
 
 #[derive(FromRow)]
 struct Row {
@@ -81,21 +85,16 @@ pub(crate) async fn list(
     after: Option<(RewardId, i32)>,
     limit: i64,
 ) -> Result<Vec<Posting>, pg::Error> {
-    let rows: Vec<Row> = sqlx::query_as(
-        "SELECT tenant_id, reward_id, number, debit, credit, currency, amount_minor, cause, occurred_at
-           FROM postings
-          WHERE tenant_id = $1 AND ($2::uuid IS NULL OR reward_id = $2)
-            AND ($3::uuid IS NULL OR (reward_id, number) < ($3, $4))
-          ORDER BY reward_id DESC, number DESC LIMIT $5",
-    )
-    .bind(tenant)
-    .bind(reward)
-    .bind(after.map(|(reward, _)| reward))
-    .bind(after.map(|(_, number)| number))
-    .bind(limit)
-    .fetch_all(db)
-    .await?;
-    row::all(rows)
+    let mut query = QueryBuilder::new("SELECT ");
+    query.push(COLUMNS).push(" FROM postings WHERE tenant_id = ").push_bind(tenant);
+    if let Some(reward) = reward {
+        query.push(" AND reward_id = ").push_bind(reward);
+    }
+    if let Some((reward, number)) = after {
+        query.push(" AND (reward_id, number) < (").push_bind(reward).push(", ").push_bind(number).push(")");
+    }
+    query.push(" ORDER BY reward_id DESC, number DESC LIMIT ").push_bind(limit);
+    row::all(query.build_query_as::<Row>().fetch_all(db).await?)
 }
 
 /// Postings of these rewards of a tenant, by number.
@@ -104,14 +103,11 @@ pub(crate) async fn of_rewards(
     tenant: &TenantId,
     rewards: &[RewardId],
 ) -> Result<Vec<Posting>, pg::Error> {
-    let rows: Vec<Row> = sqlx::query_as(
-        "SELECT tenant_id, reward_id, number, debit, credit, currency, amount_minor, cause, occurred_at
-           FROM postings WHERE tenant_id = $1 AND reward_id = ANY ($2) ORDER BY number",
-    )
-    .bind(tenant)
-    .bind(rewards)
-    .fetch_all(db)
-    .await?;
+    let select = format!(
+        "SELECT {COLUMNS} FROM postings WHERE tenant_id = $1 AND reward_id = ANY ($2) ORDER BY number"
+    );
+    let rows: Vec<Row> =
+        sqlx::query_as(AssertSqlSafe(select)).bind(tenant).bind(rewards).fetch_all(db).await?;
     row::all(rows)
 }
 
@@ -121,23 +117,20 @@ pub(crate) async fn balances(
     tenant: &TenantId,
     beneficiary: Option<ContactId>,
 ) -> Result<Vec<(Account, Money)>, pg::Error> {
-    let rows: Vec<(String, i16, i64)> = sqlx::query_as(
-        "WITH moved AS (
-             SELECT p.currency, p.debit, p.credit, sum(p.amount_minor) AS minor
-               FROM postings p
-              WHERE p.tenant_id = $1
-                AND ($2::uuid IS NULL
-                     OR p.reward_id IN (SELECT reward_id FROM rewards WHERE tenant_id = $1 AND beneficiary_id = $2))
-              GROUP BY p.currency, p.debit, p.credit)
+    let mut query = QueryBuilder::new("WITH moved AS (SELECT p.currency, p.debit, p.credit, ");
+    query.push("sum(p.amount_minor) AS minor FROM postings p");
+    if let Some(beneficiary) = beneficiary {
+        query.push(" JOIN rewards r ON r.tenant_id = p.tenant_id AND r.reward_id = p.reward_id");
+        query.push(" AND r.beneficiary_id = ").push_bind(beneficiary);
+    }
+    query.push(" WHERE p.tenant_id = ").push_bind(tenant).push(
+        " GROUP BY p.currency, p.debit, p.credit)
          SELECT currency, account, sum(minor)::bigint
            FROM (SELECT currency, credit AS account, minor FROM moved
                   UNION ALL SELECT currency, debit, -minor FROM moved) AS sides
           GROUP BY currency, account ORDER BY currency, account",
-    )
-    .bind(tenant)
-    .bind(beneficiary)
-    .fetch_all(db)
-    .await?;
+    );
+    let rows: Vec<(String, i16, i64)> = query.build_query_as().fetch_all(db).await?;
     let balance = |(code, account, minor): (String, i16, i64)| {
         let currency = row::currency("postings.currency", &code)?;
         Ok((Account::read("postings.debit", account)?, Money::new(minor, currency)))

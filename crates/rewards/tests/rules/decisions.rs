@@ -92,6 +92,9 @@ async fn r5_the_same_transition_again_changes_nothing() {
     world.bring(&[event]).await;
     assert_eq!(world.all(TENANT).await.len(), 2);
     assert_eq!(world.balances(TENANT, "").await, ["budget -15.00 USD", "pending 15.00 USD"]);
+    // it is recognised, not merely refused by the database
+    let parked = world.rewards(TENANT).list_parked(wire::ListParkedRequest::default()).await.unwrap();
+    assert_eq!(parked.into_inner().parked, []);
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use crate::common::{ADVOCATE, NOW, TENANT, World, enters, error, held, id, refused, rule};
 use proto::rewards as wire;
+use proto::rewards::Account::{Budget, Paid, Payable, Pending};
 use proto::rewards::RewardState as State;
 use time::Duration;
 use tonic::Code;
@@ -80,7 +81,6 @@ async fn r10_postings_are_listed_page_by_page() {
     let request = wire::ListPostingsRequest { reward_id, ..Default::default() };
     let postings = client.list_postings(request).await.unwrap().into_inner().postings;
     let paths: Vec<_> = postings.iter().map(|p| (p.number, p.debit(), p.credit())).collect();
-    use wire::Account::{Budget, Paid, Payable, Pending};
     assert_eq!(paths, [(3, Payable, Paid), (2, Pending, Payable), (1, Budget, Pending)]);
     let request = wire::ListPostingsRequest { reward_id: "x".to_owned(), ..Default::default() };
     let status = client.list_postings(request).await.unwrap_err();

@@ -86,10 +86,10 @@ async fn m4_when_the_clock_has_moved_everything_due_is_done_in_order_of_due_time
     let world = World::new().await;
     world.bring(&[clock_moved(SANDBOX, datetime!(2026-01-01 0:00 UTC))]).await;
     world.apply(SANDBOX, &held()).await;
-    // more than two slices, latest first
+    // more than two slices, in no order
     let start = datetime!(2026-01-01 0:00 UTC);
     let entry = |n: u128| {
-        let minutes = 2000 - i64::try_from(n).unwrap();
+        let minutes = i64::try_from(n * 7919 % 2003).unwrap();
         enters(SANDBOX, n, "bought").at(start + Duration::minutes(minutes)).event()
     };
     let to = datetime!(2026-06-01 0:00 UTC);

@@ -39,11 +39,12 @@ fn transfers(effects: &Effects) -> Vec<(Account, Account, Cause)> {
     effects.postings.iter().map(|posting| (posting.debit, posting.credit, posting.cause)).collect()
 }
 
+type Step = fn(State) -> Result<State, NotAllowed>;
+
 #[test]
 fn r3_the_states_follow_each_other_only_as_the_rule_says() {
     use State::{Approved, Denied, Fulfilled, Pending, Processing};
     let all = [Pending, Approved, Processing, Fulfilled, Denied];
-    type Step = fn(State) -> Result<State, NotAllowed>;
     let steps: [(Step, &[(State, State)]); 5] = [
         (State::approve, &[(Pending, Approved)]),
         (State::process, &[(Approved, Processing)]),
