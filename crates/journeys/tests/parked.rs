@@ -124,6 +124,6 @@ async fn j7_reading_a_stream_again_from_the_beginning_has_no_second_effect() {
     stack.caught_up().await;
     let run = tenant.run(&order.contact_id).await.unwrap();
     assert_eq!(story(&run), ["referred-lead/", "first-purchase/o1", "repeat-purchase/o2"]);
-    assert_eq!((run.refused.len(), run.waiting.len()), (0, 0));
+    assert_eq!((run.refused.len(), run.waiting.len(), parked(&tenant).await.len()), (0, 0, 0));
     assert_eq!(tenant.funnel().await.stages.iter().map(|s| s.transitions).collect::<Vec<_>>(), [2, 2, 1]);
 }

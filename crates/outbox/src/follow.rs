@@ -164,7 +164,11 @@ impl<S: Subscriber> Follower<S> {
             let at = decode(&checkpoint.cursor, stream)?;
             let from = match position {
                 Some(position) => position,
-                None => self.begin(at.epoch).await?,
+                None => match self.begin(at.epoch).await? {
+                    0 => 0,
+                    // another follower began meanwhile; what this stream brings from the beginning is applied already
+                    _ => return Ok(()),
+                },
             };
             position = Some(from);
             if !events.is_empty() {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::LazyLock;
 
 /// An active ISO 4217 currency.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -44,6 +45,18 @@ const BY_EXPONENT: [(u8, &str); 4] = [
     ),
 ];
 
+/// The same by code: amounts are read on every hot path.
+static KNOWN: LazyLock<Vec<Currency>> = LazyLock::new(|| {
+    let of = |(exponent, codes): (u8, &'static str)| {
+        let code = |text: &str| <[u8; 3]>::try_from(text.as_bytes()).ok();
+        let codes = codes.split_ascii_whitespace().filter_map(code);
+        codes.map(move |code| Currency { code, exponent })
+    };
+    let mut known: Vec<Currency> = BY_EXPONENT.into_iter().flat_map(of).collect();
+    known.sort_unstable();
+    known
+});
+
 impl Currency {
     /// The three-letter code.
     pub fn code(&self) -> &str {
@@ -67,11 +80,8 @@ impl FromStr for Currency {
 
     fn from_str(text: &str) -> Result<Self, UnknownCurrency> {
         let code: [u8; 3] = text.as_bytes().try_into().map_err(|_| UnknownCurrency)?;
-        BY_EXPONENT
-            .iter()
-            .find(|(_, codes)| codes.split_ascii_whitespace().any(|c| c == text))
-            .map(|(exponent, _)| Self { code, exponent: *exponent })
-            .ok_or(UnknownCurrency)
+        let known = KNOWN.binary_search_by_key(&code, |currency| currency.code);
+        known.ok().and_then(|index| KNOWN.get(index)).copied().ok_or(UnknownCurrency)
     }
 }
 

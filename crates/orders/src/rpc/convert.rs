@@ -151,7 +151,7 @@ pub(super) fn wire_order(order: &Order) -> wire::Order {
 }
 
 fn wire_outcome(outcome: Outcome) -> (attribution::Outcome, InactiveReason, UnresolvedReason) {
-    use attribution::Outcome as Wire;
+    use proto::attribution::Outcome as Wire;
     let (none, resolved) = (InactiveReason::Unspecified, UnresolvedReason::Unspecified);
     match outcome {
         Outcome::Attributed => (Wire::Attributed, none, resolved),

@@ -58,8 +58,8 @@ impl Difference {
 /// Compares one decision, and what it led to, with what follows from what it recorded.
 pub fn audit(program: Option<&Program>, record: &Record) -> Vec<Difference> {
     let decision = &record.decision;
-    let id = format!("{}/{}", decision.transition.transition_id, decision.rule);
-    let wrong = |detail: String| vec![Difference::new(Kind::Decision, &id, detail)];
+    let id = || format!("{}/{}", decision.transition.transition_id, decision.rule);
+    let wrong = |detail: String| vec![Difference::new(Kind::Decision, id(), detail)];
     let judged = program.and_then(|p| Some((p.named(decision.version)?, rule_of(decision, p)?)));
     let Some((judge, rule)) = judged else {
         return wrong(format!("names version {} of the program, which has no such rule", decision.version));
@@ -77,7 +77,7 @@ pub fn audit(program: Option<&Program>, record: &Record) -> Vec<Difference> {
     match (decision.verdict.outcome, decision.verdict.amount, decision.reward) {
         (Outcome::Created, Some(amount), Some(reward_id)) => {
             match Reward::create(reward_id, decision, rule, amount) {
-                Some((reward, posting)) => compare(&id, reward, posting, record),
+                Some((reward, posting)) => compare(reward, posting, record),
                 None => wrong("its reward has no beneficiary".to_owned()),
             }
         }
@@ -105,9 +105,9 @@ fn verdict(of: &decision::Verdict) -> String {
 }
 
 /// Lives the reward's life again, and compares the end of it with what is stored.
-fn compare(decision: &str, mut reward: Reward, first: Posting, record: &Record) -> Vec<Difference> {
+fn compare(mut reward: Reward, first: Posting, record: &Record) -> Vec<Difference> {
     let Some(stored) = &record.reward else {
-        let detail = format!("missing; decision {decision} created it");
+        let detail = format!("missing; the decision on {} created it", reward.transition);
         return vec![Difference::new(Kind::Reward, reward.reward_id, detail)];
     };
     let mut effects = Effects { postings: vec![first], ..Effects::default() };
@@ -146,6 +146,9 @@ fn replay(reward: &mut Reward, stored: &Reward, record: &Record, effects: &mut E
 
 /// What differs between the reward as it should be and as it is stored.
 fn unlike(expected: &Reward, stored: &Reward) -> Vec<Difference> {
+    if expected == stored {
+        return Vec::new();
+    }
     let mut wrong = Vec::new();
     let mut compare = |what: &str, expected: String, found: String| {
         if expected != found {
@@ -158,14 +161,16 @@ fn unlike(expected: &Reward, stored: &Reward) -> Vec<Difference> {
     compare("campaign", expected.campaign.to_string(), stored.campaign.to_string());
     compare("hold until", expected.hold_until.to_string(), stored.hold_until.to_string());
     compare("postings", expected.posted.to_string(), stored.posted.to_string());
-    if wrong.is_empty() && expected != stored {
+    if wrong.is_empty() {
         wrong.push("differs from its decision".to_owned());
     }
-    let id = stored.reward_id;
-    if wrong.is_empty() { Vec::new() } else { vec![Difference::new(Kind::Reward, id, wrong.join("; "))] }
+    vec![Difference::new(Kind::Reward, stored.reward_id, wrong.join("; "))]
 }
 
 fn postings(expected: &[Posting], stored: &[Posting]) -> Vec<Difference> {
+    if expected == stored {
+        return Vec::new();
+    }
     let id = |posting: &Posting| format!("{}/{}", posting.reward_id, posting.number);
     let mut differences = Vec::new();
     for posting in expected {
