@@ -11,7 +11,8 @@ fn create(id: &str) -> CreateSegmentRequest {
     CreateSegmentRequest { segment_id: id.to_owned(), ..Default::default() }
 }
 
-#[tokio::test]
+// the client has to answer while the test waits for the server to end
+#[tokio::test(flavor = "multi_thread")]
 async fn what_was_acknowledged_survives_kill_9_and_a_restart() -> anyhow::Result<()> {
     let data_dir = DataDir::new()?;
     for round in 0..3 {

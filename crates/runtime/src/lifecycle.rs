@@ -61,7 +61,8 @@ impl Lifecycle {
         Ok(self.drain().await)
     }
 
-    /// Tells all tasks to end and waits for them, but not for ever. Whether all went well.
+    /// Tells all tasks to end and waits for them, but not for ever: a client that will not let go of its connection is cut
+    /// off. Whether no task failed.
     pub async fn drain(&self) -> bool {
         self.stop.cancel();
         self.tasks.close();
@@ -69,6 +70,6 @@ impl Lifecycle {
         if !drained {
             tracing::warn!("tasks still running are cut off");
         }
-        drained && !self.failed.is_cancelled()
+        !self.failed.is_cancelled()
     }
 }
