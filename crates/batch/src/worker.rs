@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::queue::{Queued, Room};
 use crate::{Answers, Prepared, Refused, Work};
@@ -22,21 +22,51 @@ struct Slice<W: Work> {
 /// Two tasks with room for one slice between them, so that one slice is prepared while the other commits.
 pub(crate) fn spawn<W: Work>(work: Arc<W>, commands: mpsc::UnboundedReceiver<Queued<W>>, slice: usize) {
     let (ready, slices) = mpsc::channel(1);
-    tokio::spawn(prepare_all(Arc::clone(&work), commands, ready, slice));
-    tokio::spawn(apply_all(work, slices));
+    let (applying, beside) = watch::channel(0);
+    tokio::spawn(prepare_all(Arc::clone(&work), commands, ready, beside, slice));
+    tokio::spawn(apply_all(work, slices, applying));
+}
+
+/// Takes at least one command, up to `limit`. Beside a slice that is being applied it waits until as many are there, or
+/// that one is done: those whom it answers come back at once, and a slice of the first few of them would cost as much as
+/// one of all. A lone caller never waits.
+async fn take<W: Work>(
+    commands: &mut mpsc::UnboundedReceiver<Queued<W>>,
+    beside: &mut watch::Receiver<usize>,
+    limit: usize,
+) -> Vec<Queued<W>> {
+    let mut taken = Vec::with_capacity(limit);
+    commands.recv_many(&mut taken, limit).await;
+    // whoever is about to queue, such as a batch call that has only begun to, gets to
+    tokio::task::yield_now().await;
+    while taken.len() < limit {
+        match commands.try_recv() {
+            Ok(command) => taken.push(command),
+            Err(_) => break,
+        }
+    }
+    while taken.len() < limit.min(*beside.borrow_and_update()) {
+        let room = limit - taken.len();
+        tokio::select! {
+            more = commands.recv_many(&mut taken, room) => if more == 0 { break },
+            changed = beside.changed() => if changed.is_err() { break },
+        }
+    }
+    taken
 }
 
 async fn prepare_all<W: Work>(
     work: Arc<W>,
     mut commands: mpsc::UnboundedReceiver<Queued<W>>,
     ready: mpsc::Sender<Slice<W>>,
+    mut beside: watch::Receiver<usize>,
     limit: usize,
 ) {
     loop {
         // reserved before draining: what waits meanwhile joins the slice
         let Ok(permit) = ready.reserve().await else { return };
-        let mut queued = Vec::with_capacity(limit);
-        if commands.recv_many(&mut queued, limit).await == 0 {
+        let queued = take(&mut commands, &mut beside, limit).await;
+        if queued.is_empty() {
             return;
         }
         let (commands, replies): (Vec<_>, Vec<_>) =
@@ -58,9 +88,15 @@ async fn prepare_all<W: Work>(
     }
 }
 
-async fn apply_all<W: Work>(work: Arc<W>, mut slices: mpsc::Receiver<Slice<W>>) {
+async fn apply_all<W: Work>(
+    work: Arc<W>,
+    mut slices: mpsc::Receiver<Slice<W>>,
+    applying: watch::Sender<usize>,
+) {
     while let Some(slice) = slices.recv().await {
+        applying.send_replace(slice.prepared.len());
         let answers = apply(work.as_ref(), &slice.prepared).await;
+        applying.send_replace(0);
         for (answer, (reply, room)) in answers.into_iter().zip(slice.replies) {
             // a caller that went away gets no answer; what it asked for stands
             drop(reply.send(answer));

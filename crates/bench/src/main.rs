@@ -15,39 +15,74 @@ mod server;
 
 use std::time::Duration;
 
+use clap::Parser;
 use report::Round;
 
 /// Clients and the goal for the ratio of rates (4-performance).
 const LEVELS: [(usize, f64); 3] = [(1, 0.95), (16, 2.0), (64, 4.0)];
-/// Rounds that count, after one that warms up.
-const ROUNDS: usize = 5;
+/// What runs beside the call.
+#[derive(Clone, Copy)]
+struct Services {
+    prefix: &'static str,
+    last: &'static str,
+}
+
+/// The two services that a call goes through: like for like. Then all four, with journeys and rewards following what is
+/// recorded on the same cores, which pgbench does not do: what a laptop sees.
+const SERVICES: [Services; 2] =
+    [Services { prefix: "", last: "orders" }, Services { prefix: "all_", last: "rewards" }];
 /// Length of one measurement.
 const SLICE: Duration = Duration::from_secs(4);
 
+#[derive(Parser)]
+#[command(about = "Measures RecordOrder side by side with pgbench doing the same statements")]
+struct Options {
+    /// Rounds that count, after one that warms up.
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// Only these numbers of clients.
+    #[arg(long, value_delimiter = ',')]
+    clients: Vec<usize>,
+}
+
 fn main() -> anyhow::Result<()> {
-    let server = server::Server::start()?;
+    let options = Options::parse();
+    let mut rounds = Vec::new();
+    for services in SERVICES {
+        rounds.extend(measure(&options, services)?);
+    }
+    report::write(&rounds)
+}
+
+fn measure(options: &Options, services: Services) -> anyhow::Result<Vec<Round>> {
+    let wanted = |clients: usize| options.clients.is_empty() || options.clients.contains(&clients);
+    let server = server::Server::start(services.last)?;
     let executor = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let rounds = executor.block_on(async {
         let load = load::Load::prepare(&server.address).await?;
         let baseline = baseline::Baseline::prepare(&server.socket_dir).await?;
         let mut rounds = Vec::new();
-        for round in 0..=ROUNDS {
-            for (clients, goal) in LEVELS {
+        for round in 0..=options.rounds {
+            for (clients, goal) in LEVELS.into_iter().filter(|(clients, _)| wanted(*clients)) {
                 let before = server.cpu()?;
                 let ours = load.run(clients, SLICE).await?;
                 let cpu = server.cpu()?.since(before);
                 let theirs = baseline.run(clients, SLICE)?;
+                let name = format!("record_order_{}c{clients}", services.prefix);
                 eprintln!(
-                    "round {round}, {clients:>2} clients: RecordOrder {:>6.0}/s p99 {:>6.2} ms, pgbench {:>6.0}/s p99 {:>6.2} ms",
-                    ours.rate(), ours.p99_ms(), theirs.rate(), theirs.p99_ms()
+                    "round {round} {name:<20} {:>6.0}/s p99 {:>6.2} ms, pgbench {:>6.0}/s p99 {:>6.2} ms",
+                    ours.rate(),
+                    ours.p99_ms(),
+                    theirs.rate(),
+                    theirs.p99_ms()
                 );
                 if round > 0 {
-                    rounds.push(Round { clients, goal, ours, theirs, cpu });
+                    rounds.push(Round { name, goal, ours, theirs, cpu });
                 }
             }
         }
         anyhow::Ok(rounds)
     })?;
     server.stop()?;
-    report::write(&rounds)
+    Ok(rounds)
 }

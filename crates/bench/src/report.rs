@@ -27,7 +27,7 @@ impl Measured {
 
 /// RecordOrder and pgbench, one after the other.
 pub(crate) struct Round {
-    pub(crate) clients: usize,
+    pub(crate) name: String,
     pub(crate) goal: f64,
     pub(crate) ours: Measured,
     pub(crate) theirs: Measured,
@@ -54,18 +54,20 @@ struct Row {
 
 /// Prints a table and writes the file.
 pub(crate) fn write(rounds: &[Round]) -> anyhow::Result<()> {
-    let mut levels: Vec<usize> = rounds.iter().map(|round| round.clients).collect();
-    levels.dedup();
-    levels.sort_unstable();
-    levels.dedup();
-    let rows: Vec<Row> = levels.into_iter().map(|clients| row(rounds, clients)).collect();
+    let mut names: Vec<&str> = Vec::new();
+    for round in rounds {
+        if !names.contains(&round.name.as_str()) {
+            names.push(&round.name);
+        }
+    }
+    let rows: Vec<Row> = names.into_iter().map(|name| row(rounds, name)).collect();
     println!(
-        "{:<18} {:>7} {:>7} {:>10}   CPU us per order: server, Postgres",
+        "{:<20} {:>7} {:>7} {:>10}   CPU us per order: server, Postgres",
         "", "ratio", "goal", "p99 ratio"
     );
     for row in &rows {
         println!(
-            "{:<18} {:>6.2}x {:>6.2}x {:>9.2}x   {:.0}, {:.0}",
+            "{:<20} {:>6.2}x {:>6.2}x {:>9.2}x   {:.0}, {:.0}",
             row.name,
             row.median,
             row.goal,
@@ -81,12 +83,12 @@ pub(crate) fn write(rounds: &[Round]) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn row(rounds: &[Round], clients: usize) -> Row {
-    let of: Vec<&Round> = rounds.iter().filter(|round| round.clients == clients).collect();
+fn row(rounds: &[Round], name: &str) -> Row {
+    let of: Vec<&Round> = rounds.iter().filter(|round| round.name == name).collect();
     let median_of = |f: &dyn Fn(&Round) -> f64| median(of.iter().map(|round| f(round)).collect());
     let per_order = |round: &Round, seconds: f64| seconds * 1e6 / float(round.ours.latencies_us.len().max(1));
     Row {
-        name: format!("record_order_c{clients}"),
+        name: name.to_owned(),
         median: median_of(&|r| r.ours.rate()) / median_of(&|r| r.theirs.rate()),
         p99_ratio: median_of(&|r| r.ours.p99_ms()) / median_of(&|r| r.theirs.p99_ms()),
         goal: of.first().map_or(0.0, |round| round.goal),

@@ -1,6 +1,7 @@
 //! The process under test: `laurel up` on a data directory of its own, reached over loopback as any client would.
 
 use std::io::{BufRead, BufReader};
+use std::ops::Range;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
@@ -28,13 +29,14 @@ impl Cpu {
 }
 
 impl Server {
-    pub(crate) fn start() -> anyhow::Result<Self> {
+    /// Starts the services up to `last`.
+    pub(crate) fn start(last: &str) -> anyhow::Result<Self> {
         let directory = tempfile::Builder::new().prefix("laurel-bench-").tempdir()?;
         make_passable(directory.path())?;
         let data_dir = directory.path().join("data");
         let program = std::env::current_exe()?.with_file_name("laurel");
         let mut child = Command::new(&program)
-            .args(["up", "--listen", "127.0.0.1:0", "--data-dir"])
+            .args(["up", "--up-to", last, "--listen", "127.0.0.1:0", "--data-dir"])
             .arg(&data_dir)
             .env("LAUREL_LOG", "warn")
             .stdout(Stdio::piped())
@@ -50,9 +52,9 @@ impl Server {
 
     /// CPU of the server and of the Postgres under it, from /proc.
     pub(crate) fn cpu(&self) -> anyhow::Result<Cpu> {
-        let server = ticks(self.child.id())?;
+        let server = ticks(self.child.id(), OWN)?;
         let below = descendants(self.child.id());
-        let postgres = below.iter().map(|pid| ticks(*pid).unwrap_or(0.0)).sum();
+        let postgres = below.iter().map(|pid| ticks(*pid, WITH_ENDED).unwrap_or(0.0)).sum();
         Ok(Cpu { server, postgres })
     }
 
@@ -76,10 +78,15 @@ fn stat(pid: u32) -> anyhow::Result<Vec<String>> {
     Ok(rest.split_ascii_whitespace().map(str::to_owned).collect())
 }
 
-/// User and system seconds, those of ended children included; the kernel counts in hundredths.
-fn ticks(pid: u32) -> anyhow::Result<f64> {
+/// User and system time of a process.
+const OWN: Range<usize> = 11..13;
+/// Those of its ended children as well.
+const WITH_ENDED: Range<usize> = 11..15;
+
+/// Seconds of CPU; the kernel counts in hundredths.
+fn ticks(pid: u32, which: Range<usize>) -> anyhow::Result<f64> {
     let fields = stat(pid)?;
-    let own = fields.get(11..13).context("short /proc stat")?;
+    let own = fields.get(which).context("short /proc stat")?;
     let sum: u32 = own.iter().map(|f| f.parse().unwrap_or(0)).sum();
     Ok(f64::from(sum) / 100.0)
 }

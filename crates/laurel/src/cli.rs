@@ -49,6 +49,21 @@ pub struct UpArguments {
     /// Loopback address to listen on; port 0 takes any free port
     #[arg(long, value_name = "ADDRESS:PORT", env = "LAUREL_LISTEN", default_value = "127.0.0.1:7600")]
     pub listen: SocketAddr,
+    /// Start the services up to this one, in the direction data flows; the others catch up when they are started again
+    #[arg(long, value_enum, default_value_t, hide = true)]
+    pub up_to: Service,
+}
+
+/// The last of the services to be started.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
+pub enum Service {
+    /// Attribution and orders: what a call to record an order goes through.
+    Orders,
+    /// Journeys as well.
+    Journeys,
+    /// All.
+    #[default]
+    Rewards,
 }
 
 /// Arguments of `laurel demo`.

@@ -11,6 +11,9 @@ use rpc::server::ServiceRoutes;
 use runtime::Lifecycle;
 use types::{Clock, SystemClock, TenantId};
 
+use crate::cli::Service;
+use crate::storage::Storage;
+
 /// Connections in each service's pool; four services share the cluster's hundred.
 const CONNECTIONS: u32 = 10;
 
@@ -22,15 +25,20 @@ pub struct Platform {
 }
 
 impl Platform {
-    /// Prepares the database, then starts the services upstream first.
+    /// Prepares the database, then starts the services up to `last`, upstream first.
     pub async fn start(
-        server: &Server,
+        storage: &Storage,
         lifecycle: &Lifecycle,
         scope_orders_by_source: HashSet<TenantId>,
+        last: Service,
     ) -> anyhow::Result<Self> {
+        let server = &storage.server;
         prepare(server).await.context("preparing the database")?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let open = |schema| Database::connect(server.service(schema), schema, CONNECTIONS);
+        let open = async |schema| {
+            let db = Database::connect(server.service(schema), schema, CONNECTIONS).await?;
+            Ok::<_, pg::Error>(if storage.is_private() { db.alone() } else { db })
+        };
 
         let attribution =
             attribution::start(open(attribution::SCHEMA).await?, Arc::clone(&clock), lifecycle).await?;
@@ -39,13 +47,21 @@ impl Platform {
         let orders =
             orders::start(open(orders::SCHEMA).await?, Arc::clone(&clock), lifecycle, upstream, settings)
                 .await?;
-        let upstream = journeys::Upstream { attribution: attribution.channel(), orders: orders.channel() };
+        let routes = attribution.merge(&orders);
+        if last < Service::Journeys {
+            return Ok(Self { routes });
+        }
+        let upstream = journeys::Upstream { attribution: routes.channel(), orders: routes.channel() };
         let journeys =
             journeys::start(open(journeys::SCHEMA).await?, Arc::clone(&clock), lifecycle, upstream).await?;
+        let routes = routes.merge(&journeys);
+        if last < Service::Rewards {
+            return Ok(Self { routes });
+        }
         let upstream = rewards::Upstream { journeys: journeys.channel() };
         let rewards = rewards::start(open(rewards::SCHEMA).await?, clock, lifecycle, upstream).await?;
 
-        Ok(Self { routes: attribution.merge(&orders).merge(&journeys).merge(&rewards) })
+        Ok(Self { routes: routes.merge(&rewards) })
     }
 
     /// A channel to the services that never leaves memory.

@@ -36,6 +36,11 @@ impl Storage {
         Ok(Self { server: Server::new(options, DATABASE, Access::Login), cluster: Some(cluster) })
     }
 
+    /// Whether nobody else can write there: the cluster is ours, and we hold the lock of its directory.
+    pub fn is_private(&self) -> bool {
+        self.cluster.is_some()
+    }
+
     /// Stops what we started.
     pub fn close(self) -> anyhow::Result<()> {
         match self.cluster {

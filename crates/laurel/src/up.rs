@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use runtime::{Lifecycle, telemetry};
 use tokio::net::TcpListener;
 
-use crate::cli::{StorageArguments, UpArguments};
+use crate::cli::{Service, StorageArguments, UpArguments};
 use crate::platform::{Platform, tenants};
 use crate::storage::Storage;
 
@@ -14,7 +14,7 @@ use crate::storage::Storage;
 pub fn run(arguments: &UpArguments) -> anyhow::Result<()> {
     telemetry::start("info");
     runtime::config::loopback_only(arguments.listen)?;
-    with_platform(&arguments.storage, |platform, lifecycle| async move {
+    with_platform(&arguments.storage, arguments.up_to, |platform, lifecycle| async move {
         let listener = runtime::process::bind(arguments.listen).await?;
         serve(&platform, &lifecycle, listener, |address| println!("ready {address}"))?;
         end(&lifecycle).await
@@ -22,7 +22,7 @@ pub fn run(arguments: &UpArguments) -> anyhow::Result<()> {
 }
 
 /// Opens storage, starts the platform, runs `work`, and takes everything down in the opposite order.
-pub(crate) fn with_platform<F, Fut>(storage: &StorageArguments, work: F) -> anyhow::Result<()>
+pub(crate) fn with_platform<F, Fut>(storage: &StorageArguments, last: Service, work: F) -> anyhow::Result<()>
 where
     F: FnOnce(Platform, Lifecycle) -> Fut,
     Fut: Future<Output = anyhow::Result<()>>,
@@ -30,10 +30,13 @@ where
     let scoped = tenants(&storage.scope_orders_by_source)?;
     let storage = Storage::open(storage)?;
     let lifecycle = Lifecycle::new();
-    // the services are bound by Postgres, which needs the other core
-    let executor = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    // half of the cores: Postgres, which is mostly on the same machine, has as much to do
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let workers = cores.div_ceil(2);
+    let executor =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(workers).enable_all().build()?;
     let done = executor.block_on(async {
-        let platform = Platform::start(&storage.server, &lifecycle, scoped).await?;
+        let platform = Platform::start(&storage, &lifecycle, scoped, last).await?;
         let done = work(platform, lifecycle.clone()).await;
         lifecycle.drain().await;
         done

@@ -1,31 +1,28 @@
 //! Writing events, in the transaction that makes them true.
 
-use pg::WriteTx;
+use pg::{Inserts, WriteTx};
 
 use crate::Event;
 
-/// Appends `events` in their order, and wakes the followers of other processes at commit. Positions are in commit order
-/// because the transaction holds the sequencer lock.
-pub async fn append<E: Event>(tx: &mut WriteTx, events: &[E]) -> Result<(), pg::Error> {
-    if events.is_empty() {
-        return Ok(());
+/// Appends `events` in their order, together with what else the slice inserts, and wakes the followers of other processes
+/// at commit. Positions are in commit order because the transaction holds the sequencer lock.
+pub async fn append<E: Event>(tx: &mut WriteTx, mut inserts: Inserts, events: &[E]) -> Result<(), pg::Error> {
+    if !events.is_empty() {
+        inserts
+            .add(
+                "INSERT INTO events (tenant_id, payload)
+                 SELECT e.tenant_id, e.payload
+                   FROM unnest($1::text[], $2::bytea[]) WITH ORDINALITY AS e (tenant_id, payload, n)
+                  ORDER BY e.n",
+            )
+            .bind(events.iter().map(Event::tenant_id).collect::<Vec<_>>())
+            .bind(events.iter().map(prost::Message::encode_to_vec).collect::<Vec<_>>());
+        if let Some(process) = tx.process() {
+            // one wake-up for the whole transaction: Postgres folds equal ones. It names this process, which knows already.
+            inserts.and_select("pg_notify(current_schema || '_events', $1)").bind(process.to_string());
+        }
     }
-    let tenants: Vec<&str> = events.iter().map(Event::tenant_id).collect();
-    let payloads: Vec<Vec<u8>> = events.iter().map(prost::Message::encode_to_vec).collect();
-    // one wake-up for the whole transaction: Postgres folds equal ones
-    pg::sqlx::query(
-        "WITH appended AS (
-             INSERT INTO events (tenant_id, payload)
-             SELECT e.tenant_id, e.payload
-               FROM unnest($1::text[], $2::bytea[]) WITH ORDINALITY AS e (tenant_id, payload, n)
-              ORDER BY e.n)
-         SELECT pg_notify(current_schema || '_events', '')",
-    )
-    .bind(tenants)
-    .bind(payloads)
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
+    inserts.send(tx).await
 }
 
 /// The highest position of the stream, as this transaction sees it; 0 for an empty stream.

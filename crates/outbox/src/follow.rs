@@ -249,25 +249,23 @@ impl<S: Subscriber> Follower<S> {
         let to = Cursor::decode(last.cursor(), <EventOf<S>>::STREAM, &Scope::All)
             .map_err(|_| ApplyError::Poison("the upstream sent a cursor that is not its own".to_owned()))?;
         let mut tx = self.db.write().await?;
-        if !fence(&mut tx, S::NAME, at, to.position).await? {
+        let Some(some_parked) = fence(&mut tx, S::NAME, at, to.position).await? else {
             tx.rollback().await?;
             return Ok(Applied::Superseded);
-        }
+        };
         let now = self.clock.now();
         if let Some(reason) = park {
             parked::park(&mut tx, S::NAME, slice.iter(), reason, now).await?;
-        } else {
+        } else if some_parked {
             let behind = parked::blocked(&mut tx, S::NAME, slice).await?;
-            if behind.is_empty() {
-                self.subscriber.apply(&mut tx, slice).await?;
-            } else {
-                let waits = |e: &&EventOf<S>| behind.contains(&parked::subject(*e));
-                parked::park(&mut tx, S::NAME, slice.iter().filter(waits), parked::BEHIND, now).await?;
-                let free: Vec<_> = slice.iter().filter(|e| !waits(e)).cloned().collect();
-                if !free.is_empty() {
-                    self.subscriber.apply(&mut tx, &free).await?;
-                }
+            let waits = |e: &&EventOf<S>| behind.contains(&parked::subject(*e));
+            parked::park(&mut tx, S::NAME, slice.iter().filter(waits), parked::BEHIND, now).await?;
+            let free: Vec<_> = slice.iter().filter(|e| !waits(e)).cloned().collect();
+            if !free.is_empty() {
+                self.subscriber.apply(&mut tx, &free).await?;
             }
+        } else {
+            self.subscriber.apply(&mut tx, slice).await?;
         }
         tx.commit().await?;
         Ok(Applied::Yes)
@@ -324,26 +322,30 @@ impl<S: Subscriber> Follower<S> {
 
 /// The stored cursor of a subscription.
 pub async fn stored(db: &Database, subscription: &str) -> Result<Option<Cursor>, pg::Error> {
+    let mut turn = db.hot_read().await?;
     let row: Option<(i64, i64)> =
         pg::sqlx::query_as("SELECT epoch, position FROM subscriptions WHERE subscription = $1")
             .bind(subscription)
-            .fetch_optional(db.read())
+            .fetch_optional(&mut *turn)
             .await?;
+    turn.done();
     Ok(row.map(|(epoch, position)| Cursor { epoch, position }))
 }
 
-/// Moves the cursor, unless somebody else has: the first statement of every transaction that applies events.
-async fn fence(tx: &mut WriteTx, subscription: &str, at: Cursor, to: i64) -> Result<bool, pg::Error> {
-    let moved = pg::sqlx::query(
-        "UPDATE subscriptions SET position = $4 WHERE subscription = $1 AND epoch = $2 AND position = $3",
+/// Moves the cursor: the first statement of every transaction that applies events. `None` if somebody else has moved it,
+/// else whether anything is parked in this subscription.
+async fn fence(tx: &mut WriteTx, subscription: &str, at: Cursor, to: i64) -> Result<Option<bool>, pg::Error> {
+    let some_parked = pg::sqlx::query_scalar(
+        "UPDATE subscriptions SET position = $4 WHERE subscription = $1 AND epoch = $2 AND position = $3
+         RETURNING EXISTS (SELECT FROM parked WHERE parked.subscription = $1)",
     )
     .bind(subscription)
     .bind(at.epoch)
     .bind(at.position)
     .bind(to)
-    .execute(&mut **tx)
+    .fetch_optional(&mut **tx)
     .await?;
-    Ok(moved.rows_affected() == 1)
+    Ok(some_parked)
 }
 
 /// Why a session ended.

@@ -31,10 +31,11 @@ pub(crate) async fn blocked<E: Event>(
     let contacts: Vec<&str> = slice.iter().map(|e| e.contact_id().unwrap_or_default()).collect();
     let rows: Vec<(String, String)> = pg::sqlx::query_as(
         "SELECT DISTINCT p.tenant_id, p.contact_id
-           FROM parked p
-           JOIN unnest($2::text[], $3::text[]) AS e (tenant_id, contact_id)
-             ON p.tenant_id = e.tenant_id AND p.contact_id = e.contact_id
-          WHERE p.subscription = $1 AND p.contact_id <> ''",
+           FROM unnest($2::text[], $3::text[]) AS e (tenant_id, contact_id)
+          CROSS JOIN LATERAL (
+              SELECT * FROM parked
+               WHERE subscription = $1 AND tenant_id = e.tenant_id AND contact_id = e.contact_id OFFSET 0) p
+          WHERE p.contact_id <> ''",
     )
     .bind(subscription)
     .bind(tenants)

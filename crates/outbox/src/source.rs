@@ -37,7 +37,9 @@ impl Source {
     /// cancelled, so that a draining server is not held up by them.
     pub async fn open(db: Database, stop: CancellationToken) -> Result<Self, pg::Error> {
         let epoch = crate::append::epoch(&db).await?;
-        tokio::spawn(listen(db.clone(), stop.clone()));
+        if let Some(own) = db.process() {
+            tokio::spawn(listen(db.clone(), own.to_string(), stop.clone()));
+        }
         Ok(Self { db, epoch, stop })
     }
 
@@ -84,42 +86,71 @@ impl Source {
 
     /// The highest committed position; 0 for an empty stream.
     pub async fn head(&self) -> Result<i64, pg::Error> {
+        let mut turn = self.db.hot_read().await?;
         let head: Option<i64> =
-            pg::sqlx::query_scalar("SELECT max(position) FROM events").fetch_one(self.db.read()).await?;
+            pg::sqlx::query_scalar("SELECT max(position) FROM events").fetch_one(&mut *turn).await?;
+        turn.done();
         Ok(head.unwrap_or(0))
     }
 
-    /// Up to [`BATCH`] events after `position`, and the position scanned to.
+    /// Of up to [`BATCH`] events after `position` those of `types` (all if empty), and the position scanned to. What is committed is complete up to the
+    /// last event that is seen, positions being in commit order; a tenant's own events say nothing about the others', so
+    /// there the head is asked for first.
     async fn page<E: Event>(
         &self,
         scope: &Scope,
+        types: &[String],
         position: i64,
-        head: i64,
-    ) -> Result<(Vec<E>, i64), pg::Error> {
-        let query = match scope {
+    ) -> Result<Page<E>, pg::Error> {
+        let (head, rows) = match scope {
             Scope::All => {
-                "SELECT position, payload FROM events WHERE position > $1 AND position <= $2
-                           ORDER BY position LIMIT $3"
+                let rows = pg::sqlx::query_as(
+                    "SELECT position, payload FROM events WHERE position > $1 ORDER BY position LIMIT $2",
+                );
+                let mut turn = self.db.hot_read().await?;
+                let rows = rows.bind(position).bind(BATCH).fetch_all(&mut *turn).await?;
+                turn.done();
+                (None, rows)
             }
-            Scope::Tenant(_) => {
-                "SELECT position, payload FROM events
-                  WHERE tenant_id = $4 AND position > $1 AND position <= $2 ORDER BY position LIMIT $3"
+            Scope::Tenant(tenant) => {
+                let head = self.head().await?;
+                let rows = pg::sqlx::query_as(
+                    "SELECT position, payload FROM events
+                      WHERE tenant_id = $4 AND position > $1 AND position <= $3 ORDER BY position LIMIT $2",
+                );
+                let rows = rows.bind(position).bind(BATCH).bind(head).bind(tenant);
+                (Some(head), rows.fetch_all(self.db.read()).await?)
             }
         };
-        let mut query = pg::sqlx::query_as(query).bind(position).bind(head).bind(BATCH);
-        if let Scope::Tenant(tenant) = scope {
-            query = query.bind(tenant);
-        }
-        let rows: Vec<(i64, Vec<u8>)> = query.fetch_all(self.db.read()).await?;
+        self.read(scope, types, position, head, rows).await
+    }
+
+    async fn read<E: Event>(
+        &self,
+        scope: &Scope,
+        types: &[String],
+        position: i64,
+        head: Option<i64>,
+        rows: Vec<(i64, Vec<u8>)>,
+    ) -> Result<Page<E>, pg::Error> {
+        let last = rows.last().map_or(position, |(last, _)| *last);
         let full = i64::try_from(rows.len()).unwrap_or(BATCH) == BATCH;
-        let scanned = rows.last().filter(|_| full).map_or(head, |(last, _)| *last);
+        let (scanned, head) = match head {
+            None if full => (last, self.head().await?),
+            None => (last, last),
+            Some(head) if full => (last, head),
+            Some(head) => (head.max(position), head),
+        };
         let mut events = Vec::with_capacity(rows.len());
         for (position, payload) in rows {
             let mut event = E::decode(&*payload).map_err(|e| pg::Error::unreadable("events.payload", e))?;
+            if !types.is_empty() && !types.iter().any(|name| name == event.fact()) {
+                continue;
+            }
             event.set_cursor(Cursor { epoch: self.epoch, position }.encode(E::STREAM, scope));
             events.push(event);
         }
-        Ok((events, scanned))
+        Ok(Page { events, scanned, lag: u64::try_from(head - scanned).unwrap_or(0) })
     }
 }
 
@@ -161,20 +192,18 @@ impl Watcher {
 
     /// What is between here and the head, a batch at most.
     async fn next<E: Event>(&mut self) -> Result<Page<E>, pg::Error> {
-        let head = self.source.head().await?;
-        let mut events = Vec::new();
-        if head > self.position {
-            (events, self.position) = self.source.page::<E>(&self.scope, self.position, head).await?;
-        }
-        if !self.types.is_empty() {
-            events.retain(|event: &E| self.types.iter().any(|name| name == event.fact()));
-        }
-        Ok(Page { events, lag: u64::try_from(head - self.position).unwrap_or(0) })
+        let page = self.source.page(&self.scope, &self.types, self.position).await?;
+        self.position = page.scanned;
+        Ok(page)
     }
 }
 
+/// A batch of the stream.
 struct Page<E> {
     events: Vec<E>,
+    /// The highest committed position that was looked at.
+    scanned: i64,
+    /// What lies behind it.
     lag: u64,
 }
 
@@ -192,15 +221,16 @@ fn unavailable(error: &pg::Error) -> Status {
 }
 
 /// Turns NOTIFYs of other processes into local wake-ups; reconnects for ever. Losing one costs a heartbeat at most.
-async fn listen(db: Database, stop: CancellationToken) {
+async fn listen(db: Database, own: String, stop: CancellationToken) {
     let channel = format!("{}_events", db.schema().name);
     while !stop.is_cancelled() {
         let heard = async {
             let mut listener = PgListener::connect_with(db.read()).await?;
             listener.listen(&channel).await?;
             loop {
-                listener.recv().await?;
-                db.wake();
+                if listener.recv().await?.payload() != own {
+                    db.wake();
+                }
             }
         };
         let lost: Result<(), pg::sqlx::Error> = tokio::select! {

@@ -48,7 +48,7 @@ impl World {
     async fn append(&self, events: &[(&str, &str)]) -> anyhow::Result<()> {
         let events: Vec<AttributionEvent> = events.iter().map(|(contact, id)| event(contact, id)).collect();
         let mut tx = self.upstream.write().await?;
-        outbox::append(&mut tx, &events).await?;
+        outbox::append(&mut tx, pg::Inserts::default(), &events).await?;
         Ok(tx.commit().await?)
     }
 

@@ -46,7 +46,7 @@ async fn follow(db: Database, expected: usize) -> anyhow::Result<Vec<String>> {
 
 async fn write_with_lock(db: &Database, writer: usize, n: usize) -> anyhow::Result<()> {
     let mut tx = db.write().await?;
-    outbox::append(&mut tx, &[event(writer, n)]).await?;
+    outbox::append(&mut tx, pg::Inserts::default(), &[event(writer, n)]).await?;
     Ok(tx.commit().await?)
 }
 
@@ -71,7 +71,8 @@ async fn racing_writers_lose_no_event_and_keep_their_order() -> anyhow::Result<(
     let reader = tokio::spawn(follow(db.clone(), WRITERS * TRANSACTIONS));
     let mut writers = tokio::task::JoinSet::new();
     for writer in 0..WRITERS {
-        let db = db.clone();
+        // each as if in a process of its own: within one, writers take turns anyway
+        let db = sandbox.database(UPSTREAM).await?;
         writers.spawn(async move {
             for n in 0..TRANSACTIONS {
                 write_with_lock(&db, writer, n).await?;
@@ -145,7 +146,12 @@ async fn a_tenant_sees_its_own_events_only_and_resumes_at_its_cursor() -> anyhow
     let db = sandbox.database(UPSTREAM).await?;
     for (n, tenant) in ["acme", "other", "acme", "other", "acme"].into_iter().enumerate() {
         let mut tx = db.write().await?;
-        outbox::append(&mut tx, &[AttributionEvent { tenant_id: tenant.to_owned(), ..event(0, n) }]).await?;
+        outbox::append(
+            &mut tx,
+            pg::Inserts::default(),
+            &[AttributionEvent { tenant_id: tenant.to_owned(), ..event(0, n) }],
+        )
+        .await?;
         tx.commit().await?;
     }
     let source = Source::open(db, CancellationToken::new()).await?;

@@ -1,27 +1,42 @@
-//! Pools, and the writing transaction.
+//! Connections, and the writing transaction.
 
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
-use sqlx::{AssertSqlSafe, Postgres, Transaction};
+use sqlx::{AssertSqlSafe, Postgres, Transaction, raw_sql};
 use tokio::sync::watch;
 
+use crate::lane::{Lane, Turn};
 use crate::{Error, Schema};
 
-/// Dead pooled connections that one caller puts up with, after a restart of the server.
+/// Dead connections that one caller puts up with, after a restart of the server.
 const STALE_CONNECTIONS: usize = 4;
 
 /// One service's schema, seen with that service's role.
 #[derive(Debug, Clone)]
 pub struct Database {
     pool: PgPool,
+    /// The sequencer lock lets one transaction write at a time anyway: who waits, waits here, without a connection.
+    writer: Lane,
+    reader: Lane,
     schema: Schema,
     commits: watch::Sender<u64>,
+    process: Process,
+}
+
+/// Who this process is to the others that use the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Process {
+    /// There are none.
+    Alone,
+    /// There may be others. They hear of its commits, and it tells its own from theirs by this.
+    Named(u64),
 }
 
 impl Database {
-    /// Opens a pool of at most `connections`, as the role that `options` names, on `schema`.
+    /// Sees `schema` as the role that `options` name: a connection for writing, one for hot reads, and a pool of at most
+    /// `connections` for all others.
     ///
     /// Every session gets the time-outs that keep a frozen process from stopping the others (3-architecture).
     pub async fn connect(options: PgConnectOptions, schema: Schema, connections: u32) -> Result<Self, Error> {
@@ -32,6 +47,8 @@ impl Database {
                 ("statement_timeout", "10s"),
                 ("idle_in_transaction_session_timeout", "2s"),
                 ("jit", "off"),
+                // every statement finds its rows by an index, whatever the arrays hold: planning again gains nothing
+                ("plan_cache_mode", "force_generic_plan"),
             ])
             .application_name(schema.name)
             .statement_cache_capacity(200);
@@ -39,14 +56,34 @@ impl Database {
             .max_connections(connections)
             .test_before_acquire(false)
             .acquire_timeout(Duration::from_secs(5))
-            .connect_with(options)
-            .await?;
-        Ok(Self { pool, schema, commits: watch::Sender::new(0) })
+            .connect_lazy_with(options.clone());
+        let (writer, reader) = (Lane::new(options.clone()), Lane::new(options));
+        // who cannot connect learns it now
+        writer.turn().await?.done();
+        let process = Process::Named(rand::random());
+        Ok(Self { pool, writer, reader, schema, commits: watch::Sender::new(0), process })
+    }
+
+    /// For a database that no other process uses: nobody is notified of commits, and nobody is listened to.
+    #[must_use]
+    pub fn alone(mut self) -> Self {
+        self.process = Process::Alone;
+        self
+    }
+
+    /// By what other processes know this one's notifications; none if there are no others.
+    pub fn process(&self) -> Option<u64> {
+        self.process.name()
     }
 
     /// For plain reads.
     pub fn read(&self) -> &PgPool {
         &self.pool
+    }
+
+    /// For short reads on the hottest paths, in turns on one connection; give it back with [`Turn::done`].
+    pub async fn hot_read(&self) -> Result<Turn, Error> {
+        self.reader.turn().await
     }
 
     /// The schema this database is.
@@ -80,9 +117,10 @@ impl Database {
         let begin = format!("BEGIN; SELECT pg_advisory_xact_lock(hashtext('{}'), 0)", self.schema.name);
         let mut tries = 0;
         loop {
-            match self.pool.begin_with(AssertSqlSafe(begin.clone())).await {
-                Ok(tx) => return Ok(WriteTx { tx, commits: self.commits.clone() }),
-                // a pooled connection that died while idle; nothing was sent on it yet
+            let mut turn = self.writer.turn().await?;
+            match raw_sql(AssertSqlSafe(begin.clone())).execute(&mut *turn).await {
+                Ok(_) => return Ok(WriteTx { turn, commits: self.commits.clone(), process: self.process }),
+                // a connection that died while idle; nothing was sent on it yet
                 Err(sqlx::Error::Io(_)) if tries < STALE_CONNECTIONS => tries += 1,
                 Err(error) => return Err(error.into()),
             }
@@ -90,18 +128,34 @@ impl Database {
     }
 }
 
+impl Process {
+    fn name(self) -> Option<u64> {
+        match self {
+            Self::Alone => None,
+            Self::Named(name) => Some(name),
+        }
+    }
+}
+
 /// A transaction that holds the sequencer lock; dropped without [`WriteTx::commit`], it never happened.
 #[derive(Debug)]
 pub struct WriteTx {
-    tx: Transaction<'static, Postgres>,
+    turn: Turn,
     commits: watch::Sender<u64>,
+    process: Process,
 }
 
 impl WriteTx {
+    /// [`Database::process`] of who writes.
+    pub fn process(&self) -> Option<u64> {
+        self.process.name()
+    }
+
     /// Commits, and wakes who follows. A failure after COMMIT was sent is [`Error::CommitUnknown`].
-    pub async fn commit(self) -> Result<(), Error> {
-        match self.tx.commit().await {
-            Ok(()) => {
+    pub async fn commit(mut self) -> Result<(), Error> {
+        match raw_sql("COMMIT").execute(&mut *self.turn).await {
+            Ok(_) => {
+                self.turn.done();
                 self.commits.send_modify(|n| *n = n.wrapping_add(1));
                 Ok(())
             }
@@ -116,8 +170,10 @@ impl WriteTx {
     }
 
     /// Ends the transaction without effect.
-    pub async fn rollback(self) -> Result<(), Error> {
-        Ok(self.tx.rollback().await?)
+    pub async fn rollback(mut self) -> Result<(), Error> {
+        raw_sql("ROLLBACK").execute(&mut *self.turn).await?;
+        self.turn.done();
+        Ok(())
     }
 }
 
@@ -125,12 +181,12 @@ impl Deref for WriteTx {
     type Target = PgConnection;
 
     fn deref(&self) -> &PgConnection {
-        &self.tx
+        &self.turn
     }
 }
 
 impl DerefMut for WriteTx {
     fn deref_mut(&mut self) -> &mut PgConnection {
-        &mut self.tx
+        &mut self.turn
     }
 }

@@ -1,8 +1,10 @@
-//! Postgres: pools, roles, migrations, and the one function that opens a writing transaction.
+//! Postgres: connections, roles, migrations, and the one function that opens a writing transaction.
 //!
 //! | module | what |
 //! |---|---|
-//! | [`database`] | pools, and [`Database::write`]: the writing transaction with its sequencer lock |
+//! | [`database`] | connections, and [`Database::write`]: the writing transaction with its sequencer lock |
+//! | [`inserts`] | what a slice adds, sent as one statement |
+//! | `lane` | one connection, taken in turns: what writes and hot reads use |
 //! | [`error`] | SQLSTATE classes: what may be retried, what is the data's fault |
 //! | [`provision`] | database, schemas and roles of the services; migrations |
 //! | [`requests`] | `request_id`s and what they made (kept 7 days) |
@@ -11,10 +13,14 @@
 pub mod database;
 pub mod embedded;
 pub mod error;
+pub mod inserts;
+mod lane;
 pub mod provision;
 pub mod requests;
 
 pub use database::{Database, WriteTx};
 pub use error::Error;
+pub use inserts::Inserts;
+pub use lane::Turn;
 pub use provision::{Access, Schema, Server};
 pub use sqlx;

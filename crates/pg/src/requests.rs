@@ -9,7 +9,7 @@ use sqlx::migrate::Migrator;
 use time::{Date, Duration};
 use types::{TenantId, Timestamp};
 
-use crate::{Database, Error, WriteTx};
+use crate::{Database, Error, Inserts, WriteTx};
 
 /// The table behind this module, for every service's schema.
 pub static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
@@ -86,7 +86,9 @@ pub async fn load(tx: &mut WriteTx, keys: &[Key]) -> Result<HashMap<Key, Seen>, 
     let rows: Vec<Row> = sqlx::query_as(
         "SELECT r.tenant_id, r.method, r.request_id, r.request_hash, r.resources
            FROM (SELECT DISTINCT * FROM unnest($1::text[], $2::text[], $3::text[])) AS k (tenant_id, method, request_id)
-           JOIN requests r USING (tenant_id, method, request_id)",
+          CROSS JOIN LATERAL (
+              SELECT * FROM requests
+               WHERE tenant_id = k.tenant_id AND method = k.method AND request_id = k.request_id OFFSET 0) r",
     )
     .bind(tenants)
     .bind(methods)
@@ -105,31 +107,29 @@ pub async fn load(tx: &mut WriteTx, keys: &[Key]) -> Result<HashMap<Key, Seen>, 
 const SEPARATOR: &str = "\u{1f}";
 
 /// Remembers what requests made, in the transaction that makes it. `now` is the real clock.
-pub async fn save(tx: &mut WriteTx, made: &[(Key, Seen)], now: Timestamp) -> Result<(), Error> {
+pub fn save(inserts: &mut Inserts, made: &[(Key, Seen)], now: Timestamp) {
     if made.is_empty() {
-        return Ok(());
+        return;
     }
     let tenants: Vec<&str> = made.iter().map(|(key, _)| key.tenant.as_str()).collect();
     let methods: Vec<&str> = made.iter().map(|(key, _)| key.method).collect();
     let ids: Vec<&str> = made.iter().map(|(key, _)| key.request_id.as_str()).collect();
     let hashes: Vec<&[u8]> = made.iter().map(|(_, seen)| seen.hash.as_slice()).collect();
     let resources: Vec<String> = made.iter().map(|(_, seen)| seen.resources.join(SEPARATOR)).collect();
-    sqlx::query(
-        "INSERT INTO requests (tenant_id, method, request_id, day, request_hash, resources)
+    inserts
+        .add(
+            "INSERT INTO requests (tenant_id, method, request_id, day, request_hash, resources)
          SELECT tenant_id, method, request_id, $6, request_hash, string_to_array(resources, $7)
            FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::text[])
                 AS n (tenant_id, method, request_id, request_hash, resources)",
-    )
-    .bind(tenants)
-    .bind(methods)
-    .bind(ids)
-    .bind(hashes)
-    .bind(resources)
-    .bind(now.date())
-    .bind(SEPARATOR)
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
+        )
+        .bind(tenants)
+        .bind(methods)
+        .bind(ids)
+        .bind(hashes)
+        .bind(resources)
+        .bind(now.date())
+        .bind(SEPARATOR);
 }
 
 /// Makes the partitions of today and the next three days, and drops those older than 7 days. To be run at start

@@ -12,5 +12,9 @@ pub mod lifecycle;
 pub mod process;
 pub mod telemetry;
 
+/// Much of a busy service's time is small allocations; this allocator takes a fraction of the system's for them.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 pub use config::Config;
 pub use lifecycle::Lifecycle;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use batch::{Prepared, Work};
-use pg::{Database, WriteTx};
+use pg::{Database, Inserts, WriteTx};
 use types::{Clock, TenantId, Timestamp};
 
 use super::Error;
@@ -62,7 +62,7 @@ impl Work for ChangeContacts {
         let mut tx = self.db.write().await?;
         let mut books = load(&mut tx, slice).await?;
         let answers = slice.iter().map(|(command, _)| decide(&mut books, command, &*self.clock)).collect();
-        super::finish(tx, &books, self.clock.now()).await?;
+        super::finish(tx, Inserts::default(), &books, self.clock.now()).await?;
         Ok(answers)
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use batch::{Prepared, Work};
-use pg::{Database, WriteTx};
+use pg::{Database, Inserts, WriteTx};
 use types::{Clock, TenantId};
 
 use super::Error;
@@ -59,7 +59,7 @@ impl Work for IssueShortcodes {
         let now = self.clock.now();
         let decide = |command: &Command| Ok(books.of(&command.tenant).issue_shortcode(&command.ask, now)?);
         let answers = slice.iter().map(decide).collect();
-        super::finish(tx, &books, now).await?;
+        super::finish(tx, Inserts::default(), &books, now).await?;
         Ok(answers)
     }
 }

@@ -20,7 +20,7 @@ pub(crate) mod record_attempts;
 pub(crate) mod update_campaign;
 pub(crate) mod update_segment_members;
 
-use pg::WriteTx;
+use pg::{Inserts, WriteTx};
 use rpc::fields;
 use types::{Clock, TenantId, Timestamp};
 
@@ -79,7 +79,7 @@ fn moment(
     Ok(Moment { occurred_at, now: clock.now() })
 }
 
-/// Saves the books and commits; a slice that changed nothing ends without a commit.
-async fn finish(mut tx: WriteTx, books: &Books, now: Timestamp) -> Result<(), pg::Error> {
-    if store::save(&mut tx, books, now).await? { tx.commit().await } else { tx.rollback().await }
+/// Saves `inserts` and the books, and commits; a slice that changed nothing ends without a commit.
+async fn finish(mut tx: WriteTx, inserts: Inserts, books: &Books, now: Timestamp) -> Result<(), pg::Error> {
+    if store::save(&mut tx, inserts, books, now).await? { tx.commit().await } else { tx.rollback().await }
 }

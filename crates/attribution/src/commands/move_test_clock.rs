@@ -1,7 +1,7 @@
 //! Setting and advancing a test clock (M4).
 
-use pg::Database;
 use pg::requests::{self, Seen};
+use pg::{Database, Inserts};
 use types::{Clock, TenantId, Timestamp};
 
 use super::{Error, Request};
@@ -32,8 +32,9 @@ pub(crate) async fn run(
     let shows = book.move_clock(tenant, how)?;
     let now = clock.now();
     let made = request.map(|request| (request.key, Seen { hash: request.hash, resources: Vec::new() }));
-    requests::save(&mut tx, made.as_slice(), now).await?;
+    let mut inserts = Inserts::default();
+    requests::save(&mut inserts, made.as_slice(), now);
     store::put_clock(&mut tx, tenant, shows).await?;
-    super::finish(tx, &books, now).await?;
+    super::finish(tx, inserts, &books, now).await?;
     Ok(shows)
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use batch::{Prepared, Refused, Work};
 use pg::requests::{self, Key, Seen};
-use pg::{Database, WriteTx};
+use pg::{Database, Inserts, WriteTx};
 use types::{Clock, TenantId, Timestamp};
 use uuid::Uuid;
 
@@ -73,8 +73,9 @@ impl Work for RecordAttempts {
         let mut slice = load(&mut tx, commands).await?;
         let answers = commands.iter().map(|command| slice.decide(command, &*self.clock)).collect();
         let now = self.clock.now();
-        requests::save(&mut tx, &slice.made, now).await?;
-        super::finish(tx, &slice.books, now).await?;
+        let mut inserts = Inserts::default();
+        requests::save(&mut inserts, &slice.made, now);
+        super::finish(tx, inserts, &slice.books, now).await?;
         Ok(answers)
     }
 }

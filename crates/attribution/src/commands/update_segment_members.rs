@@ -48,7 +48,7 @@ pub(crate) async fn run(
     let remove = known(book, "remove", &command.remove)?;
     book.update_members(&command.segment, &add, &remove, when);
 
-    let changed = store::save(&mut tx, &books, when.now).await?;
+    let changed = store::save(&mut tx, pg::Inserts::default(), &books, when.now).await?;
     let segment = store::get_segment(&mut tx, tenant, &command.segment).await?;
     if changed {
         tx.commit().await?;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use pg::WriteTx;
+use pg::{Inserts, WriteTx};
 use sqlx::{PgConnection, Postgres, QueryBuilder};
 use types::{CampaignId, ContactId, Shortcode, TenantId, Timestamp};
 use uuid::Uuid;
@@ -80,7 +80,8 @@ pub(crate) async fn load(
         "SELECT a.attempt_id, a.contact_id, a.campaign_id, a.shortcode, a.advocate_id, a.source, a.outcome,
                 a.inactive_reason, a.unresolved_reason, a.passed_over, a.occurred_at
            FROM unnest($1::text[], $2::uuid[]) AS k (tenant_id, attempt_id)
-           JOIN attempts a USING (tenant_id, attempt_id)",
+          CROSS JOIN LATERAL (
+              SELECT * FROM attempts WHERE tenant_id = k.tenant_id AND attempt_id = k.attempt_id OFFSET 0) a",
     )
     .bind(tenants)
     .bind(ids)
@@ -107,7 +108,7 @@ pub(crate) async fn list(
 }
 
 /// Writes new attempts.
-pub(super) async fn save(tx: &mut WriteTx, books: &Books, now: Timestamp) -> Result<bool, pg::Error> {
+pub(super) fn save(inserts: &mut Inserts, books: &Books, now: Timestamp) {
     let mut new = Columns::default();
     for (tenant, book) in books.iter() {
         for attempt in &book.attempts {
@@ -115,9 +116,9 @@ pub(super) async fn save(tx: &mut WriteTx, books: &Books, now: Timestamp) -> Res
         }
     }
     if new.ids.is_empty() {
-        return Ok(false);
+        return;
     }
-    sqlx::query(
+    inserts.add(
         "INSERT INTO attempts (tenant_id, attempt_id, contact_id, campaign_id, shortcode, advocate_id, source,
                                outcome, inactive_reason, unresolved_reason, passed_over, occurred_at, recorded_at)
          SELECT n.*, $13 FROM unnest($1::text[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::uuid[],
@@ -135,10 +136,7 @@ pub(super) async fn save(tx: &mut WriteTx, books: &Books, now: Timestamp) -> Res
     .bind(new.unresolved_reasons)
     .bind(new.passed_over)
     .bind(new.occurred_at)
-    .bind(now)
-    .execute(&mut **tx)
-    .await?;
-    Ok(true)
+    .bind(now);
 }
 
 #[derive(Debug, Default)]

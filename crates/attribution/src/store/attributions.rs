@@ -1,6 +1,6 @@
 //! Attributions.
 
-use pg::WriteTx;
+use pg::{Inserts, WriteTx};
 use sqlx::{PgConnection, Postgres, QueryBuilder};
 use types::{AttributionId, CampaignId, ContactId, TenantId, Timestamp};
 use uuid::Uuid;
@@ -70,7 +70,9 @@ pub(crate) async fn load(conn: &mut PgConnection, books: &mut Books) -> Result<(
         "SELECT a.tenant_id, a.attribution_id, a.campaign_id, a.contact_id, a.advocate_id,
                 a.inactive_reason, a.evidence, a.effective_from, a.deactivated_at, a.attempts
            FROM unnest($1::text[], $2::uuid[]) AS k (tenant_id, contact_id)
-           JOIN attributions a ON a.contact_id = k.contact_id AND a.tenant_id IS NOT DISTINCT FROM k.tenant_id",
+          CROSS JOIN LATERAL (
+              SELECT * FROM attributions
+               WHERE contact_id = k.contact_id AND tenant_id IS NOT DISTINCT FROM k.tenant_id OFFSET 0) a",
     )
     .bind(tenants)
     .bind(contacts)
@@ -119,7 +121,8 @@ pub(crate) async fn list(
 }
 
 /// Writes new and changed attributions. Changes first: one that is no longer active makes room for another (A2).
-pub(super) async fn save(tx: &mut WriteTx, books: &Books) -> Result<bool, pg::Error> {
+/// Whether there were any of these.
+pub(super) async fn save(tx: &mut WriteTx, inserts: &mut Inserts, books: &Books) -> Result<bool, pg::Error> {
     let (mut changed, mut created) = (Columns::default(), Columns::default());
     for (tenant, book) in books.iter() {
         for attribution in book.attributions.iter() {
@@ -131,8 +134,8 @@ pub(super) async fn save(tx: &mut WriteTx, books: &Books) -> Result<bool, pg::Er
         }
     }
     update(tx, &changed).await?;
-    insert(tx, &created).await?;
-    Ok(!changed.ids.is_empty() || !created.ids.is_empty())
+    insert(inserts, &created);
+    Ok(!changed.ids.is_empty())
 }
 
 #[derive(Debug, Default)]
@@ -165,29 +168,27 @@ impl<'a> Columns<'a> {
     }
 }
 
-async fn insert(tx: &mut WriteTx, new: &Columns<'_>) -> Result<(), pg::Error> {
+fn insert(inserts: &mut Inserts, new: &Columns<'_>) {
     if new.ids.is_empty() {
-        return Ok(());
+        return;
     }
-    sqlx::query(
-        "INSERT INTO attributions (tenant_id, attribution_id, campaign_id, contact_id, advocate_id,
+    inserts
+        .add(
+            "INSERT INTO attributions (tenant_id, attribution_id, campaign_id, contact_id, advocate_id,
                                    inactive_reason, evidence, effective_from, deactivated_at, attempts)
          SELECT * FROM unnest($1::text[], $2::uuid[], $3::text[], $4::uuid[], $5::uuid[], $6::smallint[],
                               $7::smallint[], $8::timestamptz[], $9::timestamptz[], $10::int[])",
-    )
-    .bind(&new.tenants)
-    .bind(&new.ids)
-    .bind(&new.campaigns)
-    .bind(&new.contacts)
-    .bind(&new.advocates)
-    .bind(&new.reasons)
-    .bind(&new.evidence)
-    .bind(&new.effective_from)
-    .bind(&new.deactivated_at)
-    .bind(&new.attempts)
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
+        )
+        .bind(&new.tenants)
+        .bind(&new.ids)
+        .bind(&new.campaigns)
+        .bind(&new.contacts)
+        .bind(&new.advocates)
+        .bind(&new.reasons)
+        .bind(&new.evidence)
+        .bind(&new.effective_from)
+        .bind(&new.deactivated_at)
+        .bind(&new.attempts);
 }
 
 async fn update(tx: &mut WriteTx, changed: &Columns<'_>) -> Result<(), pg::Error> {

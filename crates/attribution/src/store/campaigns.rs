@@ -58,7 +58,8 @@ pub(crate) async fn load(
     let rows: Vec<Row> = sqlx::query_as(
         "SELECT c.tenant_id, c.campaign_id, c.name, c.currency_code, c.segment_ids, c.starts_at, c.ends_at
            FROM unnest($1::text[], $2::text[]) AS k (tenant_id, campaign_id)
-           JOIN campaigns c USING (tenant_id, campaign_id)",
+          CROSS JOIN LATERAL (
+              SELECT * FROM campaigns WHERE tenant_id = k.tenant_id AND campaign_id = k.campaign_id OFFSET 0) c",
     )
     .bind(tenants)
     .bind(ids)

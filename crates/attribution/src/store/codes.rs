@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use pg::WriteTx;
+use pg::Inserts;
 use sqlx::PgConnection;
 use types::{CampaignId, ContactId, Shortcode, TenantId, Timestamp};
 
@@ -41,7 +41,9 @@ pub(crate) async fn load(
     let (tenants, codes): (Vec<_>, Vec<_>) = keys.0.iter().map(|(t, c)| (t.as_str(), c.as_str())).unzip();
     let rows = sqlx::query_as(
         "SELECT s.tenant_id, s.code, s.campaign_id, s.advocate_id, s.created_at
-           FROM unnest($1::text[], $2::text[]) AS k (tenant_id, code) JOIN shortcodes s USING (tenant_id, code)",
+           FROM unnest($1::text[], $2::text[]) AS k (tenant_id, code)
+          CROSS JOIN LATERAL (
+              SELECT * FROM shortcodes WHERE tenant_id = k.tenant_id AND code = k.code OFFSET 0) s",
     )
     .bind(tenants)
     .bind(codes)
@@ -60,7 +62,9 @@ pub(crate) async fn load_of_people(conn: &mut PgConnection, books: &mut Books) -
     let rows = sqlx::query_as(
         "SELECT s.tenant_id, s.code, s.campaign_id, s.advocate_id, s.created_at
            FROM unnest($1::text[], $2::uuid[]) AS k (tenant_id, advocate_id)
-           JOIN shortcodes s ON s.advocate_id = k.advocate_id AND s.tenant_id IS NOT DISTINCT FROM k.tenant_id",
+          CROSS JOIN LATERAL (
+              SELECT * FROM shortcodes
+               WHERE advocate_id = k.advocate_id AND tenant_id IS NOT DISTINCT FROM k.tenant_id OFFSET 0) s",
     )
     .bind(tenants)
     .bind(ids)
@@ -79,7 +83,7 @@ fn take_in(rows: Vec<Row>, books: &mut Books) {
 }
 
 /// Writes new codes.
-pub(super) async fn save(tx: &mut WriteTx, books: &Books) -> Result<bool, pg::Error> {
+pub(super) fn save(inserts: &mut Inserts, books: &Books) {
     let new = books.iter().flat_map(|(tenant, book)| book.codes.created().map(move |code| (tenant, code)));
     let (mut tenants, mut codes, mut campaigns) = (Vec::new(), Vec::new(), Vec::new());
     let (mut advocates, mut created_at) = (Vec::new(), Vec::new());
@@ -91,18 +95,16 @@ pub(super) async fn save(tx: &mut WriteTx, books: &Books) -> Result<bool, pg::Er
         created_at.push(owner.created_at);
     }
     if tenants.is_empty() {
-        return Ok(false);
+        return;
     }
-    sqlx::query(
-        "INSERT INTO shortcodes (tenant_id, code, campaign_id, advocate_id, created_at)
+    inserts
+        .add(
+            "INSERT INTO shortcodes (tenant_id, code, campaign_id, advocate_id, created_at)
          SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::uuid[], $5::timestamptz[])",
-    )
-    .bind(tenants)
-    .bind(codes)
-    .bind(campaigns)
-    .bind(advocates)
-    .bind(created_at)
-    .execute(&mut **tx)
-    .await?;
-    Ok(true)
+        )
+        .bind(tenants)
+        .bind(codes)
+        .bind(campaigns)
+        .bind(advocates)
+        .bind(created_at);
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use pg::WriteTx;
+use pg::{Inserts, WriteTx};
 use sqlx::PgConnection;
 use types::{ContactId, Email, SegmentId, TenantId, Timestamp};
 use uuid::Uuid;
@@ -90,13 +90,19 @@ pub(crate) async fn load(
                 ARRAY (SELECT m.segment_id FROM segment_members m
                         WHERE m.tenant_id = c.tenant_id AND m.contact_id = c.contact_id) AS segment_ids
            FROM (SELECT c.* FROM unnest($1::text[], $2::uuid[]) AS k (tenant_id, contact_id)
-                   JOIN contacts c USING (tenant_id, contact_id)
+                  CROSS JOIN LATERAL (
+                      SELECT * FROM contacts
+                       WHERE tenant_id = k.tenant_id AND contact_id = k.contact_id OFFSET 0) c
                  UNION ALL
                  SELECT c.* FROM unnest($3::text[], $4::text[]) AS k (tenant_id, email)
-                   JOIN contacts c ON c.email = k.email AND c.tenant_id IS NOT DISTINCT FROM k.tenant_id
+                  CROSS JOIN LATERAL (
+                      SELECT * FROM contacts
+                       WHERE email = k.email AND tenant_id IS NOT DISTINCT FROM k.tenant_id OFFSET 0) c
                  UNION ALL
                  SELECT c.* FROM unnest($5::text[], $6::text[]) AS k (tenant_id, uid)
-                   JOIN contacts c ON c.uid = k.uid AND c.tenant_id IS NOT DISTINCT FROM k.tenant_id) AS c",
+                  CROSS JOIN LATERAL (
+                      SELECT * FROM contacts
+                       WHERE uid = k.uid AND tenant_id IS NOT DISTINCT FROM k.tenant_id OFFSET 0) c) AS c",
     )
     .bind(id_tenants)
     .bind(ids)
@@ -136,7 +142,8 @@ pub(crate) async fn list(
 }
 
 /// Writes new and changed contacts, and memberships. Changes first: a key given up may be taken over by a new contact.
-pub(super) async fn save(tx: &mut WriteTx, books: &Books) -> Result<bool, pg::Error> {
+/// Whether there were any of these.
+pub(super) async fn save(tx: &mut WriteTx, inserts: &mut Inserts, books: &Books) -> Result<bool, pg::Error> {
     let (mut changed, mut created) = (Columns::default(), Columns::default());
     for (tenant, book) in books.iter() {
         for contact in book.people.iter() {
@@ -148,10 +155,10 @@ pub(super) async fn save(tx: &mut WriteTx, books: &Books) -> Result<bool, pg::Er
         }
     }
     update(tx, &changed).await?;
-    insert(tx, &created).await?;
-    let joined = join(tx, books).await?;
     let left = leave(tx, books).await?;
-    Ok(!changed.ids.is_empty() || !created.ids.is_empty() || joined || left)
+    insert(inserts, &created);
+    join(inserts, books);
+    Ok(!changed.ids.is_empty() || left)
 }
 
 #[derive(Debug, Default)]
@@ -186,11 +193,11 @@ impl<'a> Columns<'a> {
     }
 }
 
-async fn insert(tx: &mut WriteTx, new: &Columns<'_>) -> Result<(), pg::Error> {
+fn insert(inserts: &mut Inserts, new: &Columns<'_>) {
     if new.ids.is_empty() {
-        return Ok(());
+        return;
     }
-    sqlx::query(
+    inserts.add(
         "INSERT INTO contacts (tenant_id, contact_id, email, uid, first_name, last_name, company, locale, tags,
                                status, created_at)
          SELECT tenant_id, contact_id, email, uid, first_name, last_name, company, locale,
@@ -211,10 +218,7 @@ async fn insert(tx: &mut WriteTx, new: &Columns<'_>) -> Result<(), pg::Error> {
     .bind(&new.tags)
     .bind(&new.statuses)
     .bind(&new.created_at)
-    .bind(SEPARATOR)
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
+    .bind(SEPARATOR);
 }
 
 async fn update(tx: &mut WriteTx, changed: &Columns<'_>) -> Result<(), pg::Error> {
@@ -257,21 +261,19 @@ fn memberships(books: &Books, of: impl Fn(&Book) -> &BTreeSet<(ContactId, Segmen
         .unzip()
 }
 
-async fn join(tx: &mut WriteTx, books: &Books) -> Result<bool, pg::Error> {
+fn join(inserts: &mut Inserts, books: &Books) {
     let (tenants, (contacts, segments)) = memberships(books, |book| book.people.joined());
     if tenants.is_empty() {
-        return Ok(false);
+        return;
     }
-    sqlx::query(
-        "INSERT INTO segment_members (tenant_id, contact_id, segment_id)
+    inserts
+        .add(
+            "INSERT INTO segment_members (tenant_id, contact_id, segment_id)
          SELECT * FROM unnest($1::text[], $2::uuid[], $3::text[])",
-    )
-    .bind(&tenants)
-    .bind(contacts)
-    .bind(segments)
-    .execute(&mut **tx)
-    .await?;
-    Ok(true)
+        )
+        .bind(&tenants)
+        .bind(contacts)
+        .bind(segments);
 }
 
 async fn leave(tx: &mut WriteTx, books: &Books) -> Result<bool, pg::Error> {

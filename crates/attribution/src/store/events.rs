@@ -1,17 +1,15 @@
-//! Appending a slice's events to the stream.
+//! A slice's events, as they go into the stream.
 
-use pg::WriteTx;
+use proto::attribution::AttributionEvent;
 use types::Timestamp;
 
 use crate::domain::Books;
 use crate::wire;
 
-/// Appends the events of all books, each tenant's in order.
-pub(super) async fn append(tx: &mut WriteTx, books: &Books, now: Timestamp) -> Result<bool, pg::Error> {
-    let events: Vec<_> = books
+/// The events of all books, each tenant's in order.
+pub(super) fn of(books: &Books, now: Timestamp) -> Vec<AttributionEvent> {
+    books
         .iter()
         .flat_map(|(tenant, book)| book.events.iter().map(move |event| wire::event(tenant, event, now)))
-        .collect();
-    outbox::append(tx, &events).await?;
-    Ok(!events.is_empty())
+        .collect()
 }

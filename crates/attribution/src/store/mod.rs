@@ -27,21 +27,27 @@ pub(crate) use segments::{
     load as load_segments,
 };
 
-use pg::WriteTx;
+use pg::{Inserts, WriteTx};
 use types::{ContactId, Timestamp};
 
 use crate::domain::Books;
 
-/// Writes what a slice changed and appends its events. Whether there was anything to write.
-pub(crate) async fn save(tx: &mut WriteTx, books: &Books, now: Timestamp) -> Result<bool, pg::Error> {
-    let written = [
-        contacts::save(tx, books).await?,
-        codes::save(tx, books).await?,
-        attributions::save(tx, books).await?,
-        attempts::save(tx, books, now).await?,
-        events::append(tx, books, now).await?,
-    ];
-    Ok(written.contains(&true))
+/// Writes what a slice changed, then what it added, `inserts` among it, and appends its events. Whether there was anything
+/// to write.
+pub(crate) async fn save(
+    tx: &mut WriteTx,
+    mut inserts: Inserts,
+    books: &Books,
+    now: Timestamp,
+) -> Result<bool, pg::Error> {
+    let changed =
+        [contacts::save(tx, &mut inserts, books).await?, attributions::save(tx, &mut inserts, books).await?];
+    codes::save(&mut inserts, books);
+    attempts::save(&mut inserts, books, now);
+    let events = events::of(books, now);
+    let written = changed.contains(&true) || !inserts.is_empty() || !events.is_empty();
+    outbox::append(tx, inserts, &events).await?;
+    Ok(written)
 }
 
 /// All contacts in the books: their tenants and ids.

@@ -42,7 +42,8 @@ pub(crate) async fn load(
     let (tenants, segments): (Vec<_>, Vec<_>) = keys.0.iter().map(|(t, s)| (t.as_str(), s.as_str())).unzip();
     let rows: Vec<(TenantId, SegmentId)> = sqlx::query_as(
         "SELECT s.tenant_id, s.segment_id FROM unnest($1::text[], $2::text[]) AS k (tenant_id, segment_id)
-           JOIN segments s USING (tenant_id, segment_id)",
+          CROSS JOIN LATERAL (
+              SELECT * FROM segments WHERE tenant_id = k.tenant_id AND segment_id = k.segment_id OFFSET 0) s",
     )
     .bind(tenants)
     .bind(segments)

@@ -3,7 +3,7 @@
 pub(crate) mod apply_journey;
 pub(crate) mod enter_stage;
 
-use pg::WriteTx;
+use pg::{Inserts, WriteTx};
 use types::Timestamp;
 
 use crate::domain::effects::Effects;
@@ -12,9 +12,10 @@ use crate::{store, wire};
 
 /// Saves what came of a slice, and tells of it in the stream. The caller commits.
 pub(crate) async fn conclude(tx: &mut WriteTx, effects: &Effects, now: Timestamp) -> Result<(), pg::Error> {
-    store::save::save(tx, effects, now).await?;
+    let mut inserts = Inserts::default();
+    store::save::save(tx, &mut inserts, effects, now).await?;
     let events: Vec<_> = effects.facts.iter().map(|fact| wire::event(fact, now)).collect();
-    outbox::append(tx, &events).await?;
+    outbox::append(tx, inserts, &events).await?;
     for refused in &effects.refused {
         if let Refusal::ConditionFailed { detail } = &refused.refusal {
             let (journey, stage) = (&refused.journey, &refused.entry.stage);

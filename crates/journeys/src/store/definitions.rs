@@ -95,9 +95,11 @@ impl Definitions {
 
 async fn versions(connection: &mut PgConnection, keys: &[&VersionKey]) -> Result<Vec<VersionRow>, pg::Error> {
     Ok(sqlx::query_as(
-        "SELECT tenant_id, journey, version, definition
+        "SELECT v.tenant_id, v.journey, v.version, v.definition
            FROM unnest($1::text[], $2::text[], $3::int[]) AS k (tenant_id, journey, version)
-           JOIN journey_versions USING (tenant_id, journey, version)",
+          CROSS JOIN LATERAL (
+              SELECT * FROM journey_versions
+               WHERE tenant_id = k.tenant_id AND journey = k.journey AND version = k.version OFFSET 0) v",
     )
     .bind(keys.iter().map(|k| k.0.as_str()).collect::<Vec<_>>())
     .bind(keys.iter().map(|k| k.1.as_str()).collect::<Vec<_>>())

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use pg::{Database, WriteTx};
+use pg::{Database, Inserts, WriteTx};
 use types::{CampaignId, JourneyKey, TenantId};
 
 use super::campaign_text;
@@ -11,12 +11,12 @@ use crate::domain::effects::CounterKey;
 use crate::domain::funnel::Counts;
 
 /// Adds a slice's differences, in one statement.
-pub(crate) async fn add(tx: &mut WriteTx, counts: &BTreeMap<CounterKey, Counts>) -> Result<(), pg::Error> {
+pub(crate) fn add(inserts: &mut Inserts, counts: &BTreeMap<CounterKey, Counts>) {
     if counts.is_empty() {
-        return Ok(());
+        return;
     }
     let column = |f: fn(&Counts) -> i64| counts.values().map(f).collect::<Vec<_>>();
-    sqlx::query(
+    inserts.add(
         "INSERT INTO funnel AS f (tenant_id, journey, campaign_id, stage, entered, transitions,
                 converted_from_previous, converted_from_first, dropped_off, still_there)
          SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[],
@@ -38,10 +38,7 @@ pub(crate) async fn add(tx: &mut WriteTx, counts: &BTreeMap<CounterKey, Counts>)
     .bind(column(|c| c.converted_from_previous))
     .bind(column(|c| c.converted_from_first))
     .bind(column(|c| c.dropped_off))
-    .bind(column(|c| c.still_there))
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
+    .bind(column(|c| c.still_there));
 }
 
 /// Counts anew what depends on the order and kinds of the stages, after a version changed them. Entries do not.

@@ -1,6 +1,6 @@
 //! Entries that wait for a missing stage, and entries that were refused (J4).
 
-use pg::WriteTx;
+use pg::{Inserts, WriteTx};
 use proto::common::ErrorReason as Reason;
 use types::EventId;
 
@@ -38,14 +38,14 @@ pub(super) async fn settle(tx: &mut WriteTx, rows: &[Of<EventId>]) -> Result<(),
     exactly(rows.len(), &done, "waiting_entries")
 }
 
-pub(super) async fn upsert_waiting(tx: &mut WriteTx, rows: &[Of<Waiting>]) -> Result<(), pg::Error> {
+pub(super) fn upsert_waiting(inserts: &mut Inserts, rows: &[Of<Waiting>]) {
     if rows.is_empty() {
-        return Ok(());
+        return;
     }
     let waiting = || rows.iter().map(|(_, _, waiting)| waiting);
     let entries: Vec<&Entry> = waiting().map(|w| &w.entry).collect();
     let orders = OrderArrays::of(&entries.iter().map(|e| e.order.as_ref()).collect::<Vec<Option<&Order>>>());
-    let done = sqlx::query(
+    inserts.add(
         "INSERT INTO waiting_entries (tenant_id, contact_id, campaign_id, journey, cause_event_id, stage,
                 occurrence_key, expected_stage, advocate_id, attribution_id, order_id, source, revenue_minor,
                 refunded_minor, currency, external_status, hubspot_dealstage, ordered_at, occurred_at, recorded_at)
@@ -75,18 +75,15 @@ pub(super) async fn upsert_waiting(tx: &mut WriteTx, rows: &[Of<Waiting>]) -> Re
     .bind(orders.dealstages)
     .bind(orders.times)
     .bind(entries.iter().map(|e| e.occurred_at).collect::<Vec<_>>())
-    .bind(waiting().map(|w| w.since).collect::<Vec<_>>())
-    .execute(&mut **tx)
-    .await?;
-    exactly(rows.len(), &done, "waiting_entries")
+    .bind(waiting().map(|w| w.since).collect::<Vec<_>>());
 }
 
 /// An event that is delivered again is refused again: the first word stays.
-pub(super) async fn insert_refused(tx: &mut WriteTx, rows: &[Refused]) -> Result<(), pg::Error> {
+pub(super) fn insert_refused(inserts: &mut Inserts, rows: &[Refused]) {
     if rows.is_empty() {
-        return Ok(());
+        return;
     }
-    sqlx::query(
+    inserts.add(
         "INSERT INTO refused_entries (tenant_id, refused_id, contact_id, campaign_id, journey, cause_event_id, stage,
                 run_id, occurrence_key, reason, expected_stage, detail, occurred_at)
          SELECT *
@@ -106,10 +103,7 @@ pub(super) async fn insert_refused(tx: &mut WriteTx, rows: &[Refused]) -> Result
     .bind(rows.iter().map(|r| reason(&r.refusal) as i32).collect::<Vec<_>>())
     .bind(rows.iter().map(|r| expected(&r.refusal)).collect::<Vec<_>>())
     .bind(rows.iter().map(|r| detail(&r.refusal)).collect::<Vec<_>>())
-    .bind(rows.iter().map(|r| r.entry.occurred_at).collect::<Vec<_>>())
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
+    .bind(rows.iter().map(|r| r.entry.occurred_at).collect::<Vec<_>>());
 }
 
 fn detail(refusal: &Refusal) -> &str {

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use pg::WriteTx;
+use pg::{Inserts, WriteTx};
 use types::{AttributionId, CampaignId, ContactId, TenantId, Timestamp};
 
 use crate::domain::attribution::InForce;
@@ -19,22 +19,17 @@ pub(crate) struct AttributionTime {
 }
 
 /// Remembers contacts.
-pub(crate) async fn save_contacts(
-    tx: &mut WriteTx,
-    contacts: &[(TenantId, ContactId)],
-) -> Result<(), pg::Error> {
+pub(crate) fn save_contacts(inserts: &mut Inserts, contacts: &[(TenantId, ContactId)]) {
     if contacts.is_empty() {
-        return Ok(());
+        return;
     }
-    sqlx::query(
-        "INSERT INTO contacts (tenant_id, contact_id) SELECT * FROM unnest($1::text[], $2::uuid[])
+    inserts
+        .add(
+            "INSERT INTO contacts (tenant_id, contact_id) SELECT * FROM unnest($1::text[], $2::uuid[])
          ON CONFLICT DO NOTHING",
-    )
-    .bind(contacts.iter().map(|(tenant, _)| tenant.as_str()).collect::<Vec<_>>())
-    .bind(contacts.iter().map(|(_, contact)| contact.as_uuid()).collect::<Vec<_>>())
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
+        )
+        .bind(contacts.iter().map(|(tenant, _)| tenant.as_str()).collect::<Vec<_>>())
+        .bind(contacts.iter().map(|(_, contact)| contact.as_uuid()).collect::<Vec<_>>());
 }
 
 /// Those of `contacts` that are known.
@@ -56,16 +51,16 @@ pub(crate) async fn known(
 }
 
 /// Remembers attributions; of several tellings of one time, the last counts.
-pub(crate) async fn save_attributions(tx: &mut WriteTx, told: &[AttributionTime]) -> Result<(), pg::Error> {
+pub(crate) fn save_attributions(inserts: &mut Inserts, told: &[AttributionTime]) {
     let mut last: HashMap<(AttributionId, Timestamp), &AttributionTime> = HashMap::new();
     for row in told {
         last.insert((row.time.attribution, row.time.from), row);
     }
     if last.is_empty() {
-        return Ok(());
+        return;
     }
     let rows: Vec<&AttributionTime> = last.into_values().collect();
-    sqlx::query(
+    inserts.add(
         "INSERT INTO attributions (tenant_id, campaign_id, contact_id, attribution_id, effective_from,
                                    deactivated_at, advocate_id)
          SELECT * FROM unnest($1::text[], $2::text[], $3::uuid[], $4::uuid[], $5::timestamptz[], $6::timestamptz[],
@@ -79,10 +74,7 @@ pub(crate) async fn save_attributions(tx: &mut WriteTx, told: &[AttributionTime]
     .bind(rows.iter().map(|r| r.time.attribution.as_uuid()).collect::<Vec<_>>())
     .bind(rows.iter().map(|r| r.time.from).collect::<Vec<_>>())
     .bind(rows.iter().map(|r| r.time.until).collect::<Vec<_>>())
-    .bind(rows.iter().map(|r| r.time.advocate.as_uuid()).collect::<Vec<_>>())
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
+    .bind(rows.iter().map(|r| r.time.advocate.as_uuid()).collect::<Vec<_>>());
 }
 
 #[derive(sqlx::FromRow)]
@@ -157,22 +149,20 @@ pub(crate) async fn clocks(
 }
 
 /// Moves test clocks.
-pub(crate) async fn save_clocks(tx: &mut WriteTx, clocks: &[(TenantId, TestClock)]) -> Result<(), pg::Error> {
+pub(crate) fn save_clocks(inserts: &mut Inserts, clocks: &[(TenantId, TestClock)]) {
     if clocks.is_empty() {
-        return Ok(());
+        return;
     }
-    sqlx::query(
-        "INSERT INTO test_clocks (tenant_id, attribution_at, orders_at, shown_at)
+    inserts
+        .add(
+            "INSERT INTO test_clocks (tenant_id, attribution_at, orders_at, shown_at)
          SELECT * FROM unnest($1::text[], $2::timestamptz[], $3::timestamptz[], $4::timestamptz[])
          ON CONFLICT (tenant_id) DO UPDATE
             SET attribution_at = excluded.attribution_at, orders_at = excluded.orders_at,
                 shown_at = excluded.shown_at",
-    )
-    .bind(clocks.iter().map(|(tenant, _)| tenant.as_str()).collect::<Vec<_>>())
-    .bind(clocks.iter().map(|(_, clock)| clock.attribution).collect::<Vec<_>>())
-    .bind(clocks.iter().map(|(_, clock)| clock.orders).collect::<Vec<_>>())
-    .bind(clocks.iter().map(|(_, clock)| clock.shown).collect::<Vec<_>>())
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
+        )
+        .bind(clocks.iter().map(|(tenant, _)| tenant.as_str()).collect::<Vec<_>>())
+        .bind(clocks.iter().map(|(_, clock)| clock.attribution).collect::<Vec<_>>())
+        .bind(clocks.iter().map(|(_, clock)| clock.orders).collect::<Vec<_>>())
+        .bind(clocks.iter().map(|(_, clock)| clock.shown).collect::<Vec<_>>());
 }

@@ -1,31 +1,37 @@
 //! What comes of a slice, set by set: a fixed number of statements, whatever its size. Rows that do not change are not
 //! written.
 
-use pg::WriteTx;
+use pg::{Inserts, WriteTx};
 use types::Timestamp;
 use uuid::Uuid;
 
 use super::order::OrderArrays;
-use super::{campaign_text, exactly, funnel, pending, projections};
+use super::{campaign_text, funnel, pending, projections};
 use crate::domain::effects::{Effects, Of};
 use crate::domain::event::{Cause, Transition};
 use crate::domain::run::Run;
 use crate::domain::slice::Fact;
 
-/// Saves everything but the events.
-pub(crate) async fn save(tx: &mut WriteTx, effects: &Effects, now: Timestamp) -> Result<(), pg::Error> {
-    upsert_runs(tx, &effects.runs).await?;
+/// Removes what is settled, and adds to `inserts` everything but the events.
+pub(crate) async fn save(
+    tx: &mut WriteTx,
+    inserts: &mut Inserts,
+    effects: &Effects,
+    now: Timestamp,
+) -> Result<(), pg::Error> {
+    pending::settle(tx, &effects.settled).await?;
+    upsert_runs(inserts, &effects.runs);
     let made: Vec<&Transition> = effects
         .facts
         .iter()
         .filter_map(|fact| if let Fact::Entered(made) = fact { Some(made) } else { None })
         .collect();
-    insert_transitions(tx, &made, now).await?;
-    pending::settle(tx, &effects.settled).await?;
-    pending::upsert_waiting(tx, &effects.waiting).await?;
-    pending::insert_refused(tx, &effects.refused).await?;
-    funnel::add(tx, &effects.funnel).await?;
-    projections::save_clocks(tx, &effects.clocks).await
+    insert_transitions(inserts, &made, now);
+    pending::upsert_waiting(inserts, &effects.waiting);
+    pending::insert_refused(inserts, &effects.refused);
+    funnel::add(inserts, &effects.funnel);
+    projections::save_clocks(inserts, &effects.clocks);
+    Ok(())
 }
 
 /// Stages as one text: keys hold no comma, and arrays of arrays cannot be ragged.
@@ -50,12 +56,12 @@ pub(super) fn journeys<T>(rows: &[Of<T>]) -> Vec<&str> {
 }
 
 /// New runs and changed ones alike: found by their key, never by a join.
-async fn upsert_runs(tx: &mut WriteTx, rows: &[Of<Run>]) -> Result<(), pg::Error> {
+fn upsert_runs(inserts: &mut Inserts, rows: &[Of<Run>]) {
     if rows.is_empty() {
-        return Ok(());
+        return;
     }
     let runs = || rows.iter().map(|(_, _, run)| run);
-    let done = sqlx::query(
+    inserts.add(
         "INSERT INTO runs (tenant_id, run_id, journey, campaign_id, contact_id, generation, version, ended,
                            current_stage, stages, transitions, started_at)
          SELECT tenant_id, run_id, journey, campaign_id, contact_id, generation, version, ended, current_stage,
@@ -79,10 +85,7 @@ async fn upsert_runs(tx: &mut WriteTx, rows: &[Of<Run>]) -> Result<(), pg::Error
     .bind(runs().map(|r| r.current.as_str()).collect::<Vec<_>>())
     .bind(runs().map(joined).collect::<Vec<_>>())
     .bind(runs().map(|r| r.transitions).collect::<Vec<_>>())
-    .bind(runs().map(|r| r.started_at).collect::<Vec<_>>())
-    .execute(&mut **tx)
-    .await?;
-    exactly(rows.len(), &done, "runs")
+    .bind(runs().map(|r| r.started_at).collect::<Vec<_>>());
 }
 
 /// As stored, and as the contract numbers them.
@@ -95,12 +98,12 @@ pub(crate) fn cause_number(cause: Cause) -> i16 {
     }
 }
 
-async fn insert_transitions(tx: &mut WriteTx, made: &[&Transition], now: Timestamp) -> Result<(), pg::Error> {
+fn insert_transitions(inserts: &mut Inserts, made: &[&Transition], now: Timestamp) {
     if made.is_empty() {
-        return Ok(());
+        return;
     }
     let orders = OrderArrays::of(&made.iter().map(|t| t.entry.order.as_ref()).collect::<Vec<_>>());
-    let done = sqlx::query(
+    inserts.add(
         "INSERT INTO transitions (tenant_id, transition_id, run_id, number, journey_version, from_stage, to_stage,
                 occurrence_key, cause, cause_event_id, advocate_id, attribution_id, order_id, source, revenue_minor,
                 refunded_minor, currency, external_status, hubspot_dealstage, ordered_at, occurred_at, recorded_at)
@@ -131,8 +134,5 @@ async fn insert_transitions(tx: &mut WriteTx, made: &[&Transition], now: Timesta
     .bind(orders.dealstages)
     .bind(orders.times)
     .bind(made.iter().map(|t| t.entry.occurred_at).collect::<Vec<_>>())
-    .bind(now)
-    .execute(&mut **tx)
-    .await?;
-    exactly(made.len(), &done, "transitions")
+    .bind(now);
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use outbox::{ApplyError, Subscriber};
-use pg::WriteTx;
+use pg::{Inserts, WriteTx};
 use proto::attribution as wire;
 use proto::attribution::attribution_event::Fact as WireFact;
 use proto::attribution::attribution_service_client::AttributionServiceClient;
@@ -44,8 +44,10 @@ impl Subscriber for AttributionEvents {
         for event in events {
             told.read(event).map_err(poison)?;
         }
-        projections::save_contacts(tx, &told.contacts).await?;
-        projections::save_attributions(tx, &told.attributions).await?;
+        let mut inserts = Inserts::default();
+        projections::save_contacts(&mut inserts, &told.contacts);
+        projections::save_attributions(&mut inserts, &told.attributions);
+        inserts.send(tx).await?;
         carry_out(tx, &self.definitions, Stream::Attribution, told.steps, self.clock.now()).await?;
         Ok(())
     }

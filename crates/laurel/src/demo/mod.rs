@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use runtime::telemetry;
 
-use crate::cli::DemoArguments;
+use crate::cli::{DemoArguments, Service};
 use crate::client::Clients;
 use crate::up;
 
@@ -19,7 +19,7 @@ use crate::up;
 pub fn run(arguments: &DemoArguments) -> anyhow::Result<()> {
     telemetry::start("warn");
     runtime::config::loopback_only(arguments.listen)?;
-    up::with_platform(&arguments.storage, |platform, lifecycle| async move {
+    up::with_platform(&arguments.storage, Service::Rewards, |platform, lifecycle| async move {
         // a busy port is said before the work, not after it
         let listener =
             if arguments.serve { Some(runtime::process::bind(arguments.listen).await?) } else { None };

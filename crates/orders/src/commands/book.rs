@@ -2,8 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use pg::WriteTx;
 use pg::requests::{self, Key, Seen};
+use pg::{Inserts, WriteTx};
 use proto::orders::OrderEvent;
 use types::{Timestamp, new_id};
 
@@ -120,18 +120,19 @@ impl Book {
     /// Writes all of it.
     pub(super) async fn save(self, tx: &mut WriteTx) -> Result<(), pg::Error> {
         let new: Vec<&Order> = self.new.iter().filter_map(|key| self.orders.get(key)).collect();
-        store::orders::insert(tx, &new).await?;
         // an order that is new is inserted as it became
-        let new: HashSet<&OrderKey> = self.new.iter().collect();
+        let created: HashSet<&OrderKey> = self.new.iter().collect();
         let updated: Vec<&Order> = self
             .updated
             .iter()
-            .filter(|key| !new.contains(key))
+            .filter(|key| !created.contains(key))
             .filter_map(|key| self.orders.get(key))
             .collect();
         store::orders::update(tx, &updated).await?;
-        requests::save(tx, &self.made, self.now).await?;
-        outbox::append(tx, &self.events).await
+        let mut inserts = Inserts::default();
+        store::orders::insert(&mut inserts, &new);
+        requests::save(&mut inserts, &self.made, self.now);
+        outbox::append(tx, inserts, &self.events).await
     }
 }
 

@@ -109,7 +109,12 @@ impl RecordOrders {
         tenants.sort_unstable();
         tenants.dedup();
         Ok(tokio::try_join!(
-            async { store::orders::load(&mut *self.db.read().acquire().await?, &keys).await },
+            async {
+                let mut turn = self.db.hot_read().await?;
+                let stored = store::orders::load(&mut turn, &keys).await?;
+                turn.done();
+                Ok(stored)
+            },
             store::test_clocks::load(&self.db, &tenants),
         )?)
     }

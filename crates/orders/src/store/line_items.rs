@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use pg::WriteTx;
+use pg::{Inserts, WriteTx};
 use sqlx::FromRow;
 use sqlx::postgres::PgConnection;
 use types::TenantId;
@@ -31,7 +31,8 @@ pub(super) async fn load(
     let rows: Vec<LineRow> = sqlx::query_as(
         "SELECT l.order_row, l.sku, l.name, l.quantity, l.unit_price_minor
            FROM (SELECT DISTINCT * FROM unnest($1::text[], $2::uuid[])) AS k (tenant_id, order_row)
-           JOIN line_items l USING (tenant_id, order_row)
+          CROSS JOIN LATERAL (
+              SELECT * FROM line_items WHERE tenant_id = k.tenant_id AND order_row = k.order_row OFFSET 0) l
           ORDER BY l.order_row, l.n",
     )
     .bind(tenants)
@@ -46,17 +47,17 @@ pub(super) async fn load(
 }
 
 /// Writes the lines of these orders.
-pub(super) async fn insert(tx: &mut WriteTx, orders: &[&Order]) -> Result<(), pg::Error> {
+pub(super) fn insert(inserts: &mut Inserts, orders: &[&Order]) {
     let lines: Vec<(&Order, usize, &LineItem)> = orders
         .iter()
         .flat_map(|order| order.line_items.iter().enumerate().map(|(n, line)| (*order, n, line)))
         .collect();
     if lines.is_empty() {
-        return Ok(());
+        return;
     }
     // an order has at most 200 lines
     let numbers: Vec<i16> = lines.iter().map(|(_, n, _)| i16::try_from(*n).unwrap_or(i16::MAX)).collect();
-    sqlx::query(
+    inserts.add(
         "INSERT INTO line_items (tenant_id, order_row, n, sku, name, quantity, unit_price_minor)
          SELECT * FROM unnest($1::text[], $2::uuid[], $3::int2[], $4::text[], $5::text[], $6::int4[], $7::int8[])",
     )
@@ -66,10 +67,7 @@ pub(super) async fn insert(tx: &mut WriteTx, orders: &[&Order]) -> Result<(), pg
     .bind(lines.iter().map(|(.., line)| line.sku.as_str()).collect::<Vec<_>>())
     .bind(lines.iter().map(|(.., line)| line.name.as_str()).collect::<Vec<_>>())
     .bind(lines.iter().map(|(.., line)| line.quantity).collect::<Vec<_>>())
-    .bind(lines.iter().map(|(.., line)| line.unit_price_minor).collect::<Vec<_>>())
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
+    .bind(lines.iter().map(|(.., line)| line.unit_price_minor).collect::<Vec<_>>());
 }
 
 /// Removes the lines of these orders.

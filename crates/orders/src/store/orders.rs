@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use pg::WriteTx;
+use pg::{Inserts, WriteTx};
 use sqlx::FromRow;
 use sqlx::postgres::PgConnection;
 use types::{AttributionId, CampaignId, ContactId, Money, OrderId, TenantId, Timestamp};
@@ -132,11 +132,11 @@ fn line_count(order: &Order) -> i16 {
 }
 
 /// Writes new orders and their lines.
-pub(crate) async fn insert(tx: &mut WriteTx, orders: &[&Order]) -> Result<(), pg::Error> {
+pub(crate) fn insert(inserts: &mut Inserts, orders: &[&Order]) {
     if orders.is_empty() {
-        return Ok(());
+        return;
     }
-    sqlx::query(
+    inserts.add(
         "INSERT INTO orders
                 (tenant_id, id, source_scope, order_id, source, contact_id, customer_hash, campaign_id,
                  attribution_id, advocate_id, inactive_attribution_id, outcome, outcome_reason,
@@ -165,10 +165,8 @@ pub(crate) async fn insert(tx: &mut WriteTx, orders: &[&Order]) -> Result<(), pg
     .bind(column(orders, |o| o.hubspot_dealstage.as_str()))
     .bind(column(orders, line_count))
     .bind(column(orders, |o| o.occurred_at))
-    .bind(column(orders, |o| o.recorded_at))
-    .execute(&mut **tx)
-    .await?;
-    line_items::insert(tx, orders).await
+    .bind(column(orders, |o| o.recorded_at));
+    line_items::insert(inserts, orders);
 }
 
 /// Writes what an update may change, and replaces the lines.
@@ -196,5 +194,7 @@ pub(crate) async fn update(tx: &mut WriteTx, orders: &[&Order]) -> Result<(), pg
         return Err(pg::Error::unreadable("orders", "rows to update are gone"));
     }
     line_items::delete(tx, orders).await?;
-    line_items::insert(tx, orders).await
+    let mut lines = Inserts::default();
+    line_items::insert(&mut lines, orders);
+    lines.send(tx).await
 }

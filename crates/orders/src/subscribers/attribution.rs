@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use outbox::{ApplyError, Subscriber};
-use pg::WriteTx;
+use pg::{Inserts, WriteTx};
 use proto::attribution::attribution_event::Fact;
 use proto::attribution::attribution_service_client::AttributionServiceClient;
 use proto::attribution::{AttributionEvent, WatchAttributionEventsRequest, WatchAttributionEventsResponse};
@@ -59,7 +59,7 @@ impl Subscriber for AttributionStream {
             }
         }
         store::test_clocks::save(tx, &set).await?;
-        outbox::append(tx, &events).await?;
+        outbox::append(tx, Inserts::default(), &events).await?;
         Ok(())
     }
 }

@@ -35,6 +35,8 @@ const DURABLE: &[(&str, &str)] = &[
     // a fresh database grows from nothing within seconds; a plan made while its tables were empty lasts until somebody
     // analyzes them, which is after a minute by default
     ("autovacuum_naptime", "1s"),
+    // all look-ups go by index whatever the statistics say; analyzing costs what it samples
+    ("default_statistics_target", "10"),
     ("max_connections", "100"),
     ("wal_compression", "on"),
     ("max_wal_size", "4GB"),

@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use pg::WriteTx;
+use pg::Inserts;
 use types::{ContactId, TenantId};
 
 use crate::domain::effects::Paid;
 
 /// Adds what was paid, one row per contact and currency.
-pub(crate) async fn add(tx: &mut WriteTx, paid: &[Paid]) -> Result<(), pg::Error> {
+pub(crate) fn add(inserts: &mut Inserts, paid: &[Paid]) {
     if paid.is_empty() {
-        return Ok(());
+        return;
     }
     let mut sums: BTreeMap<(&TenantId, ContactId, &str), i64> = BTreeMap::new();
     for one in paid {
@@ -20,17 +20,15 @@ pub(crate) async fn add(tx: &mut WriteTx, paid: &[Paid]) -> Result<(), pg::Error
     let contacts: Vec<ContactId> = sums.keys().map(|(_, contact, _)| *contact).collect();
     let currencies: Vec<&str> = sums.keys().map(|(.., currency)| *currency).collect();
     let amounts: Vec<i64> = sums.values().copied().collect();
-    sqlx::query(
-        "INSERT INTO credits AS c (tenant_id, contact_id, currency, balance_minor)
+    inserts
+        .add(
+            "INSERT INTO credits AS c (tenant_id, contact_id, currency, balance_minor)
          SELECT * FROM unnest($1::text[], $2::uuid[], $3::text[], $4::bigint[])
          ON CONFLICT (tenant_id, contact_id, currency)
          DO UPDATE SET balance_minor = c.balance_minor + excluded.balance_minor",
-    )
-    .bind(tenants)
-    .bind(contacts)
-    .bind(currencies)
-    .bind(amounts)
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
+        )
+        .bind(tenants)
+        .bind(contacts)
+        .bind(currencies)
+        .bind(amounts);
 }

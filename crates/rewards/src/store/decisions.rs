@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
-use pg::WriteTx;
 use pg::sqlx::{PgExecutor, QueryBuilder};
+use pg::{Inserts, WriteTx};
 use types::{ContactId, OrderId, RewardId, RuleKey, TenantId, TransitionId};
 
 use super::codes::Code;
@@ -27,8 +27,10 @@ pub(crate) async fn existing(
     let ids: Vec<TransitionId> = transitions.iter().map(|t| t.transition_id).collect();
     let rows: Vec<(TenantId, TransitionId, RuleKey, i16)> = sqlx::query_as(
         "SELECT d.tenant_id, d.transition_id, d.rule, d.beneficiary_kind
-           FROM decisions d JOIN unnest($1::text[], $2::uuid[]) AS t (tenant_id, transition_id)
-                  ON d.tenant_id = t.tenant_id AND d.transition_id = t.transition_id",
+           FROM unnest($1::text[], $2::uuid[]) AS t (tenant_id, transition_id)
+          CROSS JOIN LATERAL (
+              SELECT * FROM decisions
+               WHERE tenant_id = t.tenant_id AND transition_id = t.transition_id OFFSET 0) d",
     )
     .bind(tenants)
     .bind(ids)
@@ -65,11 +67,12 @@ fn ordered<'a, T>(decisions: &'a [Decision], of: impl Fn(&'a Order) -> T) -> Vec
 }
 
 /// Appends decisions.
-pub(crate) async fn save(tx: &mut WriteTx, decisions: &[Decision]) -> Result<(), pg::Error> {
+pub(crate) fn save(inserts: &mut Inserts, decisions: &[Decision]) {
     if decisions.is_empty() {
-        return Ok(());
+        return;
     }
-    sqlx::query(INSERT)
+    inserts
+        .add(INSERT)
         .bind(observed(decisions, |t| t.tenant.as_str()))
         .bind(observed(decisions, |t| t.transition_id))
         .bind(each(decisions, |d| d.rule.as_str()))
@@ -98,10 +101,7 @@ pub(crate) async fn save(tx: &mut WriteTx, decisions: &[Decision]) -> Result<(),
         .bind(ordered(decisions, |o| o.hubspot_dealstage.as_str()))
         .bind(observed(decisions, |t| t.event_id))
         .bind(observed(decisions, |t| t.occurred_at))
-        .bind(each(decisions, |d| d.decided_at))
-        .execute(&mut **tx)
-        .await?;
-    Ok(())
+        .bind(each(decisions, |d| d.decided_at));
 }
 
 /// What decisions are asked for by.

@@ -1,6 +1,6 @@
-//! Writing what a slice decided: a fixed number of statements, events last.
+//! Writing what a slice decided: changes first, then all that is new in one statement.
 
-use pg::WriteTx;
+use pg::{Inserts, WriteTx};
 use types::Timestamp;
 
 use super::{credits, decisions, moves, postings, rewards};
@@ -9,11 +9,12 @@ use crate::events;
 
 /// Saves effects; `now` is the real clock.
 pub(crate) async fn save(tx: &mut WriteTx, effects: &Effects, now: Timestamp) -> Result<(), pg::Error> {
-    decisions::save(tx, &effects.decisions).await?;
-    rewards::insert(tx, &effects.created).await?;
     rewards::update(tx, &effects.changed).await?;
-    postings::save(tx, &effects.postings).await?;
-    moves::save(tx, &effects.moves, now).await?;
-    credits::add(tx, &effects.paid).await?;
-    outbox::append(tx, &events::of(&effects.facts, now)).await
+    let mut inserts = Inserts::default();
+    decisions::save(&mut inserts, &effects.decisions);
+    rewards::insert(&mut inserts, &effects.created);
+    postings::save(&mut inserts, &effects.postings);
+    moves::save(&mut inserts, &effects.moves, now);
+    credits::add(&mut inserts, &effects.paid);
+    outbox::append(tx, inserts, &events::of(&effects.facts, now)).await
 }

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use pg::WriteTx;
 use pg::sqlx::PgExecutor;
+use pg::{Inserts, WriteTx};
 use sqlx::FromRow;
 use types::{RewardId, TenantId, Timestamp};
 
@@ -46,16 +46,16 @@ fn code(action: &HandMove) -> (i16, Option<&str>) {
 }
 
 /// Appends moves.
-pub(crate) async fn save(tx: &mut WriteTx, moves: &[Move], now: Timestamp) -> Result<(), pg::Error> {
+pub(crate) fn save(inserts: &mut Inserts, moves: &[Move], now: Timestamp) {
     if moves.is_empty() {
-        return Ok(());
+        return;
     }
     let tenants: Vec<&str> = moves.iter().map(|m| m.tenant.as_str()).collect();
     let rewards: Vec<RewardId> = moves.iter().map(|m| m.reward_id).collect();
     let numbers: Vec<i32> = moves.iter().map(|m| m.number).collect();
     let (actions, reasons): (Vec<i16>, Vec<Option<&str>>) = moves.iter().map(|m| code(&m.action)).unzip();
     let times: Vec<Timestamp> = moves.iter().map(|m| m.occurred_at).collect();
-    sqlx::query(
+    inserts.add(
         "INSERT INTO moves (tenant_id, reward_id, number, action, reason, occurred_at, recorded_at)
          SELECT m.*, $7
            FROM unnest($1::text[], $2::uuid[], $3::int[], $4::smallint[], $5::text[], $6::timestamptz[]) AS m",
@@ -66,10 +66,7 @@ pub(crate) async fn save(tx: &mut WriteTx, moves: &[Move], now: Timestamp) -> Re
     .bind(actions)
     .bind(reasons)
     .bind(times)
-    .bind(now)
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
+    .bind(now);
 }
 
 /// The last move of each of these rewards that has one.
@@ -82,8 +79,9 @@ pub(crate) async fn last(
     let rows: Vec<Row> = sqlx::query_as(
         "SELECT DISTINCT ON (m.tenant_id, m.reward_id)
                 m.tenant_id, m.reward_id, m.number, m.action, m.reason, m.occurred_at
-           FROM moves m JOIN unnest($1::text[], $2::uuid[]) AS k (tenant_id, reward_id)
-                          ON m.tenant_id = k.tenant_id AND m.reward_id = k.reward_id
+           FROM unnest($1::text[], $2::uuid[]) AS k (tenant_id, reward_id)
+          CROSS JOIN LATERAL (
+              SELECT * FROM moves WHERE tenant_id = k.tenant_id AND reward_id = k.reward_id OFFSET 0) m
           ORDER BY m.tenant_id, m.reward_id, m.number DESC",
     )
     .bind(tenants)

@@ -1,6 +1,6 @@
 //! The ledger's postings.
 
-use pg::WriteTx;
+use pg::Inserts;
 use pg::sqlx::{AssertSqlSafe, PgExecutor, QueryBuilder};
 use sqlx::FromRow;
 use types::{ContactId, Money, RewardId, TenantId, Timestamp};
@@ -44,9 +44,9 @@ impl TryFrom<Row> for Posting {
 }
 
 /// Appends postings.
-pub(crate) async fn save(tx: &mut WriteTx, postings: &[Posting]) -> Result<(), pg::Error> {
+pub(crate) fn save(inserts: &mut Inserts, postings: &[Posting]) {
     if postings.is_empty() {
-        return Ok(());
+        return;
     }
     let tenants: Vec<&str> = postings.iter().map(|p| p.tenant.as_str()).collect();
     let rewards: Vec<RewardId> = postings.iter().map(|p| p.reward_id).collect();
@@ -57,24 +57,22 @@ pub(crate) async fn save(tx: &mut WriteTx, postings: &[Posting]) -> Result<(), p
     let amounts: Vec<i64> = postings.iter().map(|p| p.amount.minor).collect();
     let causes: Vec<i16> = postings.iter().map(|p| p.cause.code()).collect();
     let times: Vec<Timestamp> = postings.iter().map(|p| p.occurred_at).collect();
-    sqlx::query(
-        "INSERT INTO postings
+    inserts
+        .add(
+            "INSERT INTO postings
                 (tenant_id, reward_id, number, debit, credit, currency, amount_minor, cause, occurred_at)
          SELECT * FROM unnest($1::text[], $2::uuid[], $3::int[], $4::smallint[], $5::smallint[], $6::text[],
                               $7::bigint[], $8::smallint[], $9::timestamptz[])",
-    )
-    .bind(tenants)
-    .bind(rewards)
-    .bind(numbers)
-    .bind(debits)
-    .bind(credits)
-    .bind(currencies)
-    .bind(amounts)
-    .bind(causes)
-    .bind(times)
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
+        )
+        .bind(tenants)
+        .bind(rewards)
+        .bind(numbers)
+        .bind(debits)
+        .bind(credits)
+        .bind(currencies)
+        .bind(amounts)
+        .bind(causes)
+        .bind(times);
 }
 
 /// Postings of a tenant, or of one reward, from behind a key on; those of the newest reward first.

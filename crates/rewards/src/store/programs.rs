@@ -113,8 +113,10 @@ async fn newest_versions(
     let ids: Vec<&str> = campaigns.iter().map(|(_, campaign)| campaign.as_str()).collect();
     let rows: Vec<(TenantId, CampaignId, i32)> = sqlx::query_as(
         "SELECT v.tenant_id, v.campaign_id, max(v.version)
-           FROM program_versions v JOIN unnest($1::text[], $2::text[]) AS k (tenant_id, campaign_id)
-                  ON v.tenant_id = k.tenant_id AND v.campaign_id = k.campaign_id
+           FROM unnest($1::text[], $2::text[]) AS k (tenant_id, campaign_id)
+          CROSS JOIN LATERAL (
+              SELECT * FROM program_versions
+               WHERE tenant_id = k.tenant_id AND campaign_id = k.campaign_id OFFSET 0) v
           GROUP BY v.tenant_id, v.campaign_id",
     )
     .bind(tenants)

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use pg::WriteTx;
 use pg::sqlx::{AssertSqlSafe, PgExecutor, QueryBuilder};
+use pg::{Inserts, WriteTx};
 use types::{CampaignId, ContactId, RewardId, TenantId, Timestamp};
 
 use super::codes::Code;
@@ -26,11 +26,11 @@ fn each<'a, T>(rewards: &'a [Reward], of: impl Fn(&'a Reward) -> T) -> Vec<T> {
 }
 
 /// Adds rewards.
-pub(crate) async fn insert(tx: &mut WriteTx, rewards: &[Reward]) -> Result<(), pg::Error> {
+pub(crate) fn insert(inserts: &mut Inserts, rewards: &[Reward]) {
     if rewards.is_empty() {
-        return Ok(());
+        return;
     }
-    sqlx::query(
+    inserts.add(
         "INSERT INTO rewards
                 (tenant_id, reward_id, transition_id, rule, beneficiary_kind, campaign_id, beneficiary_id,
                  amount_minor, currency, state, automatic, on_approval, occurred_at, hold_until, posted, denied_reason)
@@ -53,10 +53,7 @@ pub(crate) async fn insert(tx: &mut WriteTx, rewards: &[Reward]) -> Result<(), p
     .bind(each(rewards, |r| r.occurred_at))
     .bind(each(rewards, |r| r.hold_until))
     .bind(each(rewards, |r| r.posted))
-    .bind(each(rewards, |r| r.denied_reason.as_deref()))
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
+    .bind(each(rewards, |r| r.denied_reason.as_deref()));
 }
 
 /// Writes what may change of rewards that are there, each given once.
@@ -95,7 +92,8 @@ pub(crate) async fn load(
     let select = format!(
         "SELECT {COLUMNS}
            FROM (SELECT DISTINCT * FROM unnest($1::text[], $2::uuid[])) AS k (tenant_id, reward_id)
-           JOIN rewards r ON r.tenant_id = k.tenant_id AND r.reward_id = k.reward_id"
+          CROSS JOIN LATERAL (
+              SELECT * FROM rewards WHERE tenant_id = k.tenant_id AND reward_id = k.reward_id OFFSET 0) r"
     );
     let rows: Vec<RewardRow> = sqlx::query_as(AssertSqlSafe(select))
         .bind(keys.iter().map(|(tenant, _)| tenant.as_str()).collect::<Vec<_>>())

@@ -98,7 +98,7 @@ impl World {
     /// Puts events on the stream of journeys, in their order.
     pub(crate) async fn publish(&self, events: &[JourneyEvent]) {
         let mut tx = self.journeys_db.write().await.unwrap();
-        outbox::append(&mut tx, events).await.unwrap();
+        outbox::append(&mut tx, pg::Inserts::default(), events).await.unwrap();
         tx.commit().await.unwrap();
     }
 
