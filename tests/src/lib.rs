@@ -77,6 +77,11 @@ impl Up {
         Ok(())
     }
 
+    /// Waits until it ends by itself, and how it ended.
+    pub fn ended(mut self) -> anyhow::Result<ExitStatus> {
+        Ok(self.child.wait()?)
+    }
+
     /// SIGTERM, and how it ended.
     pub fn terminate(mut self) -> anyhow::Result<ExitStatus> {
         Command::new("kill").arg(self.child.id().to_string()).status()?;

@@ -37,6 +37,19 @@ async fn what_was_acknowledged_survives_kill_9_and_a_restart() -> anyhow::Result
 }
 
 #[test]
+fn it_ends_with_an_error_when_its_postgres_does() -> anyhow::Result<()> {
+    let data_dir = DataDir::new()?;
+    let up = Up::start(&data_dir.path())?;
+    let file = std::fs::read_to_string(data_dir.path().join("pg/postmaster.pid"))?;
+    let postmaster = file.lines().next().unwrap_or_default();
+    anyhow::ensure!(std::process::Command::new("kill").args(["-9", postmaster]).status()?.success());
+    assert!(!up.ended()?.success());
+    // and starts again as if nothing had been
+    assert!(Up::start(&data_dir.path())?.terminate()?.success());
+    Ok(())
+}
+
+#[test]
 fn a_busy_port_is_one_clear_line() -> anyhow::Result<()> {
     let data_dir = DataDir::new()?;
     let busy = TcpListener::bind("127.0.0.1:0")?;

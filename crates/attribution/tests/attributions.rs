@@ -231,7 +231,7 @@ async fn a12_without_a_campaign_nothing_is_guessed() {
     acme.program().await;
     let mut named = by_name("joe", "ann");
     named.campaign_id.clear();
-    assert_eq!(unresolved(&acme.record(named).await), UnresolvedReason::CampaignNotActive);
+    assert_eq!(unresolved(&acme.record(named).await), UnresolvedReason::NoEvidence);
     let mut nothing = look_up("joe");
     nothing.campaign_id.clear();
     let result = acme.batch(vec![nothing]).await.results.remove(0).result.unwrap();

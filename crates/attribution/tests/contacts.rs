@@ -45,6 +45,12 @@ async fn a15_keys_of_two_contacts_are_a_conflict_that_names_both() {
     let mut both = vec![ann.contact_id, bob.contact_id];
     both.sort_unstable();
     assert_eq!(named, both);
+    // an item of a batch says as much
+    let mut both = email("ann");
+    both.uid = "u-bob".into();
+    let attempt = v1::Attempt { contact: Some(both), ..Default::default() };
+    let error = acme.batch(vec![attempt]).await.results.remove(0).error.unwrap();
+    assert_eq!(error.metadata, info.metadata);
 
     let mut disagreeing = email("ann");
     disagreeing.uid = "u-bob".into();

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 use anyhow::Context;
 use pg::embedded::{Cluster, Options, Tuning};
@@ -12,6 +13,9 @@ use crate::cli::StorageArguments;
 
 /// Name of the database in an embedded cluster.
 const DATABASE: &str = "laurel";
+
+/// How often to look whether the embedded Postgres is still there.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// A database server, and the embedded cluster behind it, if it is ours.
 #[derive(Debug)]
@@ -34,6 +38,18 @@ impl Storage {
             .socket(cluster.socket_dir())
             .port(Cluster::PORT);
         Ok(Self { server: Server::new(options, DATABASE, Access::Login), cluster: Some(cluster) })
+    }
+
+    /// Waits until the embedded Postgres ends though nobody stopped it; for ever if the server is somebody else's.
+    pub async fn lost(&mut self) -> anyhow::Error {
+        let Some(cluster) = &mut self.cluster else { return std::future::pending().await };
+        while !cluster.has_exited() {
+            tokio::time::sleep(LOOK).await;
+        }
+        anyhow::anyhow!(
+            "the embedded Postgres ended by itself; its log says why: {}",
+            cluster.log().display()
+        )
     }
 
     /// Whether nobody else can write there: the cluster is ours, and we hold the lock of its directory.

@@ -28,7 +28,7 @@ where
     Fut: Future<Output = anyhow::Result<()>>,
 {
     let scoped = tenants(&storage.scope_orders_by_source)?;
-    let storage = Storage::open(storage)?;
+    let mut storage = Storage::open(storage)?;
     let lifecycle = Lifecycle::new();
     // half of the cores: Postgres, which is mostly on the same machine, has as much to do
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
@@ -37,7 +37,10 @@ where
         tokio::runtime::Builder::new_multi_thread().worker_threads(workers).enable_all().build()?;
     let done = executor.block_on(async {
         let platform = Platform::start(&storage, &lifecycle, scoped, last).await?;
-        let done = work(platform, lifecycle.clone()).await;
+        let done = tokio::select! {
+            done = work(platform, lifecycle.clone()) => done,
+            lost = storage.lost() => Err(lost),
+        };
         lifecycle.drain().await;
         done
     });

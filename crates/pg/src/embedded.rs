@@ -76,6 +76,11 @@ impl Cluster {
         self.home.socket_dir()
     }
 
+    /// What the server writes: notices, warnings, and why it ended.
+    pub fn log(&self) -> PathBuf {
+        self.home.log()
+    }
+
     /// The process id of the postmaster.
     pub fn pid(&self) -> u32 {
         self.postmaster.pid()

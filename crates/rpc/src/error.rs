@@ -1,9 +1,11 @@
 //! The one way an error reaches a client: a canonical code, a public reason, and details. Internal text cannot get in:
 //! every message is written for the caller.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::time::Duration;
 
+use proto::attribution::ItemError;
 use proto::common::ErrorReason as Reason;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
@@ -18,7 +20,7 @@ pub struct Error {
     reason: Reason,
     message: String,
     fields: Vec<(String, String)>,
-    metadata: Vec<(&'static str, String)>,
+    metadata: Vec<(Cow<'static, str>, String)>,
     // boxed, being rare, to keep every `Result` small
     resource: Option<Box<(&'static str, String)>>,
     retry: Option<Duration>,
@@ -94,8 +96,8 @@ impl Error {
 
     /// Adds a machine-readable detail to `ErrorInfo.metadata`.
     #[must_use]
-    pub fn with(mut self, key: &'static str, value: impl Into<String>) -> Self {
-        self.metadata.push((key, value.into()));
+    pub fn with(mut self, key: impl Into<Cow<'static, str>>, value: impl Into<String>) -> Self {
+        self.metadata.push((key.into(), value.into()));
         self
     }
 
@@ -143,7 +145,7 @@ pub fn reason_name(reason: Reason) -> &'static str {
 impl From<Error> for Status {
     fn from(error: Error) -> Self {
         let metadata: HashMap<String, String> =
-            error.metadata.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+            error.metadata.into_iter().map(|(key, value)| (key.into_owned(), value)).collect();
         let mut details = ErrorDetails::with_error_info(reason_name(error.reason), DOMAIN, metadata);
         for (path, what) in error.fields {
             details.add_bad_request_violation(path, what);
@@ -159,6 +161,24 @@ impl From<Error> for Status {
             details.set_retry_info(Some(after));
         }
         Self::with_error_details(error.code, error.message, details)
+    }
+}
+
+/// An error as one item of a batch carries it.
+impl From<&Error> for ItemError {
+    fn from(error: &Error) -> Self {
+        let resource = error.resource.iter().flat_map(|resource| {
+            let (kind, name) = resource.as_ref();
+            [("resource_type".to_owned(), (*kind).to_owned()), ("resource_name".to_owned(), name.clone())]
+        });
+        let details = error.metadata.iter().map(|(key, value)| (key.clone().into_owned(), value.clone()));
+        Self {
+            code: error.code.into(),
+            reason: error.reason.into(),
+            field: error.first_field().to_owned(),
+            message: error.message.clone(),
+            metadata: details.chain(resource).collect(),
+        }
     }
 }
 

@@ -126,7 +126,8 @@ impl Book {
         let eligible =
             |campaign| self.people.get(advocate).is_some_and(|contact| contact.is_eligible(campaign));
         match campaign {
-            None => weighed.passed_over.push((kind, UnresolvedReason::CampaignNotActive)),
+            // an advocate alone is evidence for no campaign in particular
+            None => weighed.passed_over.push((kind, UnresolvedReason::NoEvidence)),
             Some(campaign) if eligible(campaign) => weighed.claims.push(Claim { kind, advocate }),
             Some(_) => weighed.passed_over.push((kind, UnresolvedReason::AdvocateNotEligible)),
         }

@@ -177,15 +177,7 @@ fn item(answer: Result<Recorded, Error>) -> v1::BatchRecordAttributionsResult {
             let result = Some(wire::attempt_result(&recorded.judgement));
             v1::BatchRecordAttributionsResult { result, error: None }
         }
-        Err(error) => {
-            let error = v1::ItemError {
-                code: error.code().into(),
-                reason: error.reason().into(),
-                field: error.first_field().to_owned(),
-                message: error.message().to_owned(),
-            };
-            v1::BatchRecordAttributionsResult { result: None, error: Some(error) }
-        }
+        Err(error) => v1::BatchRecordAttributionsResult { result: None, error: Some((&error).into()) },
     }
 }
 

@@ -31,6 +31,8 @@ pub(crate) struct Declined {
     pub(crate) field: String,
     /// For people; what follows the field's name if there is one.
     pub(crate) message: String,
+    /// Machine-readable details, such as the ids of two contacts in conflict.
+    pub(crate) metadata: Vec<(String, String)>,
 }
 
 /// The attribution service, as orders uses it.
@@ -176,6 +178,7 @@ fn refused(error: &ItemError) -> Error {
                 reason: error.reason(),
                 field: order_field(&error.field),
                 message,
+                metadata: error.metadata.clone().into_iter().collect(),
             })
         }
     }
@@ -191,6 +194,8 @@ fn order_field(field: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
     use super::*;
 
     #[test]
@@ -208,10 +213,12 @@ mod tests {
             reason: Reason::InvalidField.into(),
             field: "contact.email".to_owned(),
             message: "contact.email is odd".to_owned(),
+            metadata: HashMap::from([("contact_id".to_owned(), "1".to_owned())]),
         });
         let Error::Declined(declined) = error else { panic!("{error:?}") };
         assert_eq!((declined.field.as_str(), declined.message.as_str()), ("customer.email", "is odd"));
         assert_eq!((declined.code, declined.reason), (Code::InvalidArgument, Reason::InvalidField));
+        assert_eq!(declined.metadata, [("contact_id".to_owned(), "1".to_owned())]);
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! The one place where this service's errors become what a client sees.
 
-use proto::attribution::ItemError;
 use rpc::{Error, Reason};
 use tonic::Code;
 
@@ -51,23 +50,14 @@ impl From<Violation> for Error {
 /// Attribution's word, with the field as the order names it.
 impl From<Declined> for Error {
     fn from(declined: Declined) -> Self {
-        let Declined { code, reason, field, message } = declined;
-        match code {
+        let Declined { code, reason, field, message, metadata } = declined;
+        let error = match code {
             Code::InvalidArgument => {
                 let path = if field.is_empty() { "order".to_owned() } else { format!("order.{field}") };
                 Self::fields(reason, vec![(path, message)])
             }
             code => Self::new(code, reason, message),
-        }
-    }
-}
-
-/// An error as one item of a batch carries it.
-pub(super) fn item_error(error: &Error) -> ItemError {
-    ItemError {
-        code: error.code().into(),
-        reason: error.reason().into(),
-        field: error.first_field().to_owned(),
-        message: error.message().to_owned(),
+        };
+        metadata.into_iter().fold(error, |error, (key, value)| error.with(key, value))
     }
 }

@@ -7,7 +7,6 @@ use tonic::Request;
 
 use super::Orders;
 use super::convert::{MAX_SHORT, new_order, wire_order};
-use super::errors::item_error;
 use crate::commands::{Lane, RecordOrder, RecordResult, Recorded, RequestId};
 
 /// Orders of one batch call, at most.
@@ -76,6 +75,6 @@ fn response(recorded: &Recorded) -> wire::RecordOrderResponse {
 fn result(answer: Result<Recorded, Error>) -> wire::BatchRecordOrdersResult {
     match answer {
         Ok(recorded) => wire::BatchRecordOrdersResult { response: Some(response(&recorded)), error: None },
-        Err(error) => wire::BatchRecordOrdersResult { response: None, error: Some(item_error(&error)) },
+        Err(error) => wire::BatchRecordOrdersResult { response: None, error: Some((&error).into()) },
     }
 }
