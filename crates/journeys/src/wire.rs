@@ -1,6 +1,7 @@
 //! Domain to proto, for answers and for the stream.
 
 use proto::common::ErrorReason as Reason;
+use proto::google::r#type::Date;
 use proto::journeys as wire;
 use proto::journeys::journey_event::Fact as WireFact;
 use rpc::fields::{wire_money, wire_time};
@@ -126,7 +127,22 @@ pub(crate) fn journey(row: JourneyRow, definition: &Definition) -> Result<wire::
         applied_at: Some(wire_time(row.applied_at)),
         all_campaigns,
         campaign_ids,
+        goal: definition.goal.as_ref().map(goal),
     })
+}
+
+/// What a journey is to achieve.
+pub(crate) fn goal(goal: &definition::Goal) -> wire::Goal {
+    wire::Goal {
+        stage: goal.stage.to_string(),
+        // at most 10,000
+        rate_basis_points: i32::try_from(goal.rate.0).unwrap_or(0),
+        by: Some(Date {
+            year: goal.by.year(),
+            month: u8::from(goal.by.month()).into(),
+            day: goal.by.day().into(),
+        }),
+    }
 }
 
 fn stage(stage: &definition::Stage) -> wire::Stage {
@@ -141,7 +157,15 @@ fn stage(stage: &definition::Stage) -> wire::Stage {
         optional: stage.optional,
         repeatable: stage.repeatable,
         terminal: stage.terminal,
+        description: stage.description.clone(),
+        touch_points: stage.notes.touch_points.clone(),
+        pain_points: stage.notes.pain_points.iter().map(pain_point).collect(),
+        moment_of_truth: stage.notes.moment_of_truth,
     }
+}
+
+fn pain_point(point: &definition::PainPoint) -> wire::PainPoint {
+    wire::PainPoint { pain: point.pain.clone(), remedy: point.remedy.clone() }
 }
 
 /// A run.

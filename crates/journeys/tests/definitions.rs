@@ -36,6 +36,35 @@ async fn j1_published_versions_are_immutable_and_the_same_content_again_changes_
 }
 
 #[tokio::test]
+async fn j2_what_a_stage_carries_for_people_is_shown_and_part_of_the_version() {
+    let stack = Stack::start().await;
+    let tenant = stack.tenant(TENANT);
+    let notes = "description: Waiting., touch_points: [Mail, Shop], moment_of_truth: true, \
+                 pain_points: [{pain: Slow, remedy: Say when}, {pain: Dear}]";
+    let first = tenant.apply(&journey("sequence: REQUIRED", &[("a", notes), ("b", "")])).await;
+    let [a, b] = &first.stages[..] else { panic!("two stages") };
+    assert_eq!(
+        (&*a.description, &a.touch_points[..]),
+        ("Waiting.", &["Mail".to_owned(), "Shop".to_owned()][..])
+    );
+    let point = |pain: &str, remedy: &str| j::PainPoint { pain: pain.into(), remedy: remedy.into() };
+    assert_eq!(a.pain_points, [point("Slow", "Say when"), point("Dear", "")]);
+    assert!(a.moment_of_truth);
+    assert_eq!(
+        (&*b.description, b.touch_points.len(), b.pain_points.len(), b.moment_of_truth),
+        ("", 0, 0, false)
+    );
+    let request = j::GetJourneyRequest { journey: "j".into(), version: 1 };
+    let got = tenant.journeys().get_journey(request).await.unwrap().into_inner().journey;
+    assert_eq!(got.as_ref(), Some(&first));
+    let second = journey("sequence: REQUIRED", &[("a", &notes.replace("Dear", "Cheap")), ("b", "")]);
+    assert_eq!(tenant.apply(&second).await.version, 2);
+    let error = tenant.try_apply(&second.replace("pain: Cheap", "pain: ''"), 0).await.unwrap_err();
+    assert_eq!(&*reason(&error), "INVALID_DEFINITION");
+    assert!(fields(&error)[0].starts_with("definition:5:"), "{:?}", fields(&error));
+}
+
+#[tokio::test]
 async fn j10_a_version_built_on_another_than_the_one_in_force_is_refused() {
     let stack = Stack::start().await;
     let tenant = stack.tenant(TENANT);

@@ -5,6 +5,7 @@ mod common;
 
 use common::*;
 use pg::sqlx;
+use proto::google::r#type::Date;
 use proto::journeys as j;
 
 const STEPS: [(&str, &str); 4] = [
@@ -53,6 +54,50 @@ async fn j11_the_funnel_counts_runs_and_transitions_as_the_contract_says() {
     ];
     assert_eq!((funnel.runs, funnel.stages.iter().map(row).collect::<Vec<_>>()), (6, expected.to_vec()));
     assert!(funnel.stages[3].exception);
+}
+
+#[tokio::test]
+async fn j1_the_funnel_reports_against_the_goal() {
+    let stack = Stack::start().await;
+    let tenant = stack.tenant(TENANT);
+    let head = "sequence: OPTIONAL\ngoal: {stage: b, rate: 62.5%, by: 2026-12-31}";
+    let wanted = j::Goal {
+        stage: "b".into(),
+        rate_basis_points: 6250,
+        by: Some(Date { year: 2026, month: 12, day: 31 }),
+    };
+    assert_eq!(tenant.apply(&journey(head, &STEPS)).await.goal, Some(wanted.clone()));
+    let get = j::GetJourneyRequest { journey: "j".into(), version: 0 };
+    let got = tenant.journeys().get_journey(get.clone()).await.unwrap().into_inner().journey.unwrap();
+    assert_eq!((got.version, got.goal), (1, Some(wanted.clone())));
+    let progress = |goal: &j::Goal, reached_basis_points| {
+        Some(j::GoalProgress { goal: Some(goal.clone()), reached_basis_points })
+    };
+    assert_eq!(tenant.funnel().await.goal_progress, progress(&wanted, 0), "nobody is there yet");
+
+    for (email, stages) in [("1@example.com", "a"), ("2@example.com", "ab"), ("3@example.com", "abxb")] {
+        let contact = tenant.contact(email).await;
+        for (n, stage) in stages.chars().enumerate() {
+            tenant.enter(&contact, &stage.to_string(), &format!("k{n}")).await.unwrap();
+        }
+    }
+    assert_eq!(tenant.funnel().await.goal_progress, progress(&wanted, 6666), "2 runs of 3, rounded down");
+    assert_eq!(tenant.funnel_of("elsewhere").await.goal_progress, progress(&wanted, 0));
+
+    // another goal is another version, reported against what was counted before
+    let second = tenant.apply(&journey(&head.replace("stage: b", "stage: c"), &STEPS)).await;
+    let wanted = j::Goal { stage: "c".into(), ..wanted };
+    assert_eq!((second.version, second.goal), (2, Some(wanted.clone())));
+    assert_eq!(tenant.funnel().await.goal_progress, progress(&wanted, 0));
+    let without = tenant.apply(&journey("sequence: OPTIONAL", &STEPS)).await;
+    assert_eq!((without.version, without.goal), (3, None));
+    assert_eq!(tenant.funnel().await.goal_progress, None);
+    let bad = journey(&head.replace("stage: b", "stage: x"), &STEPS);
+    let error = tenant.try_apply(&bad, 0).await.unwrap_err();
+    assert_eq!(
+        (&*reason(&error), fields(&error)),
+        ("INVALID_DEFINITION", vec!["definition:4:15".to_owned()])
+    );
 }
 
 /// Numbers of a small generator, so that a failure can be repeated.

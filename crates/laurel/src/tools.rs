@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use anyhow::Context;
 use proto::google::r#type::Money as WireMoney;
-use proto::journeys::{ApplyJourneyRequest, GetFunnelRequest, GetFunnelResponse};
+use proto::journeys::{ApplyJourneyRequest, GetFunnelRequest, GetFunnelResponse, GoalProgress};
 use proto::orders::ImportOrdersOptions;
 use proto::rewards::{
     ApplyProgramRequest, Decision, ExplainRewardRequest, VerifyLedgerRequest, VerifyLedgerResponse,
 };
-use types::Money;
+use types::{BasisPoints, Money};
 
 use crate::cli::{ClientCommand, Target};
 use crate::client::{Clients, explain};
@@ -129,7 +129,7 @@ pub(crate) async fn verify_ledger(clients: &Clients) -> anyhow::Result<VerifyLed
     Ok(clients.ledger.clone().verify_ledger(request).await.map_err(explain)?.into_inner())
 }
 
-/// A funnel as bars: runs that entered each stage, and how many of the step before did.
+/// A funnel as bars: runs that entered each stage, and how many of the step before did; then the goal, if there is one.
 pub(crate) fn funnel_lines(funnel: &GetFunnelResponse) -> Vec<String> {
     let most = funnel.stages.iter().map(|stage| stage.entered).max().unwrap_or(0).max(1);
     let mut before = None;
@@ -150,7 +150,24 @@ pub(crate) fn funnel_lines(funnel: &GetFunnelResponse) -> Vec<String> {
         ));
         before = (!stage.exception).then_some(stage.entered).or(before);
     }
+    lines.extend(funnel.goal_progress.as_ref().and_then(goal_line));
     lines
+}
+
+/// A goal and how near it is.
+fn goal_line(progress: &GoalProgress) -> Option<String> {
+    let goal = progress.goal.as_ref()?;
+    let by = goal.by.as_ref()?;
+    let percent = |points: i64| BasisPoints(u32::try_from(points).unwrap_or(u32::MAX));
+    Some(format!(
+        "  goal: {} of the first step in {} by {:04}-{:02}-{:02}; {} so far",
+        percent(goal.rate_basis_points.into()),
+        goal.stage,
+        by.year,
+        by.month,
+        by.day,
+        percent(progress.reached_basis_points)
+    ))
 }
 
 /// A decision as a few words.
@@ -182,4 +199,23 @@ pub(crate) fn decision_line(decision: &Decision) -> String {
 
 fn money(wire: &WireMoney) -> Option<Money> {
     Money::from_units(wire.units, wire.nanos, wire.currency_code.parse().ok()?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use proto::google::r#type::Date;
+    use proto::journeys::Goal;
+
+    use super::*;
+
+    #[test]
+    fn j1_a_funnel_ends_with_the_goal_and_how_near_it_is() {
+        let by = Some(Date { year: 2026, month: 3, day: 9 });
+        let goal = Goal { stage: "won".into(), rate_basis_points: 1250, by };
+        let progress = |goal| Some(GoalProgress { goal, reached_basis_points: 705 });
+        let funnel = GetFunnelResponse { goal_progress: progress(Some(goal)), ..Default::default() };
+        let wanted = "  goal: 12.5% of the first step in won by 2026-03-09; 7.05% so far";
+        assert_eq!(funnel_lines(&funnel), [wanted]);
+        assert!(funnel_lines(&GetFunnelResponse::default()).is_empty());
+    }
 }

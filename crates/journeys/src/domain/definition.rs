@@ -2,7 +2,7 @@
 
 use definitions::condition::Condition;
 use serde::Deserialize;
-use types::{CampaignId, JourneyKey, StageKey};
+use types::{BasisPoints, CampaignId, JourneyKey, StageKey};
 
 /// Whether the order of steps is enforced (J4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -115,6 +115,26 @@ impl PartialEq for Trigger {
     }
 }
 
+/// What makes a stage hard for people (J2).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PainPoint {
+    /// What it is.
+    pub pain: String,
+    /// What is done about it; empty if nothing.
+    pub remedy: String,
+}
+
+/// What a stage carries for people (J2); no rule reads it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Notes {
+    /// Where people meet the company in it.
+    pub touch_points: Vec<String>,
+    /// What makes it hard for them.
+    pub pain_points: Vec<PainPoint>,
+    /// Whether it is one that decides whether they go on.
+    pub moment_of_truth: bool,
+}
+
 /// One checkpoint of a journey (J2).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stage {
@@ -134,6 +154,19 @@ pub struct Stage {
     pub terminal: bool,
     /// The ways in, besides calls.
     pub enter_on: Vec<Trigger>,
+    /// What is known of it for people.
+    pub notes: Notes,
+}
+
+/// What a journey is to achieve (J1); the funnel reports against it, and nothing else reads it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Goal {
+    /// The step that runs are to enter.
+    pub stage: StageKey,
+    /// How many of those that enter the first step are to; above zero.
+    pub rate: BasisPoints,
+    /// Until when.
+    pub by: time::Date,
 }
 
 /// A journey at one version.
@@ -149,6 +182,8 @@ pub struct Definition {
     pub on_gap: OnGap,
     /// Whether an ended run may start again.
     pub restart: Restart,
+    /// What it is to achieve, if that was written.
+    pub goal: Option<Goal>,
     /// In their order.
     pub stages: Vec<Stage>,
 }

@@ -76,3 +76,38 @@ pub fn of(definition: &Definition, standing: &Standing) -> ByStage {
     }
     counts
 }
+
+/// How many runs entered a goal's stage (J1) for those that entered the first step, in basis points; 0 if nobody did.
+/// Rounded down: it is never at the goal's rate before the runs are. Above 10,000 where runs come to the goal without
+/// the first step, as an OPTIONAL sequence lets them.
+pub fn reached(goal: Counts, first: Counts) -> i64 {
+    if first.entered <= 0 {
+        return 0;
+    }
+    let points = i128::from(goal.entered) * 10_000 / i128::from(first.entered);
+    i64::try_from(points).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn j1_how_near_a_goal_is_is_rounded_down() {
+        let entered = |entered| Counts { entered, ..Counts::default() };
+        for (goal, first, expected) in [
+            (0, 0, 0),
+            (5, 0, 0),
+            (0, 5, 0),
+            (1, 3, 3333),
+            (2, 3, 6666),
+            (199_999, 200_000, 9999),
+            (5, 5, 10_000),
+            (6, 5, 12_000),
+            (i64::MAX, i64::MAX, 10_000),
+            (i64::MAX, 1, i64::MAX),
+        ] {
+            assert_eq!(reached(entered(goal), entered(first)), expected, "{goal} of {first}");
+        }
+    }
+}

@@ -13,7 +13,7 @@
 //! | [`effects`] | what is to be saved for them |
 //! | [`attribution`] | which attribution was in force when (J9) |
 //! | [`publish`] | what applying a definition does (J1) |
-//! | [`funnel`] | what a run counts for (J11) |
+//! | [`funnel`] | what a run counts for (J11), and how near the goal is (J1) |
 
 pub mod attribution;
 pub mod conditions;

@@ -1,5 +1,8 @@
 //! From YAML to a [`Definition`]: strict, every mistake with its line.
 
+mod goal;
+mod notes;
+
 use std::collections::HashSet;
 use std::fmt;
 
@@ -12,6 +15,8 @@ use types::{CampaignId, JourneyKey, StageKey};
 
 use super::conditions;
 use super::definition::{Campaigns, Definition, Kind, OnGap, Restart, Sequence, Signal, Stage, Trigger};
+use goal::GoalText;
+use notes::PainText;
 
 /// Stages of one journey, at most.
 const MAX_STAGES: usize = 200;
@@ -36,6 +41,8 @@ struct Document {
     #[serde(default)]
     restart: Restart,
     campaigns: Campaigns,
+    #[serde(default)]
+    goal: Option<GoalText>,
     stages: Spanned<Vec<StageText>>,
 }
 
@@ -57,6 +64,12 @@ struct StageText {
     terminal: bool,
     #[serde(default)]
     enter_on: Vec<TriggerText>,
+    #[serde(default)]
+    touch_points: Option<Spanned<Vec<Spanned<String>>>>,
+    #[serde(default)]
+    pain_points: Option<Spanned<Vec<PainText>>>,
+    #[serde(default)]
+    moment_of_truth: bool,
 }
 
 #[derive(Deserialize)]
@@ -166,8 +179,9 @@ impl Reader {
         let journey = key::<JourneyKey>(&document.journey)?;
         let name = self.text(document.name.as_ref(), "name", MAX_NAME).unwrap_or_else(|| journey.to_string());
         let stages = texts.iter().enumerate().filter_map(|(n, text)| self.stage(n, text, &journey)).collect();
+        let goal = document.goal.as_ref().and_then(|goal| self.goal(goal, texts));
         let Document { sequence, on_gap, restart, .. } = *document;
-        Some(Definition { journey, name, sequence, on_gap, restart, stages })
+        Some(Definition { journey, name, sequence, on_gap, restart, goal, stages })
     }
 
     fn unique(&mut self, texts: &[StageText]) {
@@ -231,6 +245,7 @@ impl Reader {
             repeatable: text.repeatable.unwrap_or(by_order),
             terminal: text.terminal,
             enter_on,
+            notes: self.notes(&path, text),
         })
     }
 

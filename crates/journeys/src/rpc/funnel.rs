@@ -1,16 +1,17 @@
 //! FunnelService: exact counts from counters.
 
 use proto::journeys::funnel_service_server::FunnelService;
-use proto::journeys::{FunnelStage, GetFunnelRequest, GetFunnelResponse};
+use proto::journeys::{FunnelStage, GetFunnelRequest, GetFunnelResponse, GoalProgress};
 use rpc::{Error, caller, fields};
 use tonic::{Request, Response, Status};
 use types::{CampaignId, JourneyKey};
 
 use super::{Server, errors};
-use crate::domain::definition::{Kind, Stage};
-use crate::domain::funnel::Counts;
+use crate::domain::definition::{Definition, Goal, Kind, Stage};
+use crate::domain::funnel::{Counts, reached};
 use crate::domain::yaml;
 use crate::store::{funnel, read};
+use crate::wire;
 
 #[tonic::async_trait]
 impl FunnelService for Server {
@@ -32,7 +33,19 @@ impl FunnelService for Server {
             definition.stages.iter().partition(|stage| stage.kind == Kind::Step);
         let count = |key: &str| counts.get(key).copied().unwrap_or_default();
         let stages = steps.into_iter().chain(exceptions).map(|stage| show(stage, count(stage.key.as_str())));
-        Ok(Response::new(GetFunnelResponse { stages: stages.collect(), runs: count("").entered }))
+        Ok(Response::new(GetFunnelResponse {
+            stages: stages.collect(),
+            runs: count("").entered,
+            goal_progress: definition.goal.as_ref().map(|goal| progress(&definition, goal, count)),
+        }))
+    }
+}
+
+fn progress(definition: &Definition, goal: &Goal, count: impl Fn(&str) -> Counts) -> GoalProgress {
+    let first = definition.steps().next().map(|step| count(step.key.as_str())).unwrap_or_default();
+    GoalProgress {
+        goal: Some(wire::goal(goal)),
+        reached_basis_points: reached(count(goal.stage.as_str()), first),
     }
 }
 

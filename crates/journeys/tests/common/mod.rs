@@ -315,7 +315,11 @@ impl Tenant {
     }
 
     pub(crate) async fn funnel(&self) -> j::GetFunnelResponse {
-        let request = j::GetFunnelRequest { journey: "j".into(), campaign_id: String::new() };
+        self.funnel_of("").await
+    }
+
+    pub(crate) async fn funnel_of(&self, campaign: &str) -> j::GetFunnelResponse {
+        let request = j::GetFunnelRequest { journey: "j".into(), campaign_id: campaign.into() };
         FunnelServiceClient::new(self.journeys.clone()).get_funnel(request).await.unwrap().into_inner()
     }
 

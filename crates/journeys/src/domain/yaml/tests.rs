@@ -1,4 +1,5 @@
 use super::*;
+use crate::domain::definition::{Goal, Notes, PainPoint};
 
 const GOOD: &str = r#"
 journey: cdnow-lifecycle
@@ -122,4 +123,142 @@ fn a_journey_needs_a_step() {
 fn texts_have_limits() {
     assert!(problems(&with_stage("    name: \"a\\0b\"\n"))[0].starts_with("line 6"));
     assert!(problems(&with_stage(&format!("    name: {}\n", "x".repeat(201))))[0].starts_with("line 6"));
+}
+
+const GOAL: &str = "journey: j
+sequence: REQUIRED
+campaigns: all
+goal:
+  stage: b
+  rate: 12.5%
+  by: 2026-12-31
+stages:
+  - stage: a
+  - stage: b
+  - stage: gone
+    kind: EXCEPTION
+";
+
+#[test]
+fn j1_a_goal_is_read() {
+    let (definition, _) = parse(GOAL).unwrap();
+    let by = time::macros::date!(2026 - 12 - 31);
+    let goal = Goal { stage: "b".parse().unwrap(), rate: types::BasisPoints(1250), by };
+    assert_eq!(definition.goal, Some(goal));
+    for rate in ["0.01%", "100%", "'40%'"] {
+        assert!(parse(&GOAL.replace("12.5%", rate)).is_ok(), "{rate}");
+    }
+    let (other, _) = parse(&GOAL.replace("12.5%", "40%")).unwrap();
+    assert_ne!(other, definition, "the goal is part of the version");
+    assert!(other.counts_like(&definition), "but not of what is counted");
+    assert_eq!(parse(GOOD).unwrap().0.goal, None);
+}
+
+#[test]
+fn j1_mistakes_in_a_goal_are_reported_by_line() {
+    for (good, bad, expected) in [
+        ("stage: b\n  rate", "stage: c\n  rate", "line 5, column 10: `c` is no stage of this journey"),
+        ("stage: b\n  rate", "stage: gone\n  rate", "line 5, column 10: `gone` is an EXCEPTION"),
+        ("stage: b\n  rate", "stage: B\n  rate", "line 5, column 10: `B` is not a key"),
+        ("12.5%", "0%", "line 6, column 9: expected a percentage"),
+        ("12.5%", "0.00%", "line 6, column 9: expected a percentage"),
+        ("12.5%", "100.01%", "line 6, column 9: expected a percentage"),
+        ("12.5%", "12.345%", "line 6, column 9: expected a percentage"),
+        ("12.5%", "-5%", "line 6, column 9: expected a percentage"),
+        ("12.5%", "12", "line 6, column 9: expected a percentage"),
+        ("12.5%", "[12%]", "line 6, column 9: expected a text"),
+        ("2026-12-31", "2026-02-30", "line 7, column 7: expected a date"),
+        ("2026-12-31", "2026-1-1", "line 7, column 7: expected a date"),
+        ("2026-12-31", "0000-01-01", "line 7, column 7: expected a date"),
+        ("2026-12-31", "-2026-01-01", "line 7, column 7: expected a date"),
+        ("2026-12-31", "+2026-01-01", "line 7, column 7: expected a date"),
+        ("2026-12-31", "2026-12-31T00:00:00Z", "line 7, column 7: expected a date"),
+        ("by: 2026", "on: 2026", "line 7, column 3: unknown field `on`"),
+    ] {
+        let found = problems(&GOAL.replace(good, bad));
+        assert_eq!(found.len(), 1, "{bad}: {found:?}");
+        assert!(found[0].starts_with(expected), "{bad}: {found:?}");
+    }
+    assert!(problems(&GOAL.replace("  rate: 12.5%\n", ""))[0].contains("missing field `rate`"));
+    let worst =
+        GOAL.replace("stage: b\n  rate", "stage: c\n  rate").replace("12.5%", "1").replace("-31", "-32");
+    let paths: Vec<String> = parse(&worst).unwrap_err().into_iter().map(|p| p.path).collect();
+    assert_eq!(paths, ["goal.stage", "goal.rate", "goal.by"], "all at once");
+}
+
+const NOTES: &str = "journey: j
+sequence: REQUIRED
+campaigns: all
+stages:
+  - stage: a
+  - stage: b
+    touch_points: [E-mail, ' Shop ']
+    moment_of_truth: true
+    pain_points:
+      - pain: The form is long
+        remedy: |
+          Ask for the address only.
+          The rest later.
+      - {pain: Slow}
+";
+
+#[test]
+fn j2_what_a_stage_carries_for_people_is_read() {
+    let (definition, _) = parse(NOTES).unwrap();
+    let [a, b] = &definition.stages[..] else { panic!("two stages") };
+    assert_eq!(a.notes, Notes::default());
+    assert_eq!(b.notes.touch_points, ["E-mail", "Shop"]);
+    let point = |pain: &str, remedy: &str| PainPoint { pain: pain.into(), remedy: remedy.into() };
+    let long = point("The form is long", "Ask for the address only.\nThe rest later.");
+    assert_eq!(b.notes.pain_points, [long, point("Slow", "")]);
+    assert!(b.notes.moment_of_truth);
+    for (from, to) in [("Slow", "Dear"), ("E-mail", "Letter"), ("truth: true", "truth: false")] {
+        let (other, _) = parse(&NOTES.replace(from, to)).unwrap();
+        assert_ne!(other, definition, "{to}: it is part of the version");
+        assert!(other.counts_like(&definition), "{to}: but not of what is counted");
+    }
+}
+
+#[test]
+fn j2_mistakes_in_what_a_stage_carries_are_reported_by_line_and_path() {
+    let long = "x".repeat(501);
+    let many = |entry: &str| vec![entry; 51].join(", ");
+    let points = format!("touch_points: [{}]", many("x"));
+    let pains = format!("pain_points: [{}]\n    terminal: false #", many("{pain: x}"));
+    for (good, bad, line, path) in [
+        ("E-mail", "''", "line 7, column 20: the text is empty", "stages[1].touch_points[0]"),
+        ("' Shop '", &long, "line 7, column 28: the text is longer", "stages[1].touch_points[1]"),
+        (
+            "touch_points: [E-mail, ' Shop ']",
+            &points,
+            "line 7, column 19: at most 50",
+            "stages[1].touch_points",
+        ),
+        ("' Shop '", "[a]", "line 7, column 28: expected a text", "stages[1].touch_points[1]"),
+        ("Slow", "' '", "line 14, column 16: the text is empty", "stages[1].pain_points[1].pain"),
+        ("Slow", &long, "line 14, column 16: the text is longer", "stages[1].pain_points[1].pain"),
+        (
+            "Slow",
+            "a, remedy: \"b\\ac\"",
+            "line 14, column 27: the text has",
+            "stages[1].pain_points[1].remedy",
+        ),
+        (
+            "pain: Slow",
+            "cure: x",
+            "line 14, column 10: unknown field `cure`",
+            "stages[1].pain_points[1].cure",
+        ),
+        ("truth: true", "truth: yes", "line 8, column 22: ", "stages[1].moment_of_truth"),
+    ] {
+        let found = parse(&NOTES.replace(good, bad)).unwrap_err();
+        assert_eq!(found.len(), 1, "{bad}: {found:?}");
+        assert!(found[0].to_string().starts_with(line), "{bad}: {found:?}");
+        assert_eq!(found[0].path, path, "{bad}");
+    }
+    let text = format!("{}    {pains}\n", with_stage(""));
+    let found = parse(&text).unwrap_err();
+    assert_eq!((found[0].line, &*found[0].path), (6, "stages[0].pain_points"));
+    let bound = with_stage(&format!("    touch_points: [{}]\n", vec!["x".repeat(500); 50].join(", ")));
+    assert!(parse(&bound).is_ok(), "50 texts of 500 bytes are not too many");
 }
