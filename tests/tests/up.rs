@@ -76,6 +76,31 @@ fn a_data_directory_in_use_is_one_clear_line() -> anyhow::Result<()> {
 }
 
 #[test]
+fn data_of_another_postgres_version_is_one_clear_line() -> anyhow::Result<()> {
+    let data_dir = DataDir::new()?;
+    assert!(Up::start(&data_dir.path())?.terminate()?.success());
+    std::fs::write(data_dir.path().join("pg/PG_VERSION"), "99\n")?;
+    let output = laurel(&["up", "--listen", "127.0.0.1:0"], &data_dir.path())?.output()?;
+    assert!(!output.status.success());
+    let said = String::from_utf8(output.stderr)?;
+    assert_eq!(said.lines().count(), 1, "{said}");
+    assert!(said.contains("was made by Postgres 99"), "{said}");
+    // nobody can install that
+    assert!(!said.contains("apt-get"), "{said}");
+    Ok(())
+}
+
+#[test]
+fn a_data_directory_that_is_a_file_is_one_clear_line() -> anyhow::Result<()> {
+    let output = laurel(&["up", "--listen", "127.0.0.1:0"], "/dev/null/data".as_ref())?.output()?;
+    assert!(!output.status.success());
+    let said = String::from_utf8(output.stderr)?;
+    assert_eq!(said.lines().count(), 1, "{said}");
+    assert!(said.contains("/dev/null is not a directory"), "{said}");
+    Ok(())
+}
+
+#[test]
 fn a_missing_postgres_is_one_clear_line() -> anyhow::Result<()> {
     let data_dir = DataDir::new()?;
     let empty = DataDir::new()?;

@@ -107,13 +107,19 @@ pub enum ClientCommand {
         /// Currency of rows that give none
         #[arg(long, default_value = "")]
         currency: String,
+        /// A column that is not named as its field; `-` as the field ignores the column. May be repeated
+        ///
+        /// Fields: order_id, source, email, uid, contact_id, revenue, currency, campaign, shortcode, advocate_email,
+        /// external_status, hubspot_dealstage, occurred_at.
+        #[arg(long = "map", value_name = "HEADER=FIELD", value_parser = mapping)]
+        columns: Vec<(String, String)>,
     },
     /// Publish a journey or a reward program written as YAML
     Apply {
         /// Services and tenant.
         #[command(flatten)]
         target: Target,
-        /// The file; it begins with `journey:` or `program:`
+        /// The file; a mapping with `journey` or `program`
         #[arg(short, long)]
         file: PathBuf,
     },
@@ -139,4 +145,28 @@ pub enum ClientCommand {
         #[command(flatten)]
         target: Target,
     },
+}
+
+/// Reads HEADER=FIELD. A header may have any character, a field has no `=`.
+fn mapping(text: &str) -> Result<(String, String), &'static str> {
+    let (header, field) = text.rsplit_once('=').ok_or("it is to be HEADER=FIELD")?;
+    if field.is_empty() {
+        return Err("the field is missing; `-` ignores the column");
+    }
+    Ok((header.to_owned(), field.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_column_is_mapped_to_what_follows_the_last_equals_sign() {
+        let pair = |header: &str, field: &str| Ok((header.to_owned(), field.to_owned()));
+        assert_eq!(mapping("Order No=order_id"), pair("Order No", "order_id"));
+        assert_eq!(mapping("a=b=-"), pair("a=b", "-"));
+        assert_eq!(mapping("=-"), pair("", "-"));
+        assert!(mapping("Who").is_err());
+        assert!(mapping("Who=").is_err());
+    }
 }

@@ -67,16 +67,118 @@ impl Clients {
     }
 }
 
+/// The connection to the services could not be made, or broke.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConnectionError {
+    /// The call was not answered.
+    Failed,
+    /// An import was under way.
+    ImportLost,
+}
+
+impl std::fmt::Display for ConnectionError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Failed => "connection failed; is `laurel up` running there?",
+            Self::ImportLost => "connection lost; what was recorded stands: run it again",
+        })
+    }
+}
+
+impl std::error::Error for ConnectionError {}
+
 /// A status as one line for people: every field violation, else the message.
-#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 pub fn explain(status: Status) -> anyhow::Error {
+    explain_fields(status, |field, what| format!("{field} {what}"))
+}
+
+/// The same, with the caller's own words for a field and what is wrong with it. A [`ConnectionError`] stays one.
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
+pub(crate) fn explain_fields(status: Status, words: impl Fn(&str, &str) -> String) -> anyhow::Error {
     let details = status.get_error_details();
+    if details.error_info().is_none() && is_of_transport(status.code(), status.message()) {
+        return ConnectionError::Failed.into();
+    }
     let violations = details.bad_request().map(|bad| bad.field_violations.as_slice()).unwrap_or_default();
     if violations.is_empty() {
-        let code =
-            if status.code() == Code::Unknown { String::new() } else { format!("{:?}: ", status.code()) };
-        return anyhow::anyhow!("{code}{}", status.message());
+        let name = details.resource_info().map_or("", |resource| resource.resource_name.as_str());
+        return anyhow::anyhow!("{}", sentence(status.code(), status.message(), name));
     }
-    let lines: Vec<String> = violations.iter().map(|v| format!("{} {}", v.field, v.description)).collect();
+    let lines: Vec<String> = violations.iter().map(|v| words(&v.field, &v.description)).collect();
     anyhow::anyhow!("{}", lines.join("; "))
+}
+
+/// Whether a status without a reason of ours says that the connection is at fault.
+fn is_of_transport(code: Code, message: &str) -> bool {
+    match code {
+        Code::Unavailable | Code::Unknown => true,
+        Code::Internal | Code::Cancelled => message.starts_with("h2 protocol error"),
+        _ => false,
+    }
+}
+
+/// A code, a message, and the name of what it speaks of, if it has one.
+fn sentence(code: Code, message: &str, name: &str) -> String {
+    let name = if name.is_empty() { String::new() } else { format!(" {name}") };
+    match code {
+        Code::Unknown => format!("{message}{name}"),
+        code => format!("{}: {message}{name}", code_words(code)),
+    }
+}
+
+/// A code in words.
+fn code_words(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "fine",
+        Code::Cancelled => "cancelled",
+        Code::Unknown => "unknown",
+        Code::InvalidArgument => "invalid argument",
+        Code::DeadlineExceeded => "deadline exceeded",
+        Code::NotFound => "not found",
+        Code::AlreadyExists => "already exists",
+        Code::PermissionDenied => "permission denied",
+        Code::ResourceExhausted => "resource exhausted",
+        Code::FailedPrecondition => "failed precondition",
+        Code::Aborted => "aborted",
+        Code::OutOfRange => "out of range",
+        Code::Unimplemented => "unimplemented",
+        Code::Internal => "internal",
+        Code::Unavailable => "unavailable",
+        Code::DataLoss => "data loss",
+        Code::Unauthenticated => "unauthenticated",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rpc::{Error, Reason};
+
+    use super::*;
+
+    #[test]
+    fn what_is_not_found_is_named_and_its_code_is_readable() {
+        let status = Status::from(Error::not_found(Reason::JourneyNotFound, "journey", "nosuch"));
+        assert_eq!(explain(status).to_string(), "not found: no such journey nosuch");
+        let status = Status::from(Error::precondition(Reason::RewardState, "the reward is HELD"));
+        assert_eq!(explain(status).to_string(), "failed precondition: the reward is HELD");
+    }
+
+    #[test]
+    fn every_field_violation_is_told_in_the_words_asked_for() {
+        let two = vec![("a".to_owned(), "is required".to_owned()), ("b".to_owned(), "is long".to_owned())];
+        let status = Status::from(Error::fields(Reason::InvalidField, two));
+        assert_eq!(explain(status.clone()).to_string(), "a is required; b is long");
+        let told = explain_fields(status, |field, what| format!("<{field}> {what}"));
+        assert_eq!(told.to_string(), "<a> is required; <b> is long");
+    }
+
+    #[test]
+    fn only_what_the_transport_says_is_a_connection_error() {
+        let lost = |status: Status| explain(status).is::<ConnectionError>();
+        assert!(lost(Status::unavailable("connection failed")));
+        assert!(lost(Status::unknown("error reading a body from connection")));
+        assert!(lost(Status::internal("h2 protocol error: http2 error")));
+        assert!(!lost(Status::internal("failed to decode Protobuf message")));
+        assert!(!lost(Error::unavailable().into()));
+    }
 }

@@ -5,8 +5,9 @@ use std::io::Read;
 use proto::orders::{ImportOrdersOptions, ImportOrdersRequest, ImportProgress, RejectedRow};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
+use tonic::Status;
 
-use crate::client::{Clients, explain};
+use crate::client::{Clients, ConnectionError, explain_fields};
 
 const PIECE: usize = 64 * 1024;
 
@@ -39,10 +40,10 @@ pub async fn import(
         .clone()
         .import_orders(ReceiverStream::new(pieces))
         .await
-        .map_err(explain)?
+        .map_err(refused)?
         .into_inner();
     let mut summary = None;
-    while let Some(answer) = answers.message().await.map_err(explain)? {
+    while let Some(answer) = answers.message().await.map_err(broken_off)? {
         answer.rejected.iter().for_each(&mut rejected);
         if let Some(counts) = &answer.progress {
             progress(counts);
@@ -54,4 +55,77 @@ pub async fn import(
     }
     reader.await??;
     summary.ok_or_else(|| anyhow::anyhow!("the import ended without a summary; run it again"))
+}
+
+/// A rejected row as one line.
+pub(crate) fn rejected_line(row: &RejectedRow) -> String {
+    let column = if row.column.is_empty() { String::new() } else { format!(", column {}", row.column) };
+    format!("line {}{column}: {}", row.line, row.message)
+}
+
+/// Why there is no import.
+fn refused(status: Status) -> anyhow::Error {
+    explain_fields(status, violation)
+}
+
+/// Why an import ended early.
+fn broken_off(status: Status) -> anyhow::Error {
+    let error = refused(status);
+    if error.is::<ConnectionError>() { ConnectionError::ImportLost.into() } else { error }
+}
+
+/// What is wrong with file or options, in the words of the command: its options instead of the fields of the contract.
+fn violation(field: &str, what: &str) -> String {
+    let mapped = field.strip_prefix("options.columns[").and_then(|rest| rest.strip_suffix(']'));
+    let subject = match (field, mapped, field.strip_prefix("header.")) {
+        (_, Some(header), _) => format!("--map `{header}`"),
+        (_, _, Some(header)) => format!("column `{header}`"),
+        ("chunk", _, _) => "the file".to_owned(),
+        _ => option_names(field),
+    };
+    format!("{subject} {}", option_names(what))
+}
+
+fn option_names(text: &str) -> String {
+    text.replace("in options.columns", "with --map HEADER=FIELD")
+        .replace("options.default_currency", "--currency")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rejected_row_has_a_column_only_if_one_is_at_fault() {
+        let row = |column: &str| RejectedRow {
+            line: 11,
+            column: column.to_owned(),
+            message: "is wrong".to_owned(),
+            ..Default::default()
+        };
+        assert_eq!(rejected_line(&row("revenue")), "line 11, column revenue: is wrong");
+        assert_eq!(rejected_line(&row("")), "line 11: is wrong");
+    }
+
+    #[test]
+    fn o10_what_is_wrong_with_a_file_names_the_options_of_the_command() {
+        let unknown = "is no field of an import; map it to one in options.columns, or to `-` to skip it";
+        let wanted = "column `Who` is no field of an import; \
+                      map it to one with --map HEADER=FIELD, or to `-` to skip it";
+        assert_eq!(violation("header.Who", unknown), wanted);
+        let wanted = "column `currency` is required, or else --currency";
+        assert_eq!(violation("header.currency", "is required, or else options.default_currency"), wanted);
+        let wanted = "--map `Order No` is no column of the file";
+        assert_eq!(violation("options.columns[Order No]", "is no column of the file"), wanted);
+        assert_eq!(violation("options.default_currency", "is no currency"), "--currency is no currency");
+        assert_eq!(violation("chunk", "is empty"), "the file is empty");
+    }
+
+    #[test]
+    fn a_lost_connection_says_that_the_import_can_be_run_again() {
+        let lost = "connection lost; what was recorded stands: run it again";
+        assert_eq!(broken_off(Status::unknown("broken pipe")).to_string(), lost);
+        let said = broken_off(rpc::Error::field("chunk", "is longer than 1 MiB").into()).to_string();
+        assert_eq!(said, "the file is longer than 1 MiB");
+    }
 }

@@ -1,5 +1,6 @@
 //! The `laurel` command.
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -17,7 +18,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // one line, causes included
-            eprintln!("laurel: {error:#}");
+            let _ = writeln!(std::io::stderr(), "laurel: {error:#}");
             ExitCode::FAILURE
         }
     }

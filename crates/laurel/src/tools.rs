@@ -1,21 +1,19 @@
 //! Commands that speak to running services, through their public RPCs only.
 
-use std::fs::File;
-use std::path::Path;
+mod apply;
+mod decisions;
+mod upload;
+
 use std::time::Duration;
 
-use anyhow::Context;
-use proto::google::r#type::Money as WireMoney;
-use proto::journeys::{ApplyJourneyRequest, GetFunnelRequest, GetFunnelResponse, GoalProgress};
-use proto::orders::ImportOrdersOptions;
-use proto::rewards::{
-    ApplyProgramRequest, Decision, ExplainRewardRequest, VerifyLedgerRequest, VerifyLedgerResponse,
-};
-use types::{BasisPoints, Money};
+use proto::journeys::{GetFunnelRequest, GetFunnelResponse, GoalProgress};
+use proto::rewards::{VerifyLedgerRequest, VerifyLedgerResponse};
+use types::BasisPoints;
 
 use crate::cli::{ClientCommand, Target};
-use crate::client::{Clients, explain};
-use crate::import::import;
+use crate::client::{Clients, ConnectionError, explain};
+
+pub(crate) use decisions::decision_line;
 
 /// Width of the longest bar.
 const BAR: i64 = 40;
@@ -25,69 +23,48 @@ const VERIFY: Duration = Duration::from_hours(1);
 /// Runs one command.
 pub fn run(command: &ClientCommand) -> anyhow::Result<()> {
     let executor = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let target = match command {
+        ClientCommand::Import { target, .. }
+        | ClientCommand::Apply { target, .. }
+        | ClientCommand::Funnel { target, .. }
+        | ClientCommand::Explain { target, .. }
+        | ClientCommand::Verify { target } => target,
+    };
     executor.block_on(async {
-        match command {
-            ClientCommand::Import { target, file, currency } => {
-                import_file(&connect(target)?, file, currency).await
+        let clients = &connect(target)?;
+        let done = match command {
+            ClientCommand::Import { file, currency, columns, .. } => {
+                upload::import_file(clients, file, currency, columns).await
             }
-            ClientCommand::Apply { target, file } => apply(&connect(target)?, file).await,
-            ClientCommand::Funnel { target, journey } => funnel(&connect(target)?, journey).await,
-            ClientCommand::Explain { target, order_id } => explain_order(&connect(target)?, order_id).await,
-            ClientCommand::Verify { target } => verify(&connect(target)?).await,
-        }
+            ClientCommand::Apply { file, .. } => apply::apply(clients, file).await,
+            ClientCommand::Funnel { journey, .. } => funnel(clients, journey).await,
+            ClientCommand::Explain { order_id, .. } => {
+                decisions::explain_order(clients, order_id, &target.tenant).await
+            }
+            ClientCommand::Verify { .. } => verify(clients, &target.tenant).await,
+        };
+        done.map_err(|error| with_address(error, &target.address))
     })
 }
 
 fn connect(target: &Target) -> anyhow::Result<Clients> {
     let tenant = target.tenant.parse().map_err(|e| anyhow::anyhow!("tenant `{}` {e}", target.tenant))?;
-    let channel = rpc::channel::connect(&target.address).map_err(|_| {
-        anyhow::anyhow!("`{}` is not an address such as http://127.0.0.1:7600", target.address)
-    })?;
+    let address = &target.address;
+    let unfit = || anyhow::anyhow!("`{address}` is not an address such as http://127.0.0.1:7600");
+    anyhow::ensure!(is_http(address), "{}: it has to begin with http:// or https://", unfit());
+    let channel = rpc::channel::connect(address).map_err(|_| unfit())?;
     Ok(Clients::new(channel, &tenant))
 }
 
-async fn import_file(clients: &Clients, path: &Path, currency: &str) -> anyhow::Result<()> {
-    let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let options = ImportOrdersOptions { default_currency: currency.to_owned(), ..Default::default() };
-    let summary = import(
-        clients,
-        file,
-        options,
-        |counts| eprint!("\r{} rows", counts.rows),
-        |row| eprintln!("\rline {}, column {}: {}", row.line, row.column, row.message),
-    )
-    .await?;
-    eprintln!();
-    println!(
-        "{} recorded, {} already recorded, {} updated, {} rejected",
-        summary.recorded, summary.already_recorded, summary.updated, summary.rejected
-    );
-    anyhow::ensure!(summary.rejected == 0, "{} rows were rejected", summary.rejected);
-    Ok(())
+/// Whether an address is of a scheme that we speak.
+fn is_http(address: &str) -> bool {
+    let scheme = address.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
+    matches!(scheme.as_deref(), Some("http" | "https"))
 }
 
-async fn apply(clients: &Clients, path: &Path) -> anyhow::Result<()> {
-    let definition =
-        std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let begins_with = |key: &str| definition.lines().any(|line| line.starts_with(key));
-    if begins_with("journey:") {
-        let request = ApplyJourneyRequest { definition, base_version: 0 };
-        let answer = clients.journeys.clone().apply_journey(request).await.map_err(explain)?.into_inner();
-        let journey = answer.journey.unwrap_or_default();
-        say(&format!("journey {}", journey.journey), journey.version, answer.changed);
-    } else if begins_with("program:") {
-        let request = ApplyProgramRequest { definition, base_version: 0 };
-        let answer = clients.programs.clone().apply_program(request).await.map_err(explain)?.into_inner();
-        let program = answer.program.unwrap_or_default();
-        say(&format!("program of campaign {}", program.campaign_id), program.version, answer.changed);
-    } else {
-        anyhow::bail!("{} has neither `journey:` nor `program:`", path.display());
-    }
-    Ok(())
-}
-
-fn say(what: &str, version: i32, changed: bool) {
-    println!("{what}: version {version}{}", if changed { "" } else { ", unchanged" });
+/// An error of the connection with the address before it; any other as it is.
+fn with_address(error: anyhow::Error, address: &str) -> anyhow::Error {
+    if error.is::<ConnectionError>() { error.context(address.to_owned()) } else { error }
 }
 
 async fn funnel(clients: &Clients, journey: &str) -> anyhow::Result<()> {
@@ -99,27 +76,37 @@ async fn funnel(clients: &Clients, journey: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn explain_order(clients: &Clients, order_id: &str) -> anyhow::Result<()> {
-    let request = ExplainRewardRequest { order_id: order_id.to_owned(), ..Default::default() };
-    let answer = clients.rewards.clone().explain_reward(request).await.map_err(explain)?.into_inner();
-    anyhow::ensure!(!answer.decisions.is_empty(), "no rule has considered a transition of order {order_id}");
-    for decision in &answer.decisions {
-        println!("{}", decision_line(decision));
-    }
-    Ok(())
-}
-
-async fn verify(clients: &Clients) -> anyhow::Result<()> {
+async fn verify(clients: &Clients, tenant: &str) -> anyhow::Result<()> {
     let answer = verify_ledger(clients).await?;
     for difference in &answer.differences {
         println!("{} {}: {}", difference.kind, difference.id, difference.detail);
     }
-    println!(
-        "{} decisions, {} rewards, {} postings, {} transitions compared",
-        answer.decisions, answer.rewards, answer.postings, answer.transitions
-    );
-    anyhow::ensure!(answer.balanced, "{} differences", answer.differences.len());
+    println!("{}", verified(&answer, tenant));
+    let differences = i64::try_from(answer.differences.len())?;
+    anyhow::ensure!(answer.balanced, "{}", counted(differences, "difference"));
     Ok(())
+}
+
+/// What was compared, and whether all of it agrees.
+fn verified(answer: &VerifyLedgerResponse, tenant: &str) -> String {
+    let counts = [
+        (answer.decisions, "decision"),
+        (answer.rewards, "reward"),
+        (answer.postings, "posting"),
+        (answer.transitions, "transition"),
+    ];
+    let result = if answer.balanced { "balanced" } else { "not balanced" };
+    if counts.iter().all(|(number, _)| *number == 0) {
+        return format!("{result}: tenant {tenant} has no decisions, there is nothing to compare");
+    }
+    let counts = counts.map(|(number, what)| counted(number, what));
+    format!("{result}: {} compared", counts.join(", "))
+}
+
+/// A number and what it counts: `1 row`, `2 rows`.
+fn counted(number: i64, what: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {what}{plural}")
 }
 
 /// Verifies the whole ledger, which takes its time where there is much of it.
@@ -170,37 +157,6 @@ fn goal_line(progress: &GoalProgress) -> Option<String> {
     ))
 }
 
-/// A decision as a few words.
-pub(crate) fn decision_line(decision: &Decision) -> String {
-    let outcome = decision.outcome().as_str_name().trim_start_matches("DECISION_OUTCOME_").to_owned();
-    let kind =
-        decision.beneficiary_kind().as_str_name().trim_start_matches("BENEFICIARY_KIND_").to_lowercase();
-    let mut words = vec![format!(
-        "  {outcome}: rule {} for the {kind} on {} of {}",
-        decision.rule, decision.stage, decision.journey
-    )];
-    if !decision.order_id.is_empty() {
-        words.push(format!(", order {}", decision.order_id));
-    }
-    words.extend(decision.revenue.as_ref().and_then(money).map(|revenue| format!(" of {revenue}")));
-    words.extend(decision.amount.as_ref().and_then(money).map(|amount| format!(" -> {amount}")));
-    if !decision.condition.is_empty() {
-        words.push(format!("; condition `{}`", decision.condition));
-    }
-    if !decision.detail.is_empty() {
-        words.push(format!("; {}", decision.detail));
-    }
-    words.push(format!(
-        " (program version {}, transition {})",
-        decision.program_version, decision.transition_id
-    ));
-    words.concat()
-}
-
-fn money(wire: &WireMoney) -> Option<Money> {
-    Money::from_units(wire.units, wire.nanos, wire.currency_code.parse().ok()?).ok()
-}
-
 #[cfg(test)]
 mod tests {
     use proto::google::r#type::Date;
@@ -217,5 +173,35 @@ mod tests {
         let wanted = "  goal: 12.5% of the first step in won by 2026-03-09; 7.05% so far";
         assert_eq!(funnel_lines(&funnel), [wanted]);
         assert!(funnel_lines(&GetFunnelResponse::default()).is_empty());
+    }
+
+    #[test]
+    fn only_http_and_https_are_spoken() {
+        assert!(is_http("http://127.0.0.1:7600") && is_http("HTTPS://laurel.test"));
+        assert!(!is_http("ftp://127.0.0.1:1") && !is_http("127.0.0.1:1") && !is_http("unix:///tmp/s"));
+    }
+
+    #[test]
+    fn only_an_error_of_the_connection_names_the_address() {
+        let named = |error: anyhow::Error| format!("{:#}", with_address(error, "http://h:1"));
+        assert!(named(ConnectionError::Failed.into()).starts_with("http://h:1: connection failed;"));
+        assert!(named(ConnectionError::ImportLost.into()).starts_with("http://h:1: connection lost;"));
+        assert_eq!(named(anyhow::anyhow!("other")), "other");
+    }
+
+    #[test]
+    fn r10_verifying_says_whether_the_ledger_balances() {
+        let answer = |balanced, decisions| VerifyLedgerResponse {
+            balanced,
+            decisions,
+            rewards: decisions / 2,
+            postings: decisions,
+            ..Default::default()
+        };
+        let wanted = "balanced: 2 decisions, 1 reward, 2 postings, 0 transitions compared";
+        assert_eq!(verified(&answer(true, 2), "t"), wanted);
+        assert!(verified(&answer(false, 2), "t").starts_with("not balanced: 2 decisions,"));
+        let wanted = "balanced: tenant t has no decisions, there is nothing to compare";
+        assert_eq!(verified(&answer(true, 0), "t"), wanted);
     }
 }

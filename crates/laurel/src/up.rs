@@ -1,6 +1,7 @@
 //! `laurel up`: all four services in one process until told to stop.
 
 use std::future::Future;
+use std::io::Write;
 use std::net::SocketAddr;
 
 use runtime::{Lifecycle, telemetry};
@@ -16,7 +17,10 @@ pub fn run(arguments: &UpArguments) -> anyhow::Result<()> {
     runtime::config::loopback_only(arguments.listen)?;
     with_platform(&arguments.storage, arguments.up_to, |platform, lifecycle| async move {
         let listener = runtime::process::bind(arguments.listen).await?;
-        serve(&platform, &lifecycle, listener, |address| println!("ready {address}"))?;
+        serve(&platform, &lifecycle, listener, |address| {
+            // whoever started us may not read it
+            let _ = writeln!(std::io::stdout(), "ready {address}");
+        })?;
         end(&lifecycle).await
     })
 }

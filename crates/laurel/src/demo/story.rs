@@ -18,7 +18,7 @@ use tonic::Code;
 use super::progress;
 use super::purchases::{self, OrdersCsv};
 use crate::client::{Clients, explain};
-use crate::import::import;
+use crate::import::{import, rejected_line};
 
 /// The story's own sandbox.
 pub(super) const TENANT: &str = "test-cdnow";
@@ -126,7 +126,7 @@ async fn buy(clients: &Clients) -> anyhow::Result<()> {
         ImportOrdersOptions::default(),
         |counts| bar.set_position(u64::try_from(counts.rows).unwrap_or(0)),
         |row| {
-            first.get_or_insert_with(|| format!("line {}, column {}: {}", row.line, row.column, row.message));
+            first.get_or_insert_with(|| rejected_line(row));
         },
     )
     .await?;

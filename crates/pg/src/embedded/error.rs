@@ -38,8 +38,8 @@ pub enum Error {
     /// The data was made by another major version of Postgres than the one that is installed.
     #[error(
         "data directory {} was made by Postgres {made_by}, but {} has Postgres {found}; \
-         install it with `apt-get install postgresql-{made_by}` or choose another data directory",
-        dir.display(), bin.display()
+         {}choose another data directory",
+        dir.display(), bin.display(), install(*made_by)
     )]
     VersionMismatch {
         /// The data directory.
@@ -50,6 +50,13 @@ pub enum Error {
         bin: PathBuf,
         /// Their major version.
         found: u32,
+    },
+
+    /// What was named, or something on the way to it, is a file or a device.
+    #[error("{} is not a directory; choose another data directory", path.display())]
+    NotADirectory {
+        /// What is no directory.
+        path: PathBuf,
     },
 
     /// There is a `pg` directory that is no Postgres data.
@@ -164,6 +171,14 @@ fn holder(pid: Option<u32>) -> String {
     pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"))
 }
 
+/// How to get a major version, if it is one that there are packages of: what is in a file may be any number.
+fn install(major: u32) -> String {
+    match major {
+        12..=25 => format!("install it with `apt-get install postgresql-{major}` or "),
+        _ => String::new(),
+    }
+}
+
 /// For `map_err`: an [`Error::Io`] that says what was tried with which path.
 pub(super) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
     move |source| Error::Io { action, path: path.to_owned(), source }
@@ -203,5 +218,21 @@ mod tests {
         let in_use = |pid| Error::InUse { dir: "/d".into(), pid }.to_string();
         assert!(in_use(Some(7)).starts_with("data directory /d is in use by process 7;"));
         assert!(in_use(None).starts_with("data directory /d is in use by another process;"));
+    }
+
+    #[test]
+    fn only_a_version_that_there_may_be_is_advised_to_be_installed() {
+        let mismatch = |made_by| {
+            let error = Error::VersionMismatch { dir: "/d".into(), made_by, bin: "/b".into(), found: 15 };
+            error.to_string()
+        };
+        let advice = "install it with `apt-get install postgresql-16` or choose another data directory";
+        assert!(mismatch(16).ends_with(advice));
+        for strange in [9, 11, 26, 99] {
+            let wanted = format!(
+                "data directory /d was made by Postgres {strange}, but /b has Postgres 15; choose another data directory"
+            );
+            assert_eq!(mismatch(strange), wanted);
+        }
     }
 }

@@ -151,6 +151,9 @@ fn create_reachable(dir: &Path, user: Option<&User>) -> Result<PathBuf, Error> {
     let missing: Vec<&Path> = dir.ancestors().take_while(|path| !path.exists()).collect();
     let existing = dir.ancestors().nth(missing.len()).unwrap_or(Path::new("/"));
     let existing = existing.canonicalize().map_err(io("resolve", existing))?;
+    if !existing.is_dir() {
+        return Err(Error::NotADirectory { path: existing });
+    }
     check_passable(&existing, dir, user)?;
     let mode = if user.is_some() { 0o711 } else { 0o700 };
     for path in missing.into_iter().rev() {
@@ -240,5 +243,13 @@ mod tests {
         let room = SOCKET_PATH_LIMIT - "/.s.PGSQL.5432".len();
         assert!(fits(Path::new(&format!("/{}", "d".repeat(room - 1)))));
         assert!(!fits(Path::new(&format!("/{}", "d".repeat(room)))));
+    }
+
+    #[test]
+    fn a_file_in_the_place_of_a_directory_is_named() {
+        for dir in ["/dev/null", "/dev/null/data", "/dev/null/data/deeper"] {
+            let refused = create_reachable(Path::new(dir), None).unwrap_err().to_string();
+            assert_eq!(refused, "/dev/null is not a directory; choose another data directory");
+        }
     }
 }
