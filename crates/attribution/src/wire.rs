@@ -6,8 +6,8 @@ use rpc::fields::wire_time;
 use types::{EventId, SegmentId, TenantId, Timestamp, new_id};
 
 use crate::domain::{
-    Attribution, Campaign, Contact, ContactStatus, Event, Fact, InactiveReason, Judgement, LoggedAttempt,
-    UnresolvedReason,
+    Attribution, Campaign, Contact, ContactStatus, Event, EvidenceKind, Fact, InactiveReason, Judgement,
+    LoggedAttempt, UnresolvedReason,
 };
 use crate::store::Segment;
 
@@ -71,11 +71,11 @@ pub(crate) fn attempt_result(judgement: &Judgement) -> v1::AttemptResult {
         outcome: judgement.outcome.number().into(),
         inactive_reason: inactive_reason(judgement.outcome.inactive_reason()),
         unresolved_reason: unresolved_reason(judgement.outcome.unresolved_reason()),
-        contact_id: judgement.contact.to_string(),
+        contact_id: judgement.contact.map_or_else(String::new, |id| id.to_string()),
         campaign_id: judgement.campaign.as_ref().map_or_else(String::new, ToString::to_string),
         in_force: judgement.in_force.as_ref().map(attribution),
         inactive: judgement.inactive.as_ref().map(attribution),
-        passed_over: judgement.passed_over.iter().map(|kind| kind.number().into()).collect(),
+        passed_over: kinds(&judgement.passed_over),
     }
 }
 
@@ -84,13 +84,14 @@ pub(crate) fn logged_attempt(attempt: &LoggedAttempt) -> v1::LoggedAttempt {
     v1::LoggedAttempt {
         contact_id: attempt.contact.to_string(),
         campaign_id: attempt.campaign.as_ref().map_or_else(String::new, ToString::to_string),
-        shortcode: attempt.shortcode.as_ref().map_or_else(String::new, ToString::to_string),
+        shortcode: attempt.shortcode.clone().unwrap_or_default(),
         advocate_id: attempt.advocate.map_or_else(String::new, |id| id.to_string()),
         source: attempt.source.clone(),
         outcome: attempt.outcome.number().into(),
         inactive_reason: inactive_reason(attempt.outcome.inactive_reason()),
         unresolved_reason: unresolved_reason(attempt.outcome.unresolved_reason()),
         occurred_at: Some(wire_time(attempt.occurred_at)),
+        passed_over: kinds(&attempt.passed_over),
     }
 }
 
@@ -142,6 +143,10 @@ fn fact(fact: &Fact) -> WireFact {
         }
         Fact::ClockMoved(to) => WireFact::ClockMoved(v1::ClockMoved { to: Some(wire_time(*to)) }),
     }
+}
+
+fn kinds(kinds: &[EvidenceKind]) -> Vec<i32> {
+    kinds.iter().map(|kind| kind.number().into()).collect()
 }
 
 fn inactive_reason(reason: Option<InactiveReason>) -> i32 {

@@ -187,13 +187,14 @@ async fn attempts() {
     for (attempt, path) in [
         (v1::Attempt { evidence: None, ..good.clone() }, "evidence"),
         (with(v1::Evidence::default()), "evidence"),
-        (with(v1::Evidence { shortcode: "a b".into(), advocate: None }), "evidence.shortcode"),
+        (with(v1::Evidence { shortcode: "a".repeat(65), advocate: None }), "evidence.shortcode"),
         (
             with(v1::Evidence { shortcode: String::new(), advocate: Some(ContactRef::default()) }),
             "evidence.advocate",
         ),
         (v1::Attempt { campaign_id: "No".into(), ..good.clone() }, "campaign_id"),
         (v1::Attempt { source: "s".repeat(65), ..good.clone() }, "source"),
+        (v1::Attempt { known_contact_only: true, ..good.clone() }, "known_contact_only"),
         (v1::Attempt { occurred_at: BAD_TIME, ..good.clone() }, "occurred_at"),
         (v1::Attempt { tenant_id: "other".into(), ..good.clone() }, "tenant_id"),
     ] {
@@ -251,8 +252,16 @@ async fn lists() {
     bad_field(acme.attributions().list_attributions(request).await, "state");
     let request = v1::ListAttributionsRequest { campaign_id: "A B".into(), ..Default::default() };
     bad_field(acme.attributions().list_attributions(request).await, "campaign_id");
-    let request = v1::ListAttemptsRequest { outcome: 9, ..Default::default() };
-    bad_field(acme.attributions().list_attempts(request).await, "outcome");
+    let any = v1::ListAttemptsRequest::default;
+    for (request, path) in [
+        (v1::ListAttemptsRequest { outcome: 9, ..any() }, "outcome"),
+        (v1::ListAttemptsRequest { inactive_reason: 9, ..any() }, "inactive_reason"),
+        (v1::ListAttemptsRequest { unresolved_reason: -1, ..any() }, "unresolved_reason"),
+        (v1::ListAttemptsRequest { shortcode: "x".repeat(65), ..any() }, "shortcode"),
+        (v1::ListAttemptsRequest { source: "x".repeat(65), ..any() }, "source"),
+    ] {
+        bad_field(acme.attributions().list_attempts(request).await, path);
+    }
     let request = v1::GetAttributionRequest { attribution_id: "x".into() };
     bad_field(acme.attributions().get_attribution(request).await, "attribution_id");
     let request = v1::LookupAttributionRequest {

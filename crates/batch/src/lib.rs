@@ -1,8 +1,9 @@
 //! Group commit: coalesces concurrent commands into one transaction (3-architecture, Batch first).
 //!
-//! A [`Batcher`] drains whatever commands wait, without artificial delay, up to [`Options::slice`]; prepares them
-//! (decode, calls to other services), then applies them in one writing transaction, and answers each caller. While
-//! one slice commits, the next is being prepared. Commands keep their order. One bad command fails alone.
+//! A [`Batcher`] drains whatever commands wait, without a timer, up to [`Options::slice`]; prepares them (decode, calls to
+//! other services), then applies them in one writing transaction, and answers each caller. While one slice is applied, the
+//! next is being prepared, if it is as large, else once that one is done: small slices beside large ones cost as much and
+//! bring less. Commands keep their order. One bad command fails alone.
 
 mod queue;
 mod worker;

@@ -1,7 +1,10 @@
 //! The worker's side: drain, prepare, apply, answer.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
+use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -10,6 +13,9 @@ use crate::{Answers, Prepared, Refused, Work};
 
 /// Times a slice that lost against other transactions is repeated.
 const CONTENTION_RETRIES: usize = 3;
+/// Longest time for one step of a slice. Every statement has a shorter limit on the server; this is for a server that does
+/// not answer at all.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Where an answer goes, and the room in the queue that it frees.
 type Reply<W> = (oneshot::Sender<Result<<W as Work>::Answer, <W as Work>::Error>>, Room);
@@ -71,7 +77,19 @@ async fn prepare_all<W: Work>(
         }
         let (commands, replies): (Vec<_>, Vec<_>) =
             queued.into_iter().map(|q| (q.command, (q.reply, q.room))).unzip();
-        let results = work.prepare(commands).await;
+        let prepared = AssertUnwindSafe(work.prepare(commands)).catch_unwind();
+        let results = match tokio::time::timeout(PATIENCE, prepared).await {
+            Ok(Ok(results)) => results,
+            Ok(Err(_panic)) => {
+                tracing::error!(commands = replies.len(), "preparing a slice panicked");
+                refuse_all::<W>(replies, Refused::Bug);
+                continue;
+            }
+            Err(_elapsed) => {
+                refuse_all::<W>(replies, Refused::Unavailable);
+                continue;
+            }
+        };
         let mut slice = Slice { prepared: Vec::with_capacity(results.len()), replies: Vec::new() };
         for (result, (reply, room)) in results.into_iter().zip(replies) {
             match result {
@@ -105,39 +123,69 @@ async fn apply_all<W: Work>(
     }
 }
 
-/// Applies a slice; data errors split it by halves until the bad command is alone with its error, lost races repeat
-/// it whole. Nothing is repeated once COMMIT was sent.
+fn refuse_all<W: Work>(replies: Vec<Reply<W>>, why: Refused) {
+    for (reply, _room) in replies {
+        drop(reply.send(Err(why.into())));
+    }
+}
+
+/// Why a slice was not applied.
+enum Failed {
+    Database(pg::Error),
+    /// A bug that one of the commands brings out.
+    Panicked,
+    /// Nobody answered for too long; whether COMMIT was among what was sent is unknown.
+    TimedOut,
+}
+
+/// Applies a slice; data errors and panics split it by halves until the bad command is alone with its error, lost races
+/// repeat it whole. Nothing is repeated once COMMIT was sent.
 fn apply<'a, W: Work>(work: &'a W, slice: &'a [W::Prepared]) -> BoxFuture<'a, Answers<W>> {
     Box::pin(async move {
         let mut tries = 0;
         loop {
-            let error = match work.apply(slice).await {
-                Ok(answers) => return answers,
-                Err(error) => error,
+            let applied = AssertUnwindSafe(work.apply(slice)).catch_unwind();
+            let failed = match tokio::time::timeout(PATIENCE, applied).await {
+                Ok(Ok(Ok(answers))) => return answers,
+                Ok(Ok(Err(error))) => Failed::Database(error),
+                Ok(Err(_panic)) => Failed::Panicked,
+                Err(_elapsed) => Failed::TimedOut,
             };
-            match error {
-                pg::Error::Contention(_) if tries < CONTENTION_RETRIES => {
+            match failed {
+                Failed::Database(error @ pg::Error::Contention(_)) if tries < CONTENTION_RETRIES => {
                     tracing::debug!(%error, tries, "repeat slice");
                     tries += 1;
                 }
-                pg::Error::Data(_) if slice.len() > 1 => {
+                Failed::Database(pg::Error::Data(_)) | Failed::Panicked if slice.len() > 1 => {
                     let (first, second) = slice.split_at(slice.len() / 2);
                     let mut answers = apply(work, first).await;
                     answers.extend(apply(work, second).await);
                     return answers;
                 }
-                error => return fail(slice.len(), &error),
+                failed => return fail(slice.len(), &failed),
             }
         }
     })
 }
 
-fn fail<A, E: From<Refused>>(count: usize, error: &pg::Error) -> Vec<Result<A, E>> {
-    let refused = match error {
-        pg::Error::Contention(_) => Refused::Contention,
-        pg::Error::Unavailable(_) | pg::Error::CommitUnknown(_) => Refused::Unavailable,
-        pg::Error::Data(_) | pg::Error::Bug(_) => Refused::Bug,
+fn fail<A, E: From<Refused>>(count: usize, failed: &Failed) -> Vec<Result<A, E>> {
+    let refused = match failed {
+        Failed::Database(error) => {
+            tracing::error!(%error, commands = count, "slice failed");
+            match error {
+                pg::Error::Contention(_) => Refused::Contention,
+                pg::Error::Unavailable(_) | pg::Error::CommitUnknown(_) => Refused::Unavailable,
+                pg::Error::Data(_) | pg::Error::Bug(_) => Refused::Bug,
+            }
+        }
+        Failed::Panicked => {
+            tracing::error!(commands = count, "applying a command panicked");
+            Refused::Bug
+        }
+        Failed::TimedOut => {
+            tracing::error!(commands = count, "slice timed out");
+            Refused::Unavailable
+        }
     };
-    tracing::error!(%error, commands = count, "slice failed");
     (0..count).map(|_| Err(refused.into())).collect()
 }

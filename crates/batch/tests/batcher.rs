@@ -9,6 +9,10 @@ use tokio::sync::Semaphore;
 
 /// A command of this worth cannot be stored.
 const BAD: u32 = 666;
+/// One that brings out a bug.
+const BUG: u32 = 667;
+/// One that brings out a bug while it is prepared.
+const EARLY_BUG: u32 = 668;
 
 #[derive(Clone, Copy)]
 enum Fault {
@@ -35,6 +39,7 @@ impl Work for Ledger {
     }
 
     async fn prepare(&self, commands: Vec<u32>) -> Vec<Prepared<u32, u32, Refused>> {
+        assert!(!commands.contains(&EARLY_BUG), "a bug");
         commands.into_iter().map(Prepared::Apply).collect()
     }
 
@@ -49,6 +54,7 @@ impl Work for Ledger {
             Some(Fault::CommitUnknown) => return Err(pg::Error::CommitUnknown(sqlx::Error::RowNotFound)),
             None => {}
         }
+        assert!(!slice.contains(&BUG), "a bug");
         if slice.contains(&BAD) {
             return Err(pg::Error::Data(sqlx::Error::RowNotFound));
         }
@@ -89,6 +95,16 @@ async fn a_bad_command_fails_alone() {
     let expected = [Ok(2), Ok(4), Err(Refused::Bug), Ok(6), Ok(8), Ok(10), Ok(12)];
     assert_eq!(answers, expected);
     assert_eq!(ledger.applied(), [1, 2, 3, 4, 5, 6]);
+}
+
+#[tokio::test]
+async fn a_panic_is_answered_and_the_batcher_goes_on() {
+    let ledger = Ledger::default();
+    let batcher = Batcher::start(ledger.clone(), Options::default());
+    let answers = batcher.run_all(vec![1, BUG, 2, 3]).await;
+    assert_eq!(answers, [Ok(2), Err(Refused::Bug), Ok(4), Ok(6)]);
+    assert_eq!(batcher.run(EARLY_BUG).await, Err(Refused::Bug));
+    assert_eq!(batcher.run(4).await, Ok(8));
 }
 
 #[tokio::test]

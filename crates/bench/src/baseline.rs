@@ -76,10 +76,13 @@ impl Baseline {
 /// The newest pgbench that Debian has installed, else the one on the path.
 fn pgbench() -> PathBuf {
     let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten();
-    let mut found: Vec<PathBuf> = versions
-        .filter_map(|v| Some(v.ok()?.path().join("bin/pgbench")))
-        .filter(|path| path.exists())
-        .collect();
-    found.sort();
-    found.pop().unwrap_or_else(|| PathBuf::from("pgbench"))
+    let newest = versions
+        .filter_map(|version| {
+            let version = version.ok()?;
+            let number: u32 = version.file_name().to_str()?.parse().ok()?;
+            Some((number, version.path().join("bin/pgbench")))
+        })
+        .filter(|(_, path)| path.exists())
+        .max();
+    newest.map_or_else(|| PathBuf::from("pgbench"), |(_, path)| path)
 }

@@ -135,7 +135,7 @@ async fn bad_input_is_named_by_its_field() {
         (j::EnterStageRequest { contact_id: "a@example.com".into(), ..good() }, "contact_id"),
         (j::EnterStageRequest { stage: "a_b".into(), ..good() }, "stage"),
         (j::EnterStageRequest { occurrence_key: "a\0".into(), ..good() }, "occurrence_key"),
-        (j::EnterStageRequest { occurrence_key: "x".repeat(129), ..good() }, "occurrence_key"),
+        (j::EnterStageRequest { occurrence_key: "x".repeat(513), ..good() }, "occurrence_key"),
         (j::EnterStageRequest { occurred_at: Some(out_of_range), ..good() }, "occurred_at"),
     ] {
         let error = tenant.runs().enter_stage(bad).await.unwrap_err();

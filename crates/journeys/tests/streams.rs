@@ -254,3 +254,17 @@ async fn j7_contact_events_act_on_the_runs_without_campaign() {
     assert_eq!(stages, ["enrolled/", "member/", "vip/"]);
     assert_eq!(run.run.unwrap().campaign_id, "");
 }
+
+#[tokio::test]
+async fn j5_orders_of_two_sources_with_one_id_go_their_own_ways() {
+    let stack = Stack::start().await;
+    let tenant = stack.tenant(SCOPED);
+    tenant.campaign("ANN10").await;
+    tenant.apply(&journey("sequence: OPTIONAL", &LIFECYCLE)).await;
+    let order = tenant.record(o::NewOrder { source: "a".into(), ..order_of("1001") }).await;
+    tenant.record(o::NewOrder { source: "b".into(), ..order_of("1001") }).await;
+    let run = tenant.run_of(&order.contact_id, 2).await;
+    assert_eq!(story(&run), ["first-purchase/a/1001", "repeat-purchase/b/1001"]);
+    let ids = run.transitions.iter().filter_map(|t| t.order.as_ref()).map(|o| &*o.order_id);
+    assert!(ids.eq(["1001", "1001"]));
+}

@@ -38,7 +38,7 @@ pub trait WatchRequest {
     /// Resume after this cursor, if not empty.
     fn cursor(&self) -> &str;
     /// Where to start without one.
-    fn start(&self) -> StreamStart;
+    fn start(&self) -> Option<StreamStart>;
     /// Only facts of these names; all if empty.
     fn types(&self) -> &[String];
 }
@@ -87,8 +87,8 @@ macro_rules! contract {
             fn cursor(&self) -> &str {
                 &self.cursor
             }
-            fn start(&self) -> StreamStart {
-                Self::start(self)
+            fn start(&self) -> Option<StreamStart> {
+                StreamStart::try_from(self.start).ok()
             }
             fn types(&self) -> &[String] {
                 &self.types

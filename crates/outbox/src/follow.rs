@@ -17,10 +17,14 @@ use tonic::{Code, Status, Streaming};
 use types::Clock;
 
 use crate::contract::WatchResponse;
-use crate::{Cursor, Event, Scope, parked};
+use crate::{Cursor, Event, Scope, parked, subscription};
 
 /// Events applied in one transaction, at most.
 pub const SLICE: usize = 500;
+/// So many events of other types make it worth a transaction to remember that they were passed.
+const SKIPPED: i64 = 1000;
+/// Longest time for a slice: statements have shorter limits on a server that answers.
+const PATIENCE: Duration = Duration::from_mins(1);
 /// First and longest wait before trying again after a transient failure.
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
 /// How often a follower that is not needed looks whether it is.
@@ -176,6 +180,14 @@ impl<S: Subscriber> Follower<S> {
                     Some(now) => position = Some(now),
                     None => return Ok(()),
                 }
+            } else if at.position - from >= SKIPPED {
+                // what lies between does nothing here: a restart need not read it again
+                if !subscription::skip(&self.db, S::NAME, Cursor { position: from, ..at }, at.position)
+                    .await?
+                {
+                    return Ok(());
+                }
+                position = Some(at.position);
             }
             *wait = BACK_OFF.0;
         }
@@ -215,7 +227,8 @@ impl<S: Subscriber> Follower<S> {
         slice: &'a [EventOf<S>],
     ) -> BoxFuture<'a, Result<Applied, Lost>> {
         Box::pin(async move {
-            let reason = match self.try_slice(at, slice, None).await {
+            let tried = tokio::time::timeout(PATIENCE, self.try_slice(at, slice, None)).await;
+            let reason = match tried.unwrap_or_else(|_| Err(pg::Error::no_answer().into())) {
                 Ok(applied) => return Ok(applied),
                 Err(ApplyError::Database(error @ pg::Error::Data(_))) => {
                     tracing::error!(subscription = S::NAME, %error, events = slice.len(), "slice failed");
@@ -249,7 +262,7 @@ impl<S: Subscriber> Follower<S> {
         let to = Cursor::decode(last.cursor(), <EventOf<S>>::STREAM, &Scope::All)
             .map_err(|_| ApplyError::Poison("the upstream sent a cursor that is not its own".to_owned()))?;
         let mut tx = self.db.write().await?;
-        let Some(some_parked) = fence(&mut tx, S::NAME, at, to.position).await? else {
+        let Some(some_parked) = subscription::fence(&mut tx, S::NAME, at, to.position).await? else {
             tx.rollback().await?;
             return Ok(Applied::Superseded);
         };
@@ -272,23 +285,12 @@ impl<S: Subscriber> Follower<S> {
     }
 
     async fn stored(&self) -> Result<Option<Cursor>, Lost> {
-        stored(&self.db, S::NAME).await.map_err(Lost::from)
+        subscription::stored(&self.db, S::NAME).await.map_err(Lost::from)
     }
 
     /// The first time: stands at the beginning of the stream of this epoch.
     async fn begin(&self, epoch: i64) -> Result<i64, Lost> {
-        let begin = async {
-            let mut tx = self.db.write().await?;
-            pg::sqlx::query(
-                "INSERT INTO subscriptions (subscription, epoch, position) VALUES ($1, $2, 0) ON CONFLICT DO NOTHING",
-            )
-            .bind(S::NAME)
-            .bind(epoch)
-            .execute(&mut *tx)
-            .await?;
-            tx.commit().await
-        };
-        begin.await.map_err(Lost::from)?;
+        subscription::begin(&self.db, S::NAME, epoch).await?;
         self.stored().await.map(|cursor| cursor.map_or(0, |cursor| cursor.position))
     }
 
@@ -318,34 +320,6 @@ impl<S: Subscriber> Follower<S> {
         commits.mark_unchanged();
         let _ = tokio::time::timeout(Duration::from_millis(20), commits.changed()).await;
     }
-}
-
-/// The stored cursor of a subscription.
-pub async fn stored(db: &Database, subscription: &str) -> Result<Option<Cursor>, pg::Error> {
-    let mut turn = db.hot_read().await?;
-    let row: Option<(i64, i64)> =
-        pg::sqlx::query_as("SELECT epoch, position FROM subscriptions WHERE subscription = $1")
-            .bind(subscription)
-            .fetch_optional(&mut *turn)
-            .await?;
-    turn.done();
-    Ok(row.map(|(epoch, position)| Cursor { epoch, position }))
-}
-
-/// Moves the cursor: the first statement of every transaction that applies events. `None` if somebody else has moved it,
-/// else whether anything is parked in this subscription.
-async fn fence(tx: &mut WriteTx, subscription: &str, at: Cursor, to: i64) -> Result<Option<bool>, pg::Error> {
-    let some_parked = pg::sqlx::query_scalar(
-        "UPDATE subscriptions SET position = $4 WHERE subscription = $1 AND epoch = $2 AND position = $3
-         RETURNING EXISTS (SELECT FROM parked WHERE parked.subscription = $1)",
-    )
-    .bind(subscription)
-    .bind(at.epoch)
-    .bind(at.position)
-    .bind(to)
-    .fetch_optional(&mut **tx)
-    .await?;
-    Ok(some_parked)
 }
 
 /// Why a session ended.

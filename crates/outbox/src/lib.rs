@@ -10,6 +10,7 @@
 //! | [`append`] | writing events |
 //! | [`source`] | serving events as a watch |
 //! | [`follow`] | a follower: fenced cursor, parking, back-off |
+//! | [`subscription`] | where a follower stands |
 //! | [`parked`] | events set aside |
 
 pub mod append;
@@ -18,6 +19,7 @@ pub mod cursor;
 pub mod follow;
 pub mod parked;
 pub mod source;
+pub mod subscription;
 
 pub use append::append;
 pub use contract::{Event, WatchResponse};

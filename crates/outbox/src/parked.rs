@@ -13,9 +13,6 @@ use crate::follow::{ApplyError, Subjects, Subscriber};
 
 /// Reason of events that are sound themselves.
 pub(crate) const BEHIND: &str = "waits behind a parked event of the same contact";
-/// Events waiting behind a parked one that a retry applies in one call, at most.
-const RETRIED: i64 = 1000;
-
 /// Tenant and contact of an event; an event without contact holds up nobody.
 pub(crate) fn subject<E: Event>(event: &E) -> (String, String) {
     (event.tenant_id().to_owned(), event.contact_id().unwrap_or_default().to_owned())
@@ -133,49 +130,66 @@ pub async fn retry<S: Subscriber>(
     tenant: &TenantId,
     parked_id: i64,
 ) -> Result<(i32, String), rpc::Error> {
-    let ids = queue(db, S::NAME, tenant, parked_id).await?;
+    let contact = contact_of(db, S::NAME, tenant, parked_id).await?;
     let mut applied = 0;
-    for id in ids {
-        match retry_one(db, subscriber, tenant, id).await {
-            Ok(()) => applied += 1,
-            Err(ApplyError::Poison(reason)) => {
-                set_reason(db, tenant, id, &reason).await?;
-                return Ok((applied, reason));
+    // until none is left: the follower parks what comes meanwhile behind the last one
+    let mut next = Some(first(db, S::NAME, tenant, &contact).await?.unwrap_or(parked_id));
+    while let Some(id) = next {
+        let reason = match retry_one(db, subscriber, tenant, id).await {
+            Ok(()) => {
+                applied += 1;
+                next = first(db, S::NAME, tenant, &contact).await?;
+                continue;
             }
+            Err(ApplyError::Poison(reason)) => reason,
             Err(ApplyError::Database(error @ pg::Error::Data(_))) => {
                 tracing::error!(%error, parked_id = id, "parked event refused again");
-                return Ok((applied, "the database refused what follows from this event".to_owned()));
+                "the database refused what follows from this event".to_owned()
             }
             Err(ApplyError::Database(error)) => return Err(error.into()),
-        }
+        };
+        set_reason(db, tenant, id, &reason).await?;
+        return Ok((applied, reason));
     }
     Ok((applied, String::new()))
 }
 
-/// The event named, which must be the first of its contact, and those behind it.
-async fn queue(
+/// The contact that the event named is about; empty if none.
+async fn contact_of(
     db: &Database,
     subscription: &str,
     tenant: &TenantId,
     parked_id: i64,
-) -> Result<Vec<i64>, rpc::Error> {
-    let ids: Vec<i64> = pg::sqlx::query_scalar(
-        "SELECT p.parked_id
-           FROM parked named
-           JOIN parked p ON p.tenant_id = named.tenant_id AND p.subscription = named.subscription
-                        AND (p.parked_id = named.parked_id
-                             OR (named.contact_id <> '' AND p.contact_id = named.contact_id))
-          WHERE named.tenant_id = $1 AND named.parked_id = $2 AND named.subscription = $3
-          ORDER BY p.parked_id LIMIT $4",
+) -> Result<String, rpc::Error> {
+    pg::sqlx::query_scalar(
+        "SELECT contact_id FROM parked WHERE tenant_id = $1 AND parked_id = $2 AND subscription = $3",
     )
     .bind(tenant)
     .bind(parked_id)
     .bind(subscription)
-    .bind(RETRIED)
-    .fetch_all(db.read())
+    .fetch_optional(db.read())
     .await
-    .map_err(pg::Error::from)?;
-    if ids.is_empty() { Err(not_found(parked_id)) } else { Ok(ids) }
+    .map_err(pg::Error::from)?
+    .ok_or_else(|| not_found(parked_id))
+}
+
+/// The first parked event of a contact; none for no contact, since such events hold up nobody.
+async fn first(
+    db: &Database,
+    subscription: &str,
+    tenant: &TenantId,
+    contact: &str,
+) -> Result<Option<i64>, pg::Error> {
+    let first: Option<i64> = pg::sqlx::query_scalar(
+        "SELECT min(parked_id) FROM parked
+          WHERE tenant_id = $1 AND subscription = $2 AND contact_id = $3 AND contact_id <> ''",
+    )
+    .bind(tenant)
+    .bind(subscription)
+    .bind(contact)
+    .fetch_one(db.read())
+    .await?;
+    Ok(first)
 }
 
 async fn retry_one<S: Subscriber>(

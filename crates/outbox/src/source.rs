@@ -20,6 +20,10 @@ use crate::{Cursor, Event, Scope};
 const BATCH: i64 = 500;
 /// A checkpoint goes out at least this often; also how long a lost wake-up can go unnoticed by an idle watch.
 const HEARTBEAT: Duration = Duration::from_secs(1);
+/// Longest wait for a page: statements have shorter limits on a server that answers.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+const HEAD: &str = "SELECT max(position) FROM events";
 
 /// What a watch RPC returns.
 pub type Watch<R> = Pin<Box<dyn Stream<Item = Result<R, Status>> + Send>>;
@@ -58,10 +62,12 @@ impl Source {
             let what = format!("is none of {}", R::Event::FACTS.join(", "));
             return Err(rpc::Error::field(format!("types[{n}]"), what).into());
         }
+        let start =
+            request.start().ok_or_else(|| rpc::Error::field("start", "is not a value of this enum"))?;
         // subscribed before the head is read, so that no commit falls in between
         let commits = self.db.commits();
-        let head = self.head().await.map_err(rpc::Error::from)?;
-        let position = match (request.cursor(), request.start()) {
+        let head = self.pooled_head().await.map_err(rpc::Error::from)?;
+        let position = match (request.cursor(), start) {
             ("", StreamStart::Now) => head,
             ("", _) => 0,
             (text, _) => {
@@ -84,11 +90,16 @@ impl Source {
         Ok(Box::pin(ReceiverStream::new(receiver)))
     }
 
+    /// The same, for watches: however many there are, they do not hold up those who write.
+    async fn pooled_head(&self) -> Result<i64, pg::Error> {
+        let head: Option<i64> = pg::sqlx::query_scalar(HEAD).fetch_one(self.db.read()).await?;
+        Ok(head.unwrap_or(0))
+    }
+
     /// The highest committed position; 0 for an empty stream.
     pub async fn head(&self) -> Result<i64, pg::Error> {
         let mut turn = self.db.hot_read().await?;
-        let head: Option<i64> =
-            pg::sqlx::query_scalar("SELECT max(position) FROM events").fetch_one(&mut *turn).await?;
+        let head: Option<i64> = pg::sqlx::query_scalar(HEAD).fetch_one(&mut *turn).await?;
         turn.done();
         Ok(head.unwrap_or(0))
     }
@@ -113,7 +124,7 @@ impl Source {
                 (None, rows)
             }
             Scope::Tenant(tenant) => {
-                let head = self.head().await?;
+                let head = self.pooled_head().await?;
                 let rows = pg::sqlx::query_as(
                     "SELECT position, payload FROM events
                       WHERE tenant_id = $4 AND position > $1 AND position <= $3 ORDER BY position LIMIT $2",
@@ -136,7 +147,7 @@ impl Source {
         let last = rows.last().map_or(position, |(last, _)| *last);
         let full = i64::try_from(rows.len()).unwrap_or(BATCH) == BATCH;
         let (scanned, head) = match head {
-            None if full => (last, self.head().await?),
+            None if full => (last, self.pooled_head().await?),
             None => (last, last),
             Some(head) if full => (last, head),
             Some(head) => (head.max(position), head),
@@ -169,7 +180,8 @@ impl Watcher {
         let mut heartbeat = Instant::now();
         loop {
             self.commits.mark_unchanged();
-            let page = match self.next().await {
+            let next = tokio::time::timeout(PATIENCE, self.next());
+            let page = match next.await.unwrap_or_else(|_| Err(pg::Error::no_answer())) {
                 Ok(page) => page,
                 Err(error) => {
                     let _ = sender.send(Err(unavailable(&error))).await;

@@ -102,9 +102,10 @@ impl Database {
     }
 
     /// Opens a transaction that sees one state of the schema throughout and cannot write: for reports made of several
-    /// statements. It holds no lock, so nobody waits for it.
+    /// statements. It holds no lock, so nobody waits for it, and its statements may take as long as they need.
     pub async fn snapshot(&self) -> Result<Transaction<'static, Postgres>, Error> {
-        Ok(self.pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?)
+        let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = 0";
+        Ok(self.pool.begin_with(begin).await?)
     }
 
     /// Opens a transaction that changes state: the only way to, anywhere.

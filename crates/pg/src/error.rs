@@ -30,6 +30,11 @@ impl Error {
         }
     }
 
+    /// Nobody answered in time; nothing is known of what was asked.
+    pub fn no_answer() -> Self {
+        Self::Unavailable(sqlx::Error::PoolTimedOut)
+    }
+
     /// A stored value that the code cannot read, named by table and column.
     pub fn unreadable(place: &str, value: impl std::fmt::Display) -> Self {
         Self::Bug(sqlx::Error::Decode(format!("{place}: unreadable value `{value}`").into()))

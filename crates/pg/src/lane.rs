@@ -5,16 +5,19 @@
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::postgres::{PgConnectOptions, PgConnection};
-use sqlx::{ConnectOptions, raw_sql};
+use sqlx::{ConnectOptions, Connection, raw_sql};
 use tokio::sync::{Mutex, OwnedMappedMutexGuard, OwnedMutexGuard};
 
 use crate::Error;
 
 /// Longest wait for a turn, and for a connection.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A connection that was in use so recently is taken to be alive; any other is asked first.
+const FRESH: Duration = Duration::from_secs(1);
 
 /// Makes its connection when first needed, and again when it is lost. Turns are given in the order of asking.
 #[derive(Debug, Clone)]
@@ -26,8 +29,8 @@ pub(crate) struct Lane {
 #[derive(Debug)]
 struct Kept {
     connection: PgConnection,
-    /// Whether the last turn ended as it should. If not, a statement failed or its caller went away.
-    done: bool,
+    /// When the last turn ended as it should; none if a statement failed or its caller went away.
+    done: Option<Instant>,
 }
 
 impl Lane {
@@ -37,30 +40,27 @@ impl Lane {
 
     /// Waits for a turn. [`Error::Unavailable`] if that takes too long, or nobody answers.
     pub(crate) async fn turn(&self) -> Result<Turn, Error> {
-        tokio::time::timeout(PATIENCE, self.wait()).await.unwrap_or_else(|_| Err(no_turn()))
+        tokio::time::timeout(PATIENCE, self.wait()).await.unwrap_or_else(|_| Err(Error::no_answer()))
     }
 
     async fn wait(&self) -> Result<Turn, Error> {
         let mut slot = Arc::clone(&self.kept).lock_owned().await;
         // taken out meanwhile: a connection that does not answer is dropped with this future
         let connection = match slot.take() {
-            Some(Kept { connection, done: true }) => connection,
-            Some(Kept { mut connection, done: false }) => {
-                match raw_sql("ROLLBACK").execute(&mut connection).await {
-                    Ok(_) => connection,
-                    Err(_) => self.options.connect().await?,
-                }
+            Some(Kept { connection, done: Some(at) }) if at.elapsed() < FRESH => connection,
+            Some(Kept { mut connection, done }) => {
+                let sound = match done {
+                    Some(_) => connection.ping().await,
+                    None => raw_sql("ROLLBACK").execute(&mut connection).await.map(|_| ()),
+                };
+                if sound.is_ok() { connection } else { self.options.connect().await? }
             }
             None => self.options.connect().await?,
         };
-        *slot = Some(Kept { connection, done: false });
-        let kept = OwnedMutexGuard::try_map(slot, Option::as_mut).map_err(|_| no_turn())?;
+        *slot = Some(Kept { connection, done: None });
+        let kept = OwnedMutexGuard::try_map(slot, Option::as_mut).map_err(|_| Error::no_answer())?;
         Ok(Turn { kept, lane: self.clone() })
     }
-}
-
-fn no_turn() -> Error {
-    Error::Unavailable(sqlx::Error::PoolTimedOut)
 }
 
 /// The connection, until it is given back. Whatever is under way on it when it is dropped instead is rolled back, at once
@@ -74,14 +74,14 @@ pub struct Turn {
 impl Turn {
     /// Gives the connection back, nothing being under way on it.
     pub fn done(mut self) {
-        self.kept.done = true;
+        self.kept.done = Some(Instant::now());
     }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
         // a transaction left open would hold its locks until somebody takes the next turn
-        if !self.kept.done
+        if self.kept.done.is_none()
             && let Ok(runtime) = tokio::runtime::Handle::try_current()
         {
             let lane = self.lane.clone();

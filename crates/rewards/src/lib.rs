@@ -73,8 +73,9 @@ pub async fn start(
     let work = MoveRewards { db: db.clone(), clock: Arc::clone(&clock) };
     let moves = Batcher::start(work, batch::Options::default());
     let programs = store::programs::Programs::default();
+    let rewards = Rewards::new(db.clone(), moves, source, journeys, programs.clone(), Arc::clone(&clock));
     Ok(ServiceRoutes::default()
-        .with(ProgramServiceServer::new(Programs::new(db.clone(), clock)))
-        .with(RewardServiceServer::new(Rewards::new(db.clone(), moves, source, journeys, programs.clone())))
+        .with(ProgramServiceServer::new(Programs::new(db.clone(), Arc::clone(&clock))))
+        .with(RewardServiceServer::new(rewards))
         .with(LedgerServiceServer::new(Ledger::new(db, upstream.journeys, programs))))
 }

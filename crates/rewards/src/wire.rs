@@ -62,6 +62,7 @@ pub(crate) fn decision(decision: &Decision, program: Option<&Program>) -> wire::
         occurred_at: Some(wire_time(transition.occurred_at)),
         decided_at: Some(wire_time(decision.decided_at)),
         refunded: order.map(|order| wire_money(Money::new(order.refunded_minor, order.revenue.currency))),
+        attempts: decision.attempts,
     }
 }
 

@@ -27,6 +27,10 @@ impl Caller {
         if headers.contains_key(SERVICE_METADATA) {
             return Ok(Self::Service);
         }
+        // a proxy may have added its own to the caller's: whichever were taken would be a guess
+        if headers.get_all(TENANT_METADATA).iter().nth(1).is_some() {
+            return Err(Error::field(TENANT_METADATA, "is given more than once"));
+        }
         let text = match headers.get(TENANT_METADATA) {
             Some(value) => value.to_str().map_err(|_| Error::field(TENANT_METADATA, "is not plain text"))?,
             None => DEFAULT_TENANT,

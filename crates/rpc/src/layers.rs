@@ -12,9 +12,9 @@ use std::time::Duration;
 use futures::FutureExt;
 use http::{Request, Response};
 use tokio::sync::Semaphore;
-use tonic::Status;
 use tonic::body::Body;
 use tonic::service::Routes;
+use tonic::{Code, Status};
 use tower::{Service, ServiceExt};
 
 use crate::{Caller, Error, Reason};
@@ -78,11 +78,28 @@ impl Stack {
             }
             Err(_elapsed) => {
                 let message = "the deadline passed";
-                return Err(Error::new(tonic::Code::DeadlineExceeded, Reason::DeadlineExceeded, message));
+                return Err(Error::new(Code::DeadlineExceeded, Reason::DeadlineExceeded, message));
             }
         };
         drop(permit);
-        Ok(response)
+        transport_error(&response).map_or(Ok(response), Err)
+    }
+}
+
+/// What the transport itself refuses comes without details, unlike all that we say: a message it cannot read as INTERNAL, one
+/// that is too large as OUT_OF_RANGE. Both are the caller's fault.
+fn transport_error(response: &Response<Body>) -> Option<Error> {
+    let status = Status::from_header_map(response.headers()).filter(|status| status.details().is_empty())?;
+    match status.code() {
+        Code::Internal => {
+            let message = "the message cannot be read";
+            Some(Error::new(Code::InvalidArgument, Reason::MalformedRequest, message))
+        }
+        Code::OutOfRange => {
+            let message = "the message is too large";
+            Some(Error::new(Code::ResourceExhausted, Reason::MessageTooLarge, message))
+        }
+        _ => None,
     }
 }
 
@@ -139,6 +156,17 @@ fn timeout_of(headers: &http::HeaderMap) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_the_transport_refuses_is_the_callers_fault_and_has_a_reason() {
+        let told = |status: Status| transport_error(&status.into_http()).map(|e| (e.code(), e.reason()));
+        let unreadable = Status::internal("failed to decode Protobuf message");
+        assert_eq!(told(unreadable), Some((Code::InvalidArgument, Reason::MalformedRequest)));
+        let large = Status::out_of_range("decoded message length too large");
+        assert_eq!(told(large), Some((Code::ResourceExhausted, Reason::MessageTooLarge)));
+        assert_eq!(told(Error::internal().into()), None, "a bug of ours stays one");
+        assert_eq!(told(Status::unimplemented("")), None);
+    }
 
     #[test]
     fn grpc_timeouts_are_read() {

@@ -1,8 +1,10 @@
 //! Tasks that live as long as the process, and its end: stop accepting, drain, then cut.
 
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
+use futures::FutureExt;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -29,18 +31,20 @@ impl Lifecycle {
         self.stop.clone()
     }
 
-    /// Runs a task until it ends by itself; it should watch [`Lifecycle::stop`]. One that fails ends the process.
+    /// Runs a task until it ends by itself; it should watch [`Lifecycle::stop`]. One that fails or panics ends the process.
     pub fn spawn<E>(&self, name: &'static str, task: impl Future<Output = Result<(), E>> + Send + 'static)
     where
         E: std::fmt::Display + Send,
     {
         let lifecycle = self.clone();
         self.tasks.spawn(async move {
-            if let Err(error) = task.await {
-                tracing::error!(task = name, %error, "task died");
-                lifecycle.failed.cancel();
-                lifecycle.stop.cancel();
+            match AssertUnwindSafe(task).catch_unwind().await {
+                Ok(Ok(())) => return,
+                Ok(Err(error)) => tracing::error!(task = name, %error, "task died"),
+                Err(_panic) => tracing::error!(task = name, "task panicked"),
             }
+            lifecycle.failed.cancel();
+            lifecycle.stop.cancel();
         });
     }
 

@@ -10,7 +10,7 @@ use types::{Clock, TenantId, Timestamp};
 use uuid::Uuid;
 
 use super::{Error, Request};
-use crate::domain::{Attempt, AttemptId, Books, Judgement, LoggedAttempt, Violation};
+use crate::domain::{Attempt, AttemptId, Books, Judgement, LoggedAttempt, SentCode, Violation};
 use crate::store::{self, CampaignKeys, CodeKeys, ContactKeys};
 
 /// One attempt of one tenant.
@@ -134,7 +134,7 @@ async fn load(tx: &mut WriteTx, commands: &[Command]) -> Result<Slice, pg::Error
         if let Some(campaign) = &attempt.campaign {
             campaigns.add(tenant, campaign.clone());
         }
-        let code = attempt.evidence.shortcode.as_ref();
+        let code = attempt.evidence.shortcode.as_ref().and_then(SentCode::code);
         if let Some(owner) = code.and_then(|code| books.get(tenant)?.codes.owner(code)) {
             contacts.add_id(tenant, owner.advocate);
             campaigns.add(tenant, owner.campaign.clone());
@@ -153,7 +153,7 @@ async fn load(tx: &mut WriteTx, commands: &[Command]) -> Result<Slice, pg::Error
 async fn load_evidence(tx: &mut WriteTx, commands: &[Command], books: &mut Books) -> Result<(), pg::Error> {
     let mut codes = CodeKeys::default();
     for command in commands {
-        if let Some(code) = &command.attempt.evidence.shortcode {
+        if let Some(code) = command.attempt.evidence.shortcode.as_ref().and_then(SentCode::code) {
             codes.add(&command.tenant, code);
         }
     }

@@ -30,9 +30,16 @@ impl Book {
         if let Some(unknown) = attempt.campaign.as_ref().filter(|id| !self.campaigns.contains_key(id)) {
             return Err(Violation::CampaignNotFound(unknown.clone()));
         }
+        if attempt.known_contact_only {
+            let contact = match self.people.find(&attempt.contact) {
+                Err(Violation::ContactNotFound(_)) => None,
+                found => found?,
+            };
+            return Ok(self.look_up(contact, attempt.campaign.clone(), when.occurred_at));
+        }
         let (contact, _) = self.ensure_contact(&attempt.contact, when)?;
         if attempt.evidence.is_empty() {
-            return Ok(self.look_up(contact, attempt.campaign.clone(), when.occurred_at));
+            return Ok(self.look_up(Some(contact), attempt.campaign.clone(), when.occurred_at));
         }
         let weighed = self.weigh(attempt, when.occurred_at);
         Ok(self.settle(attempt, contact, weighed, when))
@@ -46,7 +53,7 @@ impl Book {
         let named = logged.advocate.as_slice();
         Judgement {
             outcome: logged.outcome,
-            contact: logged.contact,
+            contact: Some(logged.contact),
             campaign: logged.campaign.clone(),
             in_force: self.in_force(logged.campaign.as_ref(), logged.contact, logged.occurred_at, named),
             inactive: row.filter(|_| matches!(logged.outcome, Outcome::LoggedInactive(_))).cloned(),
@@ -55,8 +62,8 @@ impl Book {
         }
     }
 
-    fn look_up(&self, contact: ContactId, campaign: Option<CampaignId>, at: Timestamp) -> Judgement {
-        let in_force = self.in_force(campaign.as_ref(), contact, at, &[]);
+    fn look_up(&self, contact: Option<ContactId>, campaign: Option<CampaignId>, at: Timestamp) -> Judgement {
+        let in_force = contact.and_then(|contact| self.in_force(campaign.as_ref(), contact, at, &[]));
         let outcome = match in_force {
             Some(_) => Outcome::AlreadyAttributed,
             None => Outcome::Unresolved(UnresolvedReason::NoEvidence),
@@ -85,8 +92,8 @@ impl Book {
     /// Whom the evidence names, strongest first. What resolves to nothing is passed over (A4).
     fn weigh(&self, attempt: &Attempt, at: Timestamp) -> Weighed {
         let mut weighed = Weighed { campaign: attempt.campaign.clone(), ..Weighed::default() };
-        if let Some(code) = &attempt.evidence.shortcode {
-            match self.resolve(code) {
+        if let Some(sent) = &attempt.evidence.shortcode {
+            match sent.code().ok_or(UnresolvedReason::UnknownCode).and_then(|code| self.resolve(code)) {
                 Ok((campaign, _)) if attempt.campaign.as_ref().is_some_and(|given| given != campaign) => {
                     weighed.refused = Some(UnresolvedReason::CampaignMismatch);
                     return weighed;
@@ -153,7 +160,7 @@ impl Book {
             id: new_id(when.now),
             contact,
             campaign: campaign.clone(),
-            shortcode: attempt.evidence.shortcode.clone(),
+            shortcode: attempt.evidence.shortcode.as_ref().map(|sent| sent.as_str().to_owned()),
             advocate: strongest.map(|claim| claim.advocate),
             source: attempt.source.clone(),
             outcome,
@@ -171,7 +178,7 @@ impl Book {
         let in_force = self.in_force(campaign.as_ref(), contact, when.occurred_at, &named);
         Judgement {
             outcome,
-            contact,
+            contact: Some(contact),
             campaign,
             in_force,
             inactive,

@@ -37,5 +37,7 @@ pub(crate) use book::{Book, Books, Moment, Tracked};
 pub(crate) use campaign::Campaign;
 pub(crate) use contact::{Contact, ContactRef, ContactStatus, Profile, Uid};
 pub(crate) use event::{Event, Fact};
-pub(crate) use outcome::{Attempt, AttemptId, Evidence, Judgement, LoggedAttempt, Outcome, UnresolvedReason};
+pub(crate) use outcome::{
+    Attempt, AttemptId, Evidence, Judgement, LoggedAttempt, Outcome, SentCode, UnresolvedReason,
+};
 pub(crate) use violation::Violation;

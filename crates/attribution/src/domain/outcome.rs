@@ -92,11 +92,47 @@ impl From<Uuid> for AttemptId {
     }
 }
 
+/// A shortcode as it was sent: one that cannot be any is passed over like one that nobody has (A4, O7).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum SentCode {
+    /// It may be somebody's.
+    Code(Shortcode),
+    /// It can be nobody's.
+    Malformed(String),
+}
+
+impl SentCode {
+    /// Characters that are kept of what was sent (A12).
+    pub(crate) const MAX_CHARS: usize = 64;
+
+    /// Reads what was sent. Control characters, which no code has and not every store keeps, become U+FFFD.
+    pub(crate) fn new(text: &str) -> Self {
+        let shown = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
+        text.parse().map_or_else(|_| Self::Malformed(text.chars().map(shown).collect()), Self::Code)
+    }
+
+    /// What to look up.
+    pub(crate) fn code(&self) -> Option<&Shortcode> {
+        match self {
+            Self::Code(code) => Some(code),
+            Self::Malformed(_) => None,
+        }
+    }
+
+    /// What to log, and to find it by in the log.
+    pub(crate) fn as_str(&self) -> &str {
+        match self {
+            Self::Code(code) => code.as_str(),
+            Self::Malformed(text) => text,
+        }
+    }
+}
+
 /// What a referral is claimed on.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Evidence {
     /// The advocate's shortcode.
-    pub(crate) shortcode: Option<Shortcode>,
+    pub(crate) shortcode: Option<SentCode>,
     /// The advocate by name.
     pub(crate) advocate: Option<ContactRef>,
 }
@@ -119,6 +155,8 @@ pub(crate) struct Attempt {
     pub(crate) evidence: Evidence,
     /// Where it came from.
     pub(crate) source: String,
+    /// A look-up that creates and changes nothing, the contact neither.
+    pub(crate) known_contact_only: bool,
 }
 
 /// An attempt as it is logged: what was sent, and how it ended.
@@ -130,8 +168,8 @@ pub(crate) struct LoggedAttempt {
     pub(crate) contact: ContactId,
     /// The campaign it was judged in.
     pub(crate) campaign: Option<CampaignId>,
-    /// The shortcode that was sent.
-    pub(crate) shortcode: Option<Shortcode>,
+    /// The shortcode that was sent, as [`SentCode::as_str`] has it.
+    pub(crate) shortcode: Option<String>,
     /// The advocate it resolved to.
     pub(crate) advocate: Option<ContactId>,
     /// Where it came from.
@@ -149,8 +187,8 @@ pub(crate) struct LoggedAttempt {
 pub(crate) struct Judgement {
     /// How it ended.
     pub(crate) outcome: Outcome,
-    /// The referred contact.
-    pub(crate) contact: ContactId,
+    /// The referred contact; none if it is unknown and was not to be created.
+    pub(crate) contact: Option<ContactId>,
     /// The campaign it was judged in.
     pub(crate) campaign: Option<CampaignId>,
     /// What is in force now (A11).

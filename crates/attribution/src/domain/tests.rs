@@ -7,8 +7,8 @@ use types::{CampaignId, ContactId, Email, SegmentId, Timestamp, new_id};
 
 use super::code::Owner;
 use super::{
-    Attempt, Attribution, Book, Campaign, Contact, ContactRef, ContactStatus, Evidence, Fact, InactiveReason,
-    Judgement, Moment, Outcome, Profile,
+    Attempt, Attribution, Book, Campaign, Contact, ContactRef, ContactStatus, Evidence, EvidenceKind, Fact,
+    InactiveReason, Judgement, Moment, Outcome, Profile, SentCode, UnresolvedReason,
 };
 
 const START: Timestamp = time::macros::datetime!(2025-01-01 00:00 UTC);
@@ -74,10 +74,11 @@ fn take(book: &mut Book, step: &Step) -> (Judgement, Moment) {
         contact: by_email(step.who),
         campaign: Some(spring()),
         evidence: Evidence {
-            shortcode: step.code.map(|n| CODES[n].parse().unwrap()),
+            shortcode: step.code.map(|n| SentCode::new(CODES[n])),
             advocate: step.advocate.map(by_email),
         },
         source: String::new(),
+        known_contact_only: false,
     };
     let when = Moment { occurred_at: START + time::Duration::hours(step.hours), now: START };
     (book.attempt(&attempt, when).unwrap(), when)
@@ -95,7 +96,7 @@ proptest! {
             let before: Vec<_> = rows(&book).into_iter().filter(|a| a.is_active()).map(|a| a.id).collect();
             let (judgement, _) = take(&mut book, step);
             let of_contact: Vec<_> =
-                rows(&book).into_iter().filter(|a| a.contact == judgement.contact).collect();
+                rows(&book).into_iter().filter(|a| Some(a.contact) == judgement.contact).collect();
             let advocates: BTreeSet<_> = of_contact.iter().map(|a| a.advocate).collect();
             prop_assert!(of_contact.iter().filter(|a| a.is_active()).count() <= 1);
             prop_assert_eq!(advocates.len(), of_contact.len(), "one row per advocate");
@@ -151,4 +152,60 @@ proptest! {
         prop_assert_eq!((again.outcome, again.contact), (first.outcome, first.contact));
         prop_assert_eq!((again.inactive, again.passed_over), (first.inactive, first.passed_over));
     }
+}
+
+#[test]
+fn a4_what_cannot_be_a_code_is_kept_as_it_was_sent() {
+    assert_eq!(SentCode::new(" code0 ").as_str(), "CODE0");
+    assert_eq!(SentCode::new("code0").code(), "CODE0".parse().ok().as_ref());
+    for (sent, kept) in
+        [("Spring-10", "Spring-10"), ("ab", "ab"), (" ", " "), ("a\0b\n", "a\u{fffd}b\u{fffd}")]
+    {
+        let read = SentCode::new(sent);
+        assert_eq!((read.as_str(), read.code()), (kept, None));
+    }
+}
+
+#[test]
+fn o7_what_cannot_be_a_code_is_passed_over_for_the_next() {
+    let mut book = book();
+    let by_email = |n| ContactRef { email: Some(email(n)), ..ContactRef::default() };
+    let mut attempt = Attempt {
+        contact: by_email(3),
+        campaign: Some(spring()),
+        evidence: Evidence { shortcode: Some(SentCode::new("CODE-0")), advocate: None },
+        source: String::new(),
+        known_contact_only: false,
+    };
+    let when = Moment { occurred_at: START, now: START };
+    let alone = book.attempt(&attempt, when).unwrap();
+    assert_eq!(alone.outcome, Outcome::Unresolved(UnresolvedReason::UnknownCode));
+    attempt.evidence.advocate = Some(by_email(1));
+    let judgement = book.attempt(&attempt, when).unwrap();
+    assert_eq!(judgement.outcome, Outcome::Attributed);
+    assert_eq!(judgement.passed_over, [EvidenceKind::Shortcode]);
+    assert!(book.attempts.iter().all(|logged| logged.shortcode.as_deref() == Some("CODE-0")));
+}
+
+#[test]
+fn o6_looking_up_a_known_contact_changes_nothing() {
+    let mut book = book();
+    let look_up = |contact| Attempt {
+        contact,
+        campaign: None,
+        evidence: Evidence::default(),
+        source: String::new(),
+        known_contact_only: true,
+    };
+    let when = Moment { occurred_at: START, now: START };
+    let stranger = ContactRef { email: Some(email(9)), ..ContactRef::default() };
+    let nobody = ContactRef { id: Some(new_id(START)), ..ContactRef::default() };
+    for who in [stranger, nobody] {
+        assert_eq!(book.attempt(&look_up(who), when).unwrap().contact, None);
+    }
+    let with_new_uid = ContactRef { id: None, email: Some(email(0)), uid: "u-1".parse().ok() };
+    assert!(book.attempt(&look_up(with_new_uid), when).unwrap().contact.is_some());
+    assert_eq!(book.people.iter().count(), CODES.len());
+    assert!(book.people.iter().all(|contact| !contact.is_created() && !contact.is_changed()));
+    assert!(book.events.is_empty() && book.attempts.is_empty());
 }

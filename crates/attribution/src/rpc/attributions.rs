@@ -13,7 +13,7 @@ use types::{AttributionId, CampaignId, TenantId};
 
 use super::read;
 use crate::commands::record_attempts::{Command, Recorded};
-use crate::domain::{Attempt, Evidence, Violation};
+use crate::domain::{Attempt, Evidence, InactiveReason, SentCode, UnresolvedReason, Violation};
 use crate::store::{AttemptPage, AttributionPage, CampaignKeys};
 use crate::{App, store, wire};
 
@@ -107,15 +107,12 @@ impl AttributionService for Attributions {
     ) -> Result<Response<v1::ListAttemptsResponse>, Status> {
         let tenant = caller::tenant(&request)?;
         let wire = request.get_ref();
-        let query = [wire.outcome.to_string()];
-        let page = Page::read(&tenant, "ListAttempts", &[&query[0]], wire.page_size, &wire.page_token)?;
-        let selection = AttemptPage {
-            outcome: outcome("outcome", wire.outcome)?,
-            after: read::after(&page)?,
-            limit: page.limit(),
-        };
+        let numbers = [wire.outcome, wire.inactive_reason, wire.unresolved_reason].map(|n| n.to_string());
+        let query = [&numbers[0], &numbers[1], &numbers[2], wire.shortcode.as_str(), &wire.source];
+        let page = Page::read(&tenant, "ListAttempts", &query, wire.page_size, &wire.page_token)?;
+        let selection = attempt_page(wire, &page)?;
         let mut conn = self.0.db.read().acquire().await.map_err(Error::from)?;
-        let mut attempts = store::list_attempts(&mut conn, &tenant, selection).await.map_err(Error::from)?;
+        let mut attempts = store::list_attempts(&mut conn, &tenant, &selection).await.map_err(Error::from)?;
         let next_page_token = page.cut(&mut attempts, |attempt| attempt.id.0.to_string());
         let attempts = attempts.iter().map(wire::logged_attempt).collect();
         Ok(Response::new(v1::ListAttemptsResponse { attempts, next_page_token }))
@@ -182,14 +179,20 @@ fn item(answer: Result<Recorded, Error>) -> v1::BatchRecordAttributionsResult {
 }
 
 fn command(caller: &Caller, wire: &v1::Attempt) -> Result<Command, Error> {
+    let tenant = caller.item_tenant(&wire.tenant_id, "tenant_id")?;
+    let attempt = Attempt {
+        contact: read::contact_ref("contact", wire.contact.as_ref())?,
+        campaign: fields::parse_optional("campaign_id", &wire.campaign_id)?,
+        evidence: evidence(wire.evidence.as_ref())?,
+        source: fields::text("source", &wire.source, SOURCE)?,
+        known_contact_only: wire.known_contact_only,
+    };
+    if attempt.known_contact_only && !attempt.evidence.is_empty() {
+        return Err(Error::field("known_contact_only", "is for look-ups, which come without evidence"));
+    }
     Ok(Command {
-        tenant: caller.item_tenant(&wire.tenant_id, "tenant_id")?,
-        attempt: Attempt {
-            contact: read::contact_ref("contact", wire.contact.as_ref())?,
-            campaign: fields::parse_optional("campaign_id", &wire.campaign_id)?,
-            evidence: evidence(wire.evidence.as_ref())?,
-            source: fields::text("source", &wire.source, SOURCE)?,
-        },
+        tenant,
+        attempt,
         occurred_at: fields::timestamp("occurred_at", wire.occurred_at.as_ref())?,
         request: None,
     })
@@ -199,9 +202,45 @@ fn evidence(wire: Option<&v1::Evidence>) -> Result<Evidence, Error> {
     let Some(wire) = wire else { return Ok(Evidence::default()) };
     let advocate = wire.advocate.as_ref().map(|who| read::contact_ref("evidence.advocate", Some(who)));
     Ok(Evidence {
-        shortcode: fields::parse_optional("evidence.shortcode", &wire.shortcode)?,
+        shortcode: sent_code("evidence.shortcode", &wire.shortcode)?,
         advocate: advocate.transpose()?,
     })
+}
+
+/// A shortcode as it was sent, if any was: one that cannot be any is not the caller's error (O7).
+fn sent_code(path: &str, text: &str) -> Result<Option<SentCode>, Error> {
+    if text.chars().nth(SentCode::MAX_CHARS).is_some() {
+        return Err(Error::field(path, format!("is longer than {} characters", SentCode::MAX_CHARS)));
+    }
+    Ok((!text.is_empty()).then(|| SentCode::new(text)))
+}
+
+fn attempt_page(wire: &v1::ListAttemptsRequest, page: &Page) -> Result<AttemptPage, Error> {
+    let source = fields::text("source", &wire.source, SOURCE)?;
+    Ok(AttemptPage {
+        outcome: outcome("outcome", wire.outcome)?,
+        inactive_reason: reason("inactive_reason", wire.inactive_reason, InactiveReason::from_number)?,
+        unresolved_reason: reason(
+            "unresolved_reason",
+            wire.unresolved_reason,
+            UnresolvedReason::from_number,
+        )?,
+        shortcode: sent_code("shortcode", &wire.shortcode)?,
+        source: (!source.is_empty()).then_some(source),
+        after: read::after(page)?,
+        limit: page.limit(),
+    })
+}
+
+/// A reason by its number; 0 means any.
+fn reason<T>(path: &str, number: i32, read: impl Fn(i16) -> Option<T>) -> Result<Option<T>, Error> {
+    match number {
+        0 => Ok(None),
+        _ => match i16::try_from(number).ok().and_then(read) {
+            Some(reason) => Ok(Some(reason)),
+            None => Err(Error::field(path, "is not a reason")),
+        },
+    }
 }
 
 fn state(path: &str, number: i32) -> Result<Option<bool>, Error> {

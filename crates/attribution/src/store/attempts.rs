@@ -4,11 +4,11 @@ use std::collections::HashMap;
 
 use pg::{Inserts, WriteTx};
 use sqlx::{PgConnection, Postgres, QueryBuilder};
-use types::{CampaignId, ContactId, Shortcode, TenantId, Timestamp};
+use types::{CampaignId, ContactId, TenantId, Timestamp};
 use uuid::Uuid;
 
 use crate::domain::{
-    AttemptId, Books, EvidenceKind, InactiveReason, LoggedAttempt, Outcome, UnresolvedReason,
+    AttemptId, Books, EvidenceKind, InactiveReason, LoggedAttempt, Outcome, SentCode, UnresolvedReason,
 };
 
 /// Columns of [`Row`].
@@ -17,11 +17,19 @@ const SELECT: &str = "SELECT attempt_id, contact_id, campaign_id, shortcode, adv
 /// Rows removed in one transaction, at most.
 const PURGE: i64 = 1000;
 
-/// Which attempts to list.
-#[derive(Debug, Clone, Copy)]
+/// Which attempts to list (A12).
+#[derive(Debug, Clone)]
 pub(crate) struct AttemptPage {
     /// Only those with an outcome of this number in the contract.
     pub(crate) outcome: Option<i16>,
+    /// Only those stored inactive for this reason.
+    pub(crate) inactive_reason: Option<InactiveReason>,
+    /// Only those that came to nobody for this reason.
+    pub(crate) unresolved_reason: Option<UnresolvedReason>,
+    /// Only those that were sent with this.
+    pub(crate) shortcode: Option<SentCode>,
+    /// Only those from there.
+    pub(crate) source: Option<String>,
     /// Only those before this one.
     pub(crate) after: Option<Uuid>,
     /// At most this many.
@@ -33,7 +41,7 @@ struct Row {
     attempt_id: Uuid,
     contact_id: ContactId,
     campaign_id: Option<CampaignId>,
-    shortcode: Option<Shortcode>,
+    shortcode: Option<String>,
     advocate_id: Option<ContactId>,
     source: String,
     outcome: i16,
@@ -94,13 +102,28 @@ pub(crate) async fn load(
 pub(crate) async fn list(
     conn: &mut PgConnection,
     tenant: &TenantId,
-    page: AttemptPage,
+    page: &AttemptPage,
 ) -> Result<Vec<LoggedAttempt>, pg::Error> {
     let mut query = QueryBuilder::<Postgres>::new(SELECT);
-    query.push(" WHERE tenant_id = ").push_bind(tenant);
-    query.push(" AND attempt_id < ").push_bind(page.after.unwrap_or(Uuid::max()));
+    query.push(" WHERE attempt_id < ").push_bind(page.after.unwrap_or(Uuid::max()));
+    if let Some(sent) = &page.shortcode {
+        // so that attempts_by_shortcode is the only index that fits
+        query.push(" AND shortcode = ").push_bind(sent.as_str());
+        query.push(" AND tenant_id IS NOT DISTINCT FROM ").push_bind(tenant);
+    } else {
+        query.push(" AND tenant_id = ").push_bind(tenant);
+    }
     if let Some(outcome) = page.outcome {
         query.push(" AND outcome = ").push_bind(outcome);
+    }
+    if let Some(reason) = page.inactive_reason {
+        query.push(" AND inactive_reason = ").push_bind(reason.number());
+    }
+    if let Some(reason) = page.unresolved_reason {
+        query.push(" AND unresolved_reason = ").push_bind(reason.number());
+    }
+    if let Some(source) = &page.source {
+        query.push(" AND source = ").push_bind(source);
     }
     query.push(" ORDER BY attempt_id DESC LIMIT ").push_bind(page.limit);
     let rows: Vec<Row> = query.build_query_as().fetch_all(conn).await?;
@@ -161,7 +184,7 @@ impl<'a> Columns<'a> {
         self.ids.push(attempt.id.0);
         self.contacts.push(attempt.contact);
         self.campaigns.push(attempt.campaign.as_ref().map(CampaignId::as_str));
-        self.shortcodes.push(attempt.shortcode.as_ref().map(Shortcode::as_str));
+        self.shortcodes.push(attempt.shortcode.as_deref());
         self.advocates.push(attempt.advocate);
         self.sources.push(&attempt.source);
         self.outcomes.push(attempt.outcome.number());

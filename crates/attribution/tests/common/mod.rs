@@ -182,7 +182,10 @@ impl Tenant {
     }
 
     pub(crate) async fn attempts(&self) -> Vec<v1::LoggedAttempt> {
-        let request = v1::ListAttemptsRequest::default();
+        self.attempts_by(v1::ListAttemptsRequest::default()).await
+    }
+
+    pub(crate) async fn attempts_by(&self, request: v1::ListAttemptsRequest) -> Vec<v1::LoggedAttempt> {
         self.attributions().list_attempts(request).await.unwrap().into_inner().attempts
     }
 

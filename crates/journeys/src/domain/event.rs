@@ -27,10 +27,8 @@ pub struct Place {
 pub struct OccurrenceKey(String);
 
 impl OccurrenceKey {
-    /// The order's id.
-    pub fn of_order(order: &OrderId) -> Self {
-        Self(order.as_str().to_owned())
-    }
+    /// Bytes of a key, at most: those of an order's id and of its source.
+    pub const MAX: usize = 512;
 
     /// Whether there is none.
     pub fn is_none(&self) -> bool {
@@ -46,9 +44,15 @@ impl OccurrenceKey {
 impl FromStr for OccurrenceKey {
     type Err = IdError;
 
-    /// Empty is none; else of the form of an order id.
+    /// Empty is none; else printable text without spaces at its ends, such as the id of an order.
     fn from_str(text: &str) -> Result<Self, IdError> {
-        if text.is_empty() { Ok(Self::default()) } else { text.parse().map(|id| Self::of_order(&id)) }
+        if text.len() > Self::MAX {
+            return Err(IdError::TooLong(Self::MAX));
+        }
+        if text.trim() != text || text.chars().any(char::is_control) {
+            return Err(IdError::Form("printable text without spaces at its ends"));
+        }
+        Ok(Self(text.to_owned()))
     }
 }
 

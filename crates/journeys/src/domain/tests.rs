@@ -173,7 +173,7 @@ pub(super) fn order_event(signal: Signal, id: &str, minor: i64) -> Event {
         hubspot_dealstage: String::new(),
         occurred_at: NOW,
     };
-    Event { key: OccurrenceKey::of_order(&order_id), order: Some(order), ..event(signal) }
+    Event { key: order_id.as_str().parse().unwrap(), order: Some(order), ..event(signal) }
 }
 
 /// A journey `j` in all campaigns: lines of its head, and stages as `key: extras`.

@@ -16,7 +16,7 @@ use types::{AttributionId, CampaignId, Clock, ContactId, OrderId};
 use super::attribution::AttributionEvents;
 use super::{Envelope, Step, carry_out, poison, time};
 use crate::domain::definition::Signal;
-use crate::domain::event::{Detail, Event, OccurrenceKey, Order, Place, Referral};
+use crate::domain::event::{Detail, Event, Order, Place, Referral};
 use crate::domain::slice::{Fact, Stream};
 use crate::store::definitions::Definitions;
 
@@ -48,7 +48,7 @@ impl AttributionCursor {
         if known > 0 {
             return Ok(known);
         }
-        let stored = outbox::follow::stored(&self.db, AttributionEvents::NAME).await?;
+        let stored = outbox::subscription::stored(&self.db, AttributionEvents::NAME).await?;
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = stored;
         Ok(leading(stored, events))
     }
@@ -125,6 +125,8 @@ fn read(event: &wire::OrderEvent, steps: &mut Vec<Step>) -> Result<(), Error> {
 fn happen(about: Envelope, signal: Signal, wire: Option<&wire::OrderSnapshot>) -> Result<Event, Error> {
     let wire = required("order", wire)?;
     let order = order(wire)?;
+    // events of before it was told have ids that are unique by themselves
+    let key = if wire.key.is_empty() { wire.order_id.as_str() } else { wire.key.as_str() };
     let contact: ContactId = parse("order.contact_id", &wire.contact_id)?;
     let campaign: Option<CampaignId> = parse_optional("order.campaign_id", &wire.campaign_id)?;
     let attribution: Option<AttributionId> = parse_optional("order.attribution_id", &wire.attribution_id)?;
@@ -135,7 +137,7 @@ fn happen(about: Envelope, signal: Signal, wire: Option<&wire::OrderSnapshot>) -
         place: Place { tenant: about.tenant, contact, campaign },
         signal,
         detail: Detail::None,
-        key: OccurrenceKey::of_order(&order.order_id),
+        key: parse("order.key", key)?,
         order: Some(order),
         referral: referral.map(|(attribution, advocate)| Referral { attribution, advocate }),
         occurred_at: about.occurred_at,

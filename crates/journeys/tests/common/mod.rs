@@ -59,6 +59,9 @@ pub(crate) struct Stack {
     pub(crate) orders_gate: watch::Sender<bool>,
 }
 
+/// A tenant whose order ids are scoped by source.
+pub(crate) const SCOPED: &str = "scoped";
+
 impl Stack {
     pub(crate) async fn start() -> Self {
         Self::start_with(true, true).await
@@ -79,7 +82,7 @@ impl Stack {
         let attribution = attribution::start(db, Arc::clone(&shared), &lifecycle).await.unwrap();
         let db = sandbox.database(orders::SCHEMA).await.unwrap();
         let upstream = orders::Upstream { attribution: attribution.channel() };
-        let settings = orders::Settings::default();
+        let settings = orders::Settings { scope_by_source: [SCOPED.parse().unwrap()].into() };
         let orders = orders::start(db, Arc::clone(&shared), &lifecycle, upstream, settings).await.unwrap();
         let db = sandbox.database(SCHEMA).await.unwrap();
         let (attribution_gate, orders_gate) =

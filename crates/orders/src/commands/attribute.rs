@@ -15,7 +15,9 @@ use tonic::Code;
 use types::{Email, Timestamp};
 
 use super::Error;
-use crate::domain::{Attributed, ContactRef, Head, InForce, Inactive, NewOrder, Outcome, Uid, Unresolved};
+use crate::domain::{
+    Answer, Attributed, ContactRef, Head, InForce, Inactive, NewOrder, Outcome, Uid, Unresolved,
+};
 
 /// How long attribution may take for a slice.
 const DEADLINE: Duration = Duration::from_secs(15);
@@ -49,8 +51,9 @@ impl Attribution {
     pub(super) async fn ask(
         &self,
         attempts: Vec<wire::Attempt>,
-    ) -> Result<Vec<Result<Attributed, Error>>, Error> {
+    ) -> Result<Vec<Result<Answer, Error>>, Error> {
         let asked = attempts.len();
+        let look_ups: Vec<bool> = attempts.iter().map(|attempt| attempt.known_contact_only).collect();
         let mut request = tonic::Request::new(BatchRecordAttributionsRequest { attempts });
         request.set_timeout(DEADLINE);
         let mut client = self.0.clone();
@@ -66,7 +69,7 @@ impl Attribution {
                 return Err(Error::NoAnswer);
             }
         };
-        read(response, asked).ok_or_else(|| {
+        read(response, &look_ups).ok_or_else(|| {
             tracing::error!(orders = asked, "attribution's answer cannot be read");
             Error::Refused(Refused::Bug)
         })
@@ -74,9 +77,9 @@ impl Attribution {
 }
 
 /// The attempt an order makes; without evidence it only looks up what is in force.
-pub(super) fn attempt(order: &NewOrder, occurred_at: Timestamp, with_evidence: bool) -> wire::Attempt {
+pub(super) fn attempt(order: &NewOrder, occurred_at: Timestamp) -> wire::Attempt {
     let evidence = &order.evidence;
-    let evidence = (with_evidence && !evidence.is_empty()).then(|| wire::Evidence {
+    let evidence = (!evidence.is_empty()).then(|| wire::Evidence {
         shortcode: evidence.shortcode.clone(),
         advocate: evidence.advocate.as_ref().map(contact_ref),
     });
@@ -87,7 +90,13 @@ pub(super) fn attempt(order: &NewOrder, occurred_at: Timestamp, with_evidence: b
         evidence,
         occurred_at: Some(wire_time(occurred_at)),
         source: order.source.clone(),
+        known_contact_only: false,
     }
+}
+
+/// Asks who the customer of an order is, and creates and changes nothing (O6).
+pub(super) fn customer_look_up(order: &NewOrder, occurred_at: Timestamp) -> wire::Attempt {
+    wire::Attempt { evidence: None, known_contact_only: true, ..attempt(order, occurred_at) }
 }
 
 fn contact_ref(contact: &ContactRef) -> proto::common::ContactRef {
@@ -98,19 +107,30 @@ fn contact_ref(contact: &ContactRef) -> proto::common::ContactRef {
     }
 }
 
-/// `None` if the answer breaks its contract.
-fn read(response: BatchRecordAttributionsResponse, asked: usize) -> Option<Vec<Result<Attributed, Error>>> {
+/// The answers to attempts of which these are look-ups of a customer; `None` if they break their contract.
+fn read(response: BatchRecordAttributionsResponse, look_ups: &[bool]) -> Option<Vec<Result<Answer, Error>>> {
     let head = response.head?;
     let head = Head { epoch: head.epoch, position: head.position };
-    if response.results.len() != asked {
+    if response.results.len() != look_ups.len() {
         return None;
     }
-    let item = |item: wire::BatchRecordAttributionsResult| match (item.result, item.error) {
-        (Some(result), None) => attributed(&result, head).map(Ok),
+    let item = |(item, look_up): (wire::BatchRecordAttributionsResult, &bool)| match (item.result, item.error)
+    {
+        (Some(result), None) if *look_up => customer(&result, head).map(Ok),
+        (Some(result), None) => attributed(&result, head).map(Answer::Judged).map(Ok),
         (None, Some(error)) => Some(Err(refused(&error))),
         _ => None,
     };
-    response.results.into_iter().map(item).collect()
+    response.results.into_iter().zip(look_ups).map(item).collect()
+}
+
+/// Whom a customer is known as; an empty id is nobody's.
+fn customer(result: &AttemptResult, head: Head) -> Option<Answer> {
+    let contact = match result.contact_id.as_str() {
+        "" => None,
+        id => Some(id.parse().ok()?),
+    };
+    Some(Answer::Customer(contact, head))
 }
 
 fn attributed(result: &AttemptResult, head: Head) -> Option<Attributed> {
@@ -225,7 +245,7 @@ mod tests {
     fn an_answer_that_breaks_its_contract_is_not_read() {
         let head = Some(wire::StreamHead { epoch: 1, position: 2 });
         let short = BatchRecordAttributionsResponse { results: vec![], head };
-        assert_eq!(read(short, 1), None);
-        assert_eq!(read(BatchRecordAttributionsResponse { results: vec![], head: None }, 0), None);
+        assert_eq!(read(short, &[false]), None);
+        assert_eq!(read(BatchRecordAttributionsResponse { results: vec![], head: None }, &[]), None);
     }
 }

@@ -10,7 +10,7 @@ use types::{Timestamp, new_id};
 use super::events::{self, When};
 use super::record_orders::{Ready, RecordResult, Recorded};
 use super::{Error, Place};
-use crate::domain::{Again, Order, OrderKey, record_again, record_new};
+use crate::domain::{Again, Answer, Order, OrderKey, record_again, record_new};
 use crate::store;
 
 /// Name of the RPC in the table of request ids.
@@ -83,8 +83,8 @@ impl Book {
     }
 
     fn first(&mut self, ready: &Ready) -> Result<RecordResult, Error> {
-        // it was stored when attribution was not asked, and is gone: the caller's retry asks
-        let answer = ready.answer.as_ref().ok_or(Error::NoAnswer)?;
+        // it was stored when attribution was not asked to judge it, and is gone: the caller's retry asks
+        let Some(Answer::Judged(answer)) = &ready.answer else { return Err(Error::NoAnswer) };
         let id = new_id(self.now);
         let order = record_new(&ready.command.order, &ready.facts, answer, id, self.now)?;
         let when = When { occurred_at: order.occurred_at, recorded_at: self.now, head: Some(answer.head) };
@@ -96,12 +96,12 @@ impl Book {
 
     fn again(&mut self, ready: &Ready, stored: &Order) -> Result<RecordResult, Error> {
         let answer = ready.answer.as_ref();
-        let contact = answer.map(|answer| answer.contact_id);
+        let contact = answer.and_then(Answer::contact);
         let (order, refund) = match record_again(&ready.command.order, stored, &ready.facts, contact)? {
             Again::Same => return Ok(RecordResult::AlreadyRecorded),
             Again::Updated(order, refund) => (*order, refund),
         };
-        let head = answer.map(|answer| answer.head);
+        let head = answer.map(Answer::head);
         let when = When { occurred_at: ready.facts.now, recorded_at: self.now, head };
         self.events.push(events::updated(&order, when));
         if let Some(amount) = refund {

@@ -66,5 +66,6 @@ fn snapshot(order: &Order) -> wire::OrderSnapshot {
         external_status: order.external_status.clone(),
         hubspot_dealstage: order.hubspot_dealstage.clone(),
         occurred_at: Some(wire_time(order.occurred_at)),
+        key: order.key.text(),
     }
 }

@@ -10,10 +10,10 @@ use pg::requests::Hasher;
 use rpc::{Channel, fields};
 use types::{Clock, TenantId, Timestamp};
 
-use super::attribute::{Attribution, attempt};
+use super::attribute::{Attribution, attempt, customer_look_up};
 use super::book::Book;
 use super::{Error, Place};
-use crate::domain::{Again, Attributed, Facts, NewOrder, Order, OrderKey, record_again};
+use crate::domain::{Again, Answer, Facts, NewOrder, Order, OrderKey, record_again};
 use crate::store;
 
 /// Bytes of the customer's hash that are kept.
@@ -64,7 +64,7 @@ pub(crate) struct Recorded {
 pub(crate) struct Ready {
     pub(super) command: RecordOrder,
     pub(super) facts: Facts,
-    pub(super) answer: Option<Attributed>,
+    pub(super) answer: Option<Answer>,
 }
 
 /// The work behind the batcher.
@@ -79,10 +79,10 @@ pub(crate) struct RecordOrders {
 /// What is to be done about one order before the transaction.
 enum Triage {
     Answered(Box<Result<Recorded, Error>>),
-    /// Ask attribution; with the evidence, unless the order is stored and only the customer is in question.
-    Ask {
-        with_evidence: bool,
-    },
+    /// Let attribution judge it.
+    Judge,
+    /// It is stored: ask attribution only whether this is its customer (O6).
+    LookUpCustomer,
     Ready,
 }
 
@@ -140,12 +140,12 @@ impl RecordOrders {
             let test_clock = clocks.get(&order.key.tenant).copied();
             let at = order.occurred_at.unwrap_or(facts.now);
             return match fields::not_in_future("", at, test_clock, self.clock.as_ref()) {
-                Ok(()) => Triage::Ask { with_evidence: true },
+                Ok(()) => Triage::Judge,
                 Err(_) => Triage::Answered(Box::new(Err(Error::InFuture))),
             };
         };
         if stored.customer_hash != facts.customer_hash {
-            return Triage::Ask { with_evidence: false };
+            return Triage::LookUpCustomer;
         }
         let may_have_changed = command.place.as_ref().is_some_and(Place::is_behind_updates);
         match record_again(order, stored, facts, None) {
@@ -173,15 +173,16 @@ impl RecordOrders {
     }
 
     /// (2) One call for all that attribution has a say in, in their order.
-    async fn ask(&self, slice: &[(RecordOrder, Facts, Triage)]) -> Vec<Result<Attributed, Error>> {
+    async fn ask(&self, slice: &[(RecordOrder, Facts, Triage)]) -> Vec<Result<Answer, Error>> {
         let attempts: Vec<_> = slice
             .iter()
-            .filter_map(|(command, facts, triage)| match triage {
-                Triage::Ask { with_evidence } => {
-                    let at = command.order.occurred_at.unwrap_or(facts.now);
-                    Some(attempt(&command.order, at, *with_evidence))
+            .filter_map(|(command, facts, triage)| {
+                let at = command.order.occurred_at.unwrap_or(facts.now);
+                match triage {
+                    Triage::Judge => Some(attempt(&command.order, at)),
+                    Triage::LookUpCustomer => Some(customer_look_up(&command.order, at)),
+                    Triage::Answered(_) | Triage::Ready => None,
                 }
-                _ => None,
             })
             .collect();
         let asked = attempts.len();
@@ -227,10 +228,12 @@ impl Work for RecordOrders {
             let answer = match triage {
                 Triage::Answered(answer) => return answered(command.place.as_ref(), *answer),
                 Triage::Ready => None,
-                Triage::Ask { .. } => match answers.next().unwrap_or(Err(Error::NoAnswer)) {
-                    Ok(answer) => Some(answer),
-                    Err(error) => return answered(command.place.as_ref(), Err(error)),
-                },
+                Triage::Judge | Triage::LookUpCustomer => {
+                    match answers.next().unwrap_or(Err(Error::NoAnswer)) {
+                        Ok(answer) => Some(answer),
+                        Err(error) => return answered(command.place.as_ref(), Err(error)),
+                    }
+                }
             };
             Prepared::Apply(Ready { command, facts, answer })
         });

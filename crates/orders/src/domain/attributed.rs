@@ -121,6 +121,33 @@ pub(crate) struct Attributed {
     pub(crate) head: Head,
 }
 
+/// What attribution was asked about an order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// The order is new: whose it is.
+    Judged(Attributed),
+    /// The order is stored (O6): whom its customer is known as, if as anybody. Nothing came of asking.
+    Customer(Option<ContactId>, Head),
+}
+
+impl Answer {
+    /// Whom the customer is known as.
+    pub(crate) fn contact(&self) -> Option<ContactId> {
+        match self {
+            Self::Judged(attributed) => Some(attributed.contact_id),
+            Self::Customer(contact, _) => *contact,
+        }
+    }
+
+    /// Whoever has read that far in the attribution stream knows all it rests on.
+    pub(crate) fn head(&self) -> Head {
+        match self {
+            Self::Judged(attributed) => attributed.head,
+            Self::Customer(_, head) => *head,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,7 +7,7 @@ mod new_order;
 mod order;
 mod record;
 
-pub(crate) use attributed::{Attributed, Head, InForce, Inactive, Outcome, Unresolved};
+pub(crate) use attributed::{Answer, Attributed, Head, InForce, Inactive, Outcome, Unresolved};
 pub(crate) use clock::advance;
 pub(crate) use contact_ref::{ContactRef, Uid};
 pub(crate) use new_order::{Evidence, NewOrder, OnConflict, OnUnattributed};

@@ -74,7 +74,8 @@ pub(crate) fn record_new(
     })
 }
 
-/// An order that is stored already. `contact` is whom attribution took the customer for, if it was asked.
+/// An order that is stored already. `contact` is whom attribution knows the customer as, if it was asked: nobody known is
+/// another customer.
 pub(crate) fn record_again(
     new: &NewOrder,
     stored: &Order,

@@ -15,6 +15,8 @@ use crate::domain::{
 
 /// Bytes of source, statuses and codes, at most.
 pub(super) const MAX_SHORT: usize = 64;
+/// Characters of a shortcode as it was sent, at most; attribution keeps as many.
+const MAX_CODE: usize = 64;
 const MAX_SKU: usize = 128;
 const MAX_NAME: usize = 200;
 const MAX_LINES: usize = 200;
@@ -57,12 +59,21 @@ fn customer(wire: Option<&WireContactRef>) -> Result<ContactRef, Error> {
 
 fn evidence(wire: Option<&attribution::Evidence>) -> Result<Evidence, Error> {
     let Some(wire) = wire else { return Ok(Evidence::default()) };
-    let shortcode = fields::text("order.evidence.shortcode", &wire.shortcode, MAX_SHORT)?;
+    let shortcode = shortcode("order.evidence.shortcode", &wire.shortcode)?;
     let advocate = match &wire.advocate {
         None => None,
         Some(advocate) => Some(contact_ref("order.evidence.advocate", advocate)?).filter(|a| !a.is_empty()),
     };
     Ok(Evidence { shortcode, advocate })
+}
+
+/// A shortcode as it was sent, whatever it holds: attribution passes over what cannot be one, and the order is not
+/// lost (O7).
+pub(super) fn shortcode(path: &str, text: &str) -> Result<String, Error> {
+    if text.chars().nth(MAX_CODE).is_some() {
+        return Err(Error::field(path, format!("is longer than {MAX_CODE} characters")));
+    }
+    Ok(text.to_owned())
 }
 
 fn contact_ref(path: &str, wire: &WireContactRef) -> Result<ContactRef, Error> {

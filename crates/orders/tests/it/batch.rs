@@ -26,7 +26,7 @@ async fn orders_of_a_batch_fail_one_by_one() {
             request(order("o-1", "eve", 100)),
             request(odd),
             request(v1::NewOrder { tenant_id: "other".into(), ..order("o-3", "eve", 100) }),
-            request(by_code("o-4", "eve", "x")),
+            request(by_code("o-4", "eve", &"x".repeat(65))),
             request(v1::NewOrder { campaign_id: "nowhere".into(), ..order("o-5", "eve", 100) }),
             request(order("o-6", "eve", 100)),
         ])
@@ -37,7 +37,6 @@ async fn orders_of_a_batch_fail_one_by_one() {
     assert_eq!(results(&answers), expected);
     let fields: Vec<String> =
         answers.iter().filter_map(|a| a.error.as_ref()).map(|e| e.field.clone()).collect();
-    // the last of these is attribution's word, in the order's terms
     assert_eq!(fields, ["order.customer.email", "order.tenant_id", "order.evidence.shortcode", ""]);
     assert_eq!(answers[1].error.as_ref().unwrap().code, i32::from(Code::InvalidArgument));
     assert_eq!(world.count("SELECT count(*) FROM orders").await, 2);

@@ -1,5 +1,6 @@
 //! ImportOrders (O10).
 
+use proto::attribution::UnresolvedReason;
 use proto::common::ErrorReason as Reason;
 use proto::orders as v1;
 use tonic::Code;
@@ -43,16 +44,20 @@ async fn o10_good_rows_go_in_and_bad_ones_are_reported() {
         (11, "shortcode", Reason::CampaignMismatch),
         (12, "", Reason::OrderDiffers),
         (13, "occurred_at", Reason::InvalidField),
-        (14, "shortcode", Reason::InvalidField),
     ];
     assert_eq!(rejected(&bad), expected);
-    let expected =
-        v1::ImportProgress { rows: 14, recorded: 3, already_recorded: 1, updated: 0, rejected: 10 };
+    let expected = v1::ImportProgress { rows: 14, recorded: 4, already_recorded: 1, updated: 0, rejected: 9 };
     assert_eq!(summary.unwrap(), expected);
     let first = acme.get("o-1").await.unwrap();
     assert_eq!((first.campaign_id.as_str(), first.revenue), ("spring", Some(usd(1_000))));
     let second = acme.get("o-5").await.unwrap();
     assert_eq!(second.attribution_id, first.attribution_id, "rows of one customer keep their order");
+    let odd_code = acme.get("o-11").await.unwrap();
+    assert_eq!(
+        odd_code.unresolved_reason(),
+        UnresolvedReason::UnknownCode,
+        "it does not lose the order (O7)"
+    );
     assert!(acme.get("o-12").await.is_ok());
 }
 
@@ -169,6 +174,54 @@ async fn o10_a_huge_line_is_passed_over() {
     let (bad, summary) = acme.import(options(&[]), chunks).await;
     assert_eq!(rejected(&bad), [(3, "", Reason::InvalidField)]);
     assert_eq!(summary.unwrap().recorded, 2);
+}
+
+#[tokio::test]
+async fn o10_malformed_quotes_are_refused_and_change_no_data() {
+    let world = World::start().await;
+    let acme = world.of("acme");
+    let file = b"order_id,email,revenue,currency\n\
+        q1,eve@example.com,1,USD\n\
+        \"q2\",\"eve@example.com\",\"1\",\"USD\"\r\n\
+        q3,\"eve@example.com\"x,1,USD\n\
+        q4,e\"ve@example.com,1,USD\n\
+        \"q5 \"\"5\"\"\",eve@example.com,1,USD\n\
+        q6,\"eve@example.com,1,USD\n\
+        q7,\"eve@example.com\",1,USD\n\
+        q8,eve@example.com,1,USD\n\
+        q9,\"eve@example.com,1,USD\n\
+        q10,eve@example.com,1,USD\n";
+    for size in [1, 17, file.len()] {
+        let chunks = file.chunks(size).map(<[u8]>::to_vec).collect();
+        let (bad, summary) = acme.import(options(&[]), chunks).await;
+        let told: Vec<_> =
+            bad.iter().map(|row| (row.line, row.column.as_str(), row.message.as_str())).collect();
+        let expected = [
+            (4, "email", "text after the closing quote"),
+            (5, "email", "a quote inside a field that is not quoted"),
+            (
+                7,
+                "email",
+                "text after the closing quote: the quote that opens on line 7 is closed on line 8, \
+                 and all between was read as one field",
+            ),
+            (
+                10,
+                "email",
+                "line 10: the quote that opens here is never closed; the rest of the file was not read",
+            ),
+        ];
+        assert_eq!(told, expected, "in pieces of {size}");
+        assert!(bad.iter().all(|row| row.reason() == Reason::InvalidField));
+        let summary = summary.unwrap();
+        assert_eq!((summary.recorded + summary.already_recorded, summary.rejected), (4, 4));
+    }
+    for id in ["q1", "q2", "q5 \"5\"", "q8"] {
+        assert!(acme.get(id).await.is_ok(), "{id}");
+    }
+    assert_eq!(world.count("SELECT count(*) FROM events").await, 4);
+    let (_, end) = acme.import(options(&[]), vec![b"order_id,\"email\"x,revenue\n".to_vec()]).await;
+    bad_field(end, "header[1]");
 }
 
 #[tokio::test]

@@ -7,6 +7,8 @@ mod batch;
 #[cfg(test)]
 mod common;
 #[cfg(test)]
+mod evidence;
+#[cfg(test)]
 mod failures;
 #[cfg(test)]
 mod import;

@@ -29,6 +29,7 @@ async fn a_recorded_order_goes_out_with_its_snapshot_and_the_head_of_attribution
     assert!(event.attribution_head.unwrap().position > 0);
     let Some(Fact::OrderRecorded(fact)) = event.fact else { panic!("{:?}", event.fact) };
     let snapshot = v1::OrderSnapshot {
+        key: "o-1".into(),
         order_id: "o-1".into(),
         source: "shop".into(),
         contact_id: order.contact_id,

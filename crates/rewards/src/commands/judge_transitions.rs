@@ -60,30 +60,42 @@ fn consider(judge: Judge<'_>, rule: &Rule, transition: &Transition, now: Timesta
         rule: rule.key.clone(),
         beneficiary: rule.beneficiary,
         version: judge.version(),
+        first_version: judge.version(),
         verdict: decision::judge(judge, rule, transition),
         reward: None,
         decided_at: now,
+        attempts: 1,
     }
 }
 
 fn record(mut decision: Decision, rule: &Rule, now: Timestamp, effects: &mut Effects) {
+    warn_if_parked(&decision);
+    act(&mut decision, rule, now, effects);
+    effects.decisions.push(decision);
+}
+
+/// Raises a rule that could not be evaluated (R12).
+pub(super) fn warn_if_parked(decision: &Decision) {
     if decision.verdict.outcome == Outcome::Parked {
-        let Decision { transition, rule, verdict, .. } = &decision;
+        let Decision { transition, rule, verdict, .. } = decision;
         let (tenant, id) = (transition.tenant.as_str(), transition.transition_id);
         tracing::warn!(tenant, transition = %id, rule = rule.as_str(), detail = verdict.detail, "rule parked");
     }
+}
+
+/// What a decision leads to: a reward with its posting and its event, if it says so.
+pub(super) fn act(decision: &mut Decision, rule: &Rule, now: Timestamp, effects: &mut Effects) {
     let acts = decision.verdict.outcome == Outcome::Created;
     if let Some(amount) = decision.verdict.amount.filter(|_| acts)
-        && let Some((reward, posting)) = Reward::create(types::new_id(now), &decision, rule, amount)
+        && let Some((reward, posting)) = Reward::create(types::new_id(now), decision, rule, amount)
     {
         decision.reward = Some(reward.reward_id);
         effects.facts.push(Fact {
             tenant: reward.tenant.clone(),
             occurred_at: reward.occurred_at,
-            what: What::Created(Box::new(reward.view(&decision))),
+            what: What::Created(Box::new(reward.view(decision))),
         });
         effects.postings.push(posting);
         effects.created.push(reward);
     }
-    effects.decisions.push(decision);
 }

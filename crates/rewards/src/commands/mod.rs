@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`apply_program`] | publishing a program's next version |
 //! | [`judge_transitions`] | rules on stage transitions, for the stream's follower |
+//! | [`retry_decision`] | judging a parked decision again |
 //! | [`fire_holds`] | approving what is pending when its hold is over |
 //! | [`move_rewards`] | approving, denying, reopening, fulfilling by hand |
 //! | [`verify_ledger`] | deriving everything again and comparing; changes nothing |
@@ -12,4 +13,5 @@ pub(crate) mod apply_program;
 pub(crate) mod fire_holds;
 pub(crate) mod judge_transitions;
 pub(crate) mod move_rewards;
+pub(crate) mod retry_decision;
 pub(crate) mod verify_ledger;

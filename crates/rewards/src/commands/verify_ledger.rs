@@ -85,6 +85,7 @@ pub(crate) async fn verify(
 /// The rules that decided on a transition.
 #[derive(Debug, Clone, Copy)]
 struct Decided {
+    /// The version that considered them first: retries may have been judged by others (R12).
     version: i32,
     /// One bit per rule of that version, in their order.
     rules: u128,
@@ -139,11 +140,12 @@ impl<'a> Verification<'a> {
         let program = self.programs.get(&(transition.tenant.clone(), transition.campaign.clone()));
         let differences = audit::audit(program.map(AsRef::as_ref), record);
         self.report.add(differences);
-        let judge = program.and_then(|program| program.named(decision.version));
+        let first = decision.first_version;
+        let judge = program.and_then(|program| program.named(first));
         let bit = judge.map_or(0, |judge| bits(judge, |rule| rule.key == decision.rule));
-        let fresh = Decided { version: decision.version, rules: 0 };
+        let fresh = Decided { version: first, rules: 0 };
         let decided = self.decided.entry(transition.transition_id).or_insert(fresh);
-        if decided.version == decision.version {
+        if decided.version == first {
             decided.rules |= bit;
         }
         for posting in record.postings.iter().filter(|posting| posting.credit == Account::Paid) {

@@ -122,12 +122,16 @@ pub struct Decision {
     pub beneficiary: Beneficiary,
     /// The program version that decided; 0 before the first.
     pub version: i32,
+    /// The one that considered the rule first: another only if a retry was judged by a version that came later.
+    pub first_version: i32,
     /// What was decided.
     pub verdict: Verdict,
     /// The reward created.
     pub reward: Option<RewardId>,
-    /// When it was decided (the server's clock).
+    /// When it was decided, of a retried one the last time (the server's clock).
     pub decided_at: Timestamp,
+    /// How often the rule was judged: more than once only after retries (R12).
+    pub attempts: i32,
 }
 
 impl Decision {

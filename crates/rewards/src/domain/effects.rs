@@ -11,6 +11,8 @@ use super::reward::{HandMove, Reward};
 pub struct Effects {
     /// Rules considered.
     pub decisions: Vec<Decision>,
+    /// Decisions that were parked and are judged again (R12), as they are now.
+    pub retried: Vec<Decision>,
     /// New rewards, as they are at the end of the slice.
     pub created: Vec<Reward>,
     /// Rewards that changed, each once, as they are at the end of the slice.

@@ -6,6 +6,7 @@
 //! | [`definition`] | a program written as YAML, checked by line |
 //! | [`condition`] | what a rule's condition may read |
 //! | [`decision`] | judging a transition by a rule: amount, or why not (R2, R4, R12, M2, M5) |
+//! | [`retry`] | judging a parked decision's rule again (R1, R12) |
 //! | [`explain`] | a decision in words |
 //! | [`reward`] | the states of a reward and what moves it (R3, R7) |
 //! | [`ledger`] | accounts and postings (R10) |
@@ -20,6 +21,7 @@ pub mod effects;
 pub mod explain;
 pub mod ledger;
 pub mod program;
+pub mod retry;
 pub mod reward;
 
 #[cfg(test)]

@@ -209,8 +209,8 @@ pub fn effective_from(
 ) -> Result<Timestamp, VersionRefused> {
     let Some((version, before)) = newest else { return Ok(said.unwrap_or(now)) };
     // a test clock may stand still between versions: then each takes effect right after the one before it
-    let stands_still = (now..now + time::Duration::SECOND).contains(&before);
-    let default = if stands_still { before + time::Duration::MICROSECOND } else { now };
+    let stands_still = (now..now.saturating_add(time::Duration::SECOND)).contains(&before);
+    let default = if stands_still { before.saturating_add(time::Duration::MICROSECOND) } else { now };
     let at = said.unwrap_or(default);
     if at <= before {
         return Err(VersionRefused(format!("must lie after that of version {version}, {before}")));

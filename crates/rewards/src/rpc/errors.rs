@@ -5,7 +5,7 @@ use rpc::{Error, Reason};
 use tonic::Code;
 use types::{CampaignId, RewardId};
 
-use crate::commands::{apply_program, move_rewards, verify_ledger};
+use crate::commands::{apply_program, move_rewards, retry_decision, verify_ledger};
 use crate::domain::reward::NotAllowed;
 use crate::wire;
 
@@ -48,6 +48,18 @@ impl From<move_rewards::Error> for Error {
                 Self::precondition(Reason::RewardState, format!("the reward is {state}")).with("state", state)
             }
             move_rewards::Error::Refused(refused) => refused.into(),
+        }
+    }
+}
+
+impl From<retry_decision::Error> for Error {
+    fn from(error: retry_decision::Error) -> Self {
+        match error {
+            retry_decision::Error::NotFound(key) => {
+                let name = format!("{}/{}", key.transition, key.rule);
+                Self::not_found(Reason::DecisionNotFound, "decision", name)
+            }
+            retry_decision::Error::Database(error) => error.into(),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! `RewardService`.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use batch::Batcher;
 use outbox::source::Watch;
@@ -9,15 +10,16 @@ use pg::Database;
 use proto::rewards as wire;
 use proto::rewards::reward_service_server::RewardService;
 use rpc::caller::tenant;
-use rpc::fields::{parse, parse_optional, text};
+use rpc::fields::{parse, parse_optional, required, text};
 use rpc::page::Page;
 use rpc::{Caller, Error};
 use tonic::{Request, Response, Status};
-use types::{RewardId, RuleKey, TenantId, TransitionId};
+use types::{Clock, RewardId, RuleKey, TenantId, TransitionId};
 
 use super::errors::no_reward;
 use crate::commands::move_rewards::{Command, MoveRewards};
-use crate::domain::decision::{Decision, Outcome};
+use crate::commands::retry_decision;
+use crate::domain::decision::{Decision, DecisionKey, Outcome};
 use crate::domain::program::Beneficiary;
 use crate::domain::reward::{HandMove, State};
 use crate::store::codes::Code;
@@ -40,6 +42,7 @@ pub(crate) struct Rewards {
     source: Source,
     journeys: Journeys,
     programs: Programs,
+    clock: Arc<dyn Clock>,
 }
 
 impl Rewards {
@@ -50,8 +53,9 @@ impl Rewards {
         source: Source,
         journeys: Journeys,
         programs: Programs,
+        clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { db, moves, source, journeys, programs }
+        Self { db, moves, source, journeys, programs, clock }
     }
 
     async fn reward(&self, tenant: &TenantId, reward: RewardId) -> Result<wire::Reward, Error> {
@@ -192,6 +196,26 @@ impl RewardService for Rewards {
         let next_page_token = page.cut(&mut list, Key::write);
         let decisions = self.decisions(&tenant, &list).await?;
         Ok(Response::new(wire::ListDecisionsResponse { decisions, next_page_token }))
+    }
+
+    async fn retry_decision(
+        &self,
+        request: Request<wire::RetryDecisionRequest>,
+    ) -> Result<Response<wire::RetryDecisionResponse>, Status> {
+        let tenant = tenant(&request)?;
+        let request = request.into_inner();
+        let kind = "beneficiary_kind";
+        let key = DecisionKey {
+            tenant: tenant.clone(),
+            transition: parse("transition_id", &request.transition_id)?,
+            rule: parse("rule", &request.rule)?,
+            beneficiary: required(kind, code::<Beneficiary>(kind, request.beneficiary_kind)?)?,
+        };
+        let (decision, retried) = retry_decision::retry(&self.db, &self.programs, key, self.clock.now())
+            .await
+            .map_err(Error::from)?;
+        let decision = self.decisions(&tenant, &[decision]).await?.pop();
+        Ok(Response::new(wire::RetryDecisionResponse { decision, retried }))
     }
 
     async fn watch_reward_events(

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use pg::sqlx::{PgExecutor, QueryBuilder};
+use pg::sqlx::{AssertSqlSafe, PgExecutor, QueryBuilder};
 use pg::{Inserts, WriteTx};
 use types::{ContactId, OrderId, RewardId, RuleKey, TenantId, TransitionId};
 
@@ -16,7 +16,7 @@ pub(crate) const COLUMNS: &str = "d.tenant_id, d.transition_id, d.rule, d.benefi
     d.version, d.outcome, d.reward_id, d.amount_minor, d.amount_currency, d.detail, d.journey, d.stage, d.number, \
     d.inferred, d.occurrence_key, d.contact_id, d.advocate_id, d.attribution_id, d.order_id, d.order_source, \
     d.revenue_minor, d.refunded_minor, d.order_currency, d.external_status, d.hubspot_dealstage, d.event_id, \
-    d.occurred_at, d.decided_at";
+    d.occurred_at, d.decided_at, d.first_version, d.attempts";
 
 /// The decisions there are on these transitions: they are left alone (R5).
 pub(crate) async fn existing(
@@ -66,7 +66,7 @@ fn ordered<'a, T>(decisions: &'a [Decision], of: impl Fn(&'a Order) -> T) -> Vec
     decisions.iter().map(|d| d.transition.order.as_ref().map(&of)).collect()
 }
 
-/// Appends decisions.
+/// Appends decisions: all of them new, so what tells of retries is as the table has it by default.
 pub(crate) fn save(inserts: &mut Inserts, decisions: &[Decision]) {
     if decisions.is_empty() {
         return;
@@ -102,6 +102,64 @@ pub(crate) fn save(inserts: &mut Inserts, decisions: &[Decision]) {
         .bind(observed(decisions, |t| t.event_id))
         .bind(observed(decisions, |t| t.occurred_at))
         .bind(each(decisions, |d| d.decided_at));
+}
+
+/// The decision of a key, for a retry.
+pub(crate) async fn load(tx: &mut WriteTx, key: &DecisionKey) -> Result<Option<Decision>, pg::Error> {
+    let select = format!(
+        "SELECT {COLUMNS} FROM decisions d
+          WHERE d.tenant_id = $1 AND d.transition_id = $2 AND d.rule = $3 AND d.beneficiary_kind = $4 AND d.level = 0"
+    );
+    let row: Option<DecisionRow> = sqlx::query_as(AssertSqlSafe(select))
+        .bind(&key.tenant)
+        .bind(key.transition)
+        .bind(key.rule.as_str())
+        .bind(key.beneficiary.code())
+        .fetch_optional(&mut **tx)
+        .await?;
+    row.map(Decision::try_from).transpose()
+}
+
+/// Puts what came of judging again in the place of parked decisions, each given once. What they observed stays, and no
+/// other outcome is ever replaced (R5).
+pub(crate) async fn replace(tx: &mut WriteTx, retried: &[Decision]) -> Result<(), pg::Error> {
+    if retried.is_empty() {
+        return Ok(());
+    }
+    let updated = sqlx::query(
+        "UPDATE decisions d
+            SET version = n.version, first_version = n.first_version, outcome = n.outcome, reward_id = n.reward_id,
+                amount_minor = n.amount_minor, amount_currency = n.amount_currency, detail = n.detail,
+                decided_at = n.decided_at, attempts = n.attempts
+           FROM unnest($1::text[], $2::uuid[], $3::text[], $4::smallint[], $5::int[], $6::int[], $7::smallint[],
+                       $8::uuid[], $9::bigint[], $10::text[], $11::text[], $12::timestamptz[], $13::int[])
+                  AS n (tenant_id, transition_id, rule, beneficiary_kind, version, first_version, outcome,
+                        reward_id, amount_minor, amount_currency, detail, decided_at, attempts)
+          WHERE d.tenant_id = n.tenant_id AND d.transition_id = n.transition_id AND d.rule = n.rule
+            AND d.beneficiary_kind = n.beneficiary_kind AND d.level = 0 AND d.outcome = $14",
+    )
+    .bind(observed(retried, |t| t.tenant.as_str()))
+    .bind(observed(retried, |t| t.transition_id))
+    .bind(each(retried, |d| d.rule.as_str()))
+    .bind(each(retried, |d| d.beneficiary.code()))
+    .bind(each(retried, |d| d.version))
+    .bind(each(retried, |d| d.first_version))
+    .bind(each(retried, |d| d.verdict.outcome.code()))
+    .bind(each(retried, |d| d.reward))
+    .bind(each(retried, |d| d.verdict.amount.map(|amount| amount.minor)))
+    .bind(each(retried, |d| d.verdict.amount.as_ref().map(|amount| amount.currency.code())))
+    .bind(each(retried, |d| d.verdict.detail.as_deref()))
+    .bind(each(retried, |d| d.decided_at))
+    .bind(each(retried, |d| d.attempts))
+    .bind(Outcome::Parked.code())
+    .execute(&mut **tx)
+    .await?
+    .rows_affected();
+    // they were loaded as parked under the sequencer lock, so all still are
+    if usize::try_from(updated) == Ok(retried.len()) {
+        return Ok(());
+    }
+    Err(pg::Error::unreadable("decisions", format!("{updated} of {} rows replaced", retried.len())))
 }
 
 /// What decisions are asked for by.

@@ -9,6 +9,7 @@ use crate::events;
 
 /// Saves effects; `now` is the real clock.
 pub(crate) async fn save(tx: &mut WriteTx, effects: &Effects, now: Timestamp) -> Result<(), pg::Error> {
+    decisions::replace(tx, &effects.retried).await?;
     rewards::update(tx, &effects.changed).await?;
     let mut inserts = Inserts::default();
     decisions::save(&mut inserts, &effects.decisions);

@@ -3,7 +3,7 @@
 //! | module | what |
 //! |---|---|
 //! | [`programs`] | program versions, compiled once and kept |
-//! | [`decisions`] | decisions: save, which exist, explain, list |
+//! | [`decisions`] | decisions: save, which exist, load and replace, explain, list |
 //! | [`rewards`] | rewards: save, load for a change, due holds, list |
 //! | [`postings`] | the ledger: append, list, balances |
 //! | [`moves`] | recorded hand moves |

@@ -51,6 +51,8 @@ pub(crate) struct DecisionRow {
     event_id: EventId,
     occurred_at: Timestamp,
     decided_at: Timestamp,
+    first_version: Option<i32>,
+    attempts: i32,
 }
 
 impl TryFrom<DecisionRow> for Decision {
@@ -68,6 +70,7 @@ impl TryFrom<DecisionRow> for Decision {
             rule: row.rule,
             beneficiary: Beneficiary::read("decisions.beneficiary_kind", row.beneficiary_kind)?,
             version: row.version,
+            first_version: row.first_version.unwrap_or(row.version),
             verdict: Verdict {
                 outcome: Outcome::read("decisions.outcome", row.outcome)?,
                 amount,
@@ -75,6 +78,7 @@ impl TryFrom<DecisionRow> for Decision {
             },
             reward: row.reward_id,
             decided_at: row.decided_at,
+            attempts: row.attempts,
             transition: Transition {
                 tenant: row.tenant_id,
                 transition_id: row.transition_id,

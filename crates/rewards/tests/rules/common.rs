@@ -109,7 +109,7 @@ impl World {
             .await
             .unwrap();
         self.until(async || {
-            let stored = outbox::follow::stored(&self.db, "rewards.journeys").await.unwrap();
+            let stored = outbox::subscription::stored(&self.db, "rewards.journeys").await.unwrap();
             stored.is_some_and(|stored| stored.position >= head.unwrap_or(0))
         })
         .await;

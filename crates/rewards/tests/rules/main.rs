@@ -11,4 +11,6 @@ mod ledger;
 #[cfg(test)]
 mod programs;
 #[cfg(test)]
+mod retries;
+#[cfg(test)]
 mod rewards;

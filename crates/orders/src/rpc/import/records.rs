@@ -1,6 +1,10 @@
 //! CSV records out of a file that comes in pieces cut anywhere, in constant memory.
 
+use std::fmt;
+
 use csv_core::ReadRecordResult;
+
+use super::quotes::{Fault, Quotes};
 
 /// Bytes of one record, at most, quotes not counted.
 const MAX_RECORD: usize = 64 * 1024;
@@ -14,8 +18,43 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 pub(super) struct Record<'a> {
     /// Line it begins on, from 1.
     pub(super) line: u64,
-    /// Its fields, without their quotes; `None` if it is longer than a record may be.
-    pub(super) fields: Option<Fields<'a>>,
+    /// Its fields, without their quotes, or why they cannot be told.
+    pub(super) fields: Result<Fields<'a>, Malformed>,
+}
+
+/// Why a record cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Malformed {
+    /// It is longer than a record may be.
+    TooLong {
+        /// Line of the quote that was open when it became so.
+        quote: Option<u64>,
+    },
+    /// Its quotes are not as they must be.
+    Quotes(Fault),
+}
+
+impl Malformed {
+    /// The field at fault, from 0; `None` if the record as a whole is.
+    pub(super) fn column(&self) -> Option<usize> {
+        match self {
+            Self::TooLong { .. } => None,
+            Self::Quotes(fault) => Some(fault.column),
+        }
+    }
+}
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (bytes, fields) = ("is longer than 64 KiB", "has over 1,024 fields");
+        match self {
+            Self::TooLong { quote: None } => write!(f, "{bytes}, or {fields}"),
+            Self::TooLong { quote: Some(line) } => {
+                write!(f, "{bytes}, or {fields}: is the quote that opens on line {line} closed?")
+            }
+            Self::Quotes(fault) => fault.fmt(f),
+        }
+    }
 }
 
 /// The fields of a record.
@@ -47,7 +86,9 @@ pub(super) struct RecordReader {
     ends: Box<[usize]>,
     /// How much of the two is filled by the present record.
     filled: (usize, usize),
-    too_long: bool,
+    quotes: Quotes,
+    /// What is wrong with the present record, the first in the file.
+    malformed: Option<Malformed>,
     /// Bytes of a byte-order mark seen; `None` once it is decided whether there is one.
     mark: Option<usize>,
     line: u64,
@@ -66,7 +107,8 @@ impl RecordReader {
             bytes: vec![0; MAX_RECORD + 1].into_boxed_slice(),
             ends: vec![0; MAX_FIELDS + 1].into_boxed_slice(),
             filled: (0, 0),
-            too_long: false,
+            quotes: Quotes::at(1),
+            malformed: None,
             mark: Some(0),
             line: 1,
             began: None,
@@ -86,12 +128,11 @@ impl RecordReader {
             self.advance(&mut &BYTE_ORDER_MARK[..seen]);
         }
         let line = self.began.take()?;
-        loop {
-            match self.read(&[]).0 {
-                ReadRecordResult::OutputFull | ReadRecordResult::OutputEndsFull => {}
-                _ => return Some(self.record(line)),
-            }
-        }
+        let never_closed = self.quotes.never_closed();
+        while let ReadRecordResult::OutputFull | ReadRecordResult::OutputEndsFull = self.read(&[]).0 {}
+        // the worst, whatever else is wrong: it took the rest of the file
+        self.malformed = never_closed.map(Malformed::Quotes).or(self.malformed);
+        Some(self.record(line))
     }
 
     /// Decides whether the file begins with a byte-order mark, which may be cut anywhere.
@@ -117,12 +158,12 @@ impl RecordReader {
             if self.began.is_none() {
                 self.began = Some(self.line);
                 self.filled = (0, 0);
-                self.too_long = false;
+                self.quotes = Quotes::at(self.line);
+                self.malformed = None;
             }
             let (result, read) = self.read(input);
-            let (done, rest) = input.split_at(read);
-            self.line += line_breaks(done);
-            *input = rest;
+            self.line = self.quotes.line();
+            *input = &input[read..];
             if matches!(result, ReadRecordResult::Record) {
                 return self.began.take();
             }
@@ -135,8 +176,10 @@ impl RecordReader {
         let (bytes, ends) = (&mut self.bytes[self.filled.0..], &mut self.ends[self.filled.1..]);
         let (result, read, bytes, ends) = self.csv.read_record(input, bytes, ends);
         self.filled = (self.filled.0 + bytes, self.filled.1 + ends);
+        self.quotes.read(&input[..read]);
+        self.malformed = self.malformed.or(self.quotes.fault().map(Malformed::Quotes));
         if matches!(result, ReadRecordResult::OutputFull | ReadRecordResult::OutputEndsFull) {
-            self.too_long = true;
+            self.malformed.get_or_insert(Malformed::TooLong { quote: self.quotes.open() });
             self.filled = (0, 0);
         }
         (result, read)
@@ -152,7 +195,7 @@ impl RecordReader {
 
     fn record(&self, line: u64) -> Record<'_> {
         let fields = Fields { bytes: &self.bytes[..self.filled.0], ends: &self.ends[..self.filled.1] };
-        Record { line, fields: (!self.too_long).then_some(fields) }
+        Record { line, fields: self.malformed.map_or(Ok(fields), Err) }
     }
 }
 

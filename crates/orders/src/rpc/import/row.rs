@@ -8,7 +8,7 @@ use time::format_description::well_known::Rfc3339;
 use types::{Email, Money, TenantId, Timestamp};
 
 use super::header::{Columns, Field, Options};
-use super::records::{Fields, Record};
+use super::records::{Fields, Malformed, Record};
 use crate::Settings;
 use crate::commands::{self, Row};
 use crate::domain::{ContactRef, Evidence, NewOrder, OnUnattributed, Uid};
@@ -44,10 +44,12 @@ impl RowReader<'_> {
     }
 
     /// The row as text, one for each column.
-    fn texts<'r>(&self, record: Option<Fields<'r>>) -> Result<Vec<&'r str>, RejectedRow> {
+    fn texts<'r>(&self, record: Result<Fields<'r>, Malformed>) -> Result<Vec<&'r str>, RejectedRow> {
         let whole = |message: &str| rejected(0, "", Reason::InvalidField, message);
-        let record =
-            record.ok_or_else(|| whole("the row is longer than 64 KiB, or has over 1,024 fields"))?;
+        let record = record.map_err(|malformed| match malformed.column() {
+            Some(n) => rejected(0, self.columns.name(n), Reason::InvalidField, &malformed.to_string()),
+            None => whole(&format!("the row {malformed}")),
+        })?;
         if record.len() != self.columns.len() {
             let message = format!("the row has {} fields, the header {}", record.len(), self.columns.len());
             return Err(whole(&message));
@@ -125,7 +127,7 @@ fn customer<'t>(text: impl Fn(Field) -> &'t str) -> Result<ContactRef, Error> {
 }
 
 fn evidence<'t>(text: impl Fn(Field) -> &'t str) -> Result<Evidence, Error> {
-    let shortcode = fields::text(Field::Shortcode.name(), text(Field::Shortcode), convert::MAX_SHORT)?;
+    let shortcode = convert::shortcode(Field::Shortcode.name(), text(Field::Shortcode))?;
     let advocate = email(Field::AdvocateEmail, text(Field::AdvocateEmail))?;
     let advocate = advocate.map(|email| ContactRef { email: Some(email), ..ContactRef::default() });
     Ok(Evidence { shortcode, advocate })

@@ -104,8 +104,11 @@ impl Upload {
 }
 
 fn columns(header: &Record<'_>, options: &Options) -> Result<Columns, Error> {
-    let too_long = || Error::field("header", "is longer than 64 KiB, or has over 1,024 columns");
-    Columns::read(&header.fields.ok_or_else(too_long)?, options)
+    let fields = header.fields.map_err(|malformed| match malformed.column() {
+        Some(n) => Error::field(format!("header[{n}]"), format!("is not well-formed: {malformed}")),
+        None => Error::field("header", malformed),
+    })?;
+    Columns::read(&fields, options)
 }
 
 fn too_long() -> Error {

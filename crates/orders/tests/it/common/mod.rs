@@ -88,7 +88,7 @@ impl World {
     pub(crate) async fn follows(&self) {
         let followed = async {
             let mut commits = self.db.commits();
-            while outbox::follow::stored(&self.db, "orders.attribution").await.unwrap().is_none() {
+            while outbox::subscription::stored(&self.db, "orders.attribution").await.unwrap().is_none() {
                 let _ = tokio::time::timeout(Duration::from_millis(20), commits.changed()).await;
             }
         };
@@ -168,6 +168,21 @@ impl Caller {
             ..Default::default()
         };
         contacts.upsert_contact(request).await.unwrap().into_inner().contact.unwrap().contact_id
+    }
+
+    /// Every contact, newest first.
+    pub(crate) async fn contacts(&self) -> Vec<att::Contact> {
+        let mut contacts = att::contact_service_client::ContactServiceClient::new(self.attribution.clone());
+        let request = att::ListContactsRequest::default();
+        contacts.list_contacts(request).await.unwrap().into_inner().contacts
+    }
+
+    /// Every attempt to attribute, newest first.
+    pub(crate) async fn attempts(&self) -> Vec<att::LoggedAttempt> {
+        let mut client =
+            att::attribution_service_client::AttributionServiceClient::new(self.attribution.clone());
+        let request = att::ListAttemptsRequest::default();
+        client.list_attempts(request).await.unwrap().into_inner().attempts
     }
 
     pub(crate) async fn send(

@@ -139,8 +139,10 @@ fn r12_every_outcome_can_be_told_in_words() {
             rule: rule.key.clone(),
             beneficiary: rule.beneficiary,
             version: judge.version(),
+            first_version: judge.version(),
             reward: None,
             decided_at: transition.occurred_at,
+            attempts: 1,
         };
         explain::detail(&decision, &program, explain::rule_of(&decision, &program).unwrap())
     };

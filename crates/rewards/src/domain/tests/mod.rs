@@ -3,6 +3,7 @@
 mod audit;
 mod decision;
 mod definition;
+mod retry;
 mod reward;
 
 use time::macros::datetime;

@@ -23,8 +23,10 @@ fn created(more: &str) -> (Decision, Rule, Reward, Posting) {
         rule: rule.key.clone(),
         beneficiary: rule.beneficiary,
         version: judge.version(),
+        first_version: judge.version(),
         reward: Some(id(9)),
         decided_at: AT,
+        attempts: 1,
     };
     let amount = decision.verdict.amount.unwrap();
     let (reward, posting) = Reward::create(id(9), &decision, &rule, amount).unwrap();

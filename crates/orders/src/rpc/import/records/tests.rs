@@ -4,7 +4,9 @@ use proptest::prelude::*;
 
 use super::*;
 
-type Owned = (u64, Option<Vec<String>>);
+type Owned = (u64, Result<Vec<String>, Malformed>);
+
+const TOO_LONG: Result<Vec<String>, Malformed> = Err(Malformed::TooLong { quote: None });
 
 fn owned(record: Record<'_>) -> Owned {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -25,7 +27,16 @@ fn read<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> Vec<Owned> {
 }
 
 fn record(line: u64, fields: &[&str]) -> Owned {
-    (line, Some(fields.iter().map(|field| (*field).to_owned()).collect()))
+    (line, Ok(fields.iter().map(|field| (*field).to_owned()).collect()))
+}
+
+/// Line, column and what is said of each record; the column is `None` if it is the record as a whole.
+fn said(file: &[u8]) -> Vec<(u64, Option<usize>, String)> {
+    let told = |(line, fields): Owned| match fields {
+        Ok(fields) => (line, None, fields.join("|")),
+        Err(malformed) => (line, malformed.column(), malformed.to_string()),
+    };
+    read(file.chunks(4096)).into_iter().map(told).collect()
 }
 
 #[test]
@@ -69,26 +80,66 @@ fn an_empty_file_has_no_records() {
 #[test]
 fn a_huge_record_is_passed_over_and_the_next_one_read() {
     let huge = [b"x,".as_slice(), &vec![b'y'; 3 * MAX_RECORD], b",z\nnext,one\n"].concat();
-    assert_eq!(read(huge.chunks(1000)), [(1, None), record(2, &["next", "one"])]);
+    assert_eq!(read(huge.chunks(1000)), [(1, TOO_LONG), record(2, &["next", "one"])]);
     let many = [",".repeat(3 * MAX_FIELDS).as_bytes(), b"\nnext"].concat();
-    assert_eq!(read(many.chunks(1000)), [(1, None), record(2, &["next"])]);
+    assert_eq!(read(many.chunks(1000)), [(1, TOO_LONG), record(2, &["next"])]);
     let at_the_end = [b"a\n".as_slice(), &vec![b'y'; 2 * MAX_RECORD]].concat();
-    assert_eq!(read(at_the_end.chunks(1000)), [record(1, &["a"]), (2, None)]);
+    assert_eq!(read(at_the_end.chunks(1000)), [record(1, &["a"]), (2, TOO_LONG)]);
 }
 
 #[test]
 fn a_record_of_the_greatest_length_is_read() {
     let field = "x".repeat(MAX_RECORD);
     assert_eq!(read([format!("{field}\nb\n").as_bytes()]), [record(1, &[&field]), record(2, &["b"])]);
-    assert_eq!(read([format!("{field}x\nb\n").as_bytes()]), [(1, None), record(2, &["b"])]);
+    assert_eq!(read([format!("{field}x\nb\n").as_bytes()]), [(1, TOO_LONG), record(2, &["b"])]);
     let fields = vec!["f"; MAX_FIELDS];
     assert_eq!(read([fields.join(",").as_bytes()]), [record(1, &fields)]);
 }
 
+fn never_closed(line: u64) -> String {
+    format!("line {line}: the quote that opens here is never closed; the rest of the file was not read")
+}
+
 #[test]
-fn a_quote_that_is_never_closed_swallows_the_rest_as_one_record() {
-    let file = [b"a\n\"oops\n".as_slice(), &b"row\n".repeat(MAX_RECORD)].concat();
-    assert_eq!(read(file.chunks(4096)), [record(1, &["a"]), (2, None)]);
+fn o10_a_quote_that_is_never_closed_swallows_the_rest_as_one_record() {
+    for rows in [0, 1, MAX_RECORD] {
+        let file = [b"a,b\n1,2\nx,\"oops\n".as_slice(), &b"row,row\n".repeat(rows)].concat();
+        let records = said(&file);
+        assert_eq!(records[..2], [(1, None, "a|b".into()), (2, None, "1|2".into())]);
+        assert_eq!(records[2..], [(3, Some(1), never_closed(3))], "{rows} rows swallowed");
+    }
+    assert_eq!(said(b"\"two\nlines\",x\"y,\""), [(1, Some(2), never_closed(2))]);
+}
+
+#[test]
+fn o10_a_record_with_a_misplaced_quote_is_told_and_those_around_it_read() {
+    let file = b"a,b\n1,\"2\"x\n3,4\"\n\"5\n\",6\r\n7,8";
+    let expected = [
+        (1, None, "a|b"),
+        (2, Some(1), "text after the closing quote"),
+        (3, Some(1), "a quote inside a field that is not quoted"),
+        (4, None, "5\n|6"),
+        (6, None, "7|8"),
+    ];
+    assert_eq!(said(file), expected.map(|(line, column, what)| (line, column, what.to_owned())));
+}
+
+#[test]
+fn o10_a_record_too_long_for_an_open_quote_is_told_with_the_line_of_the_quote() {
+    let rows = b"row,row\n".repeat(MAX_RECORD);
+    let what = "is longer than 64 KiB, or has over 1,024 fields: is the quote that opens on line 2 closed?";
+    let after = (4 + MAX_RECORD as u64, None, "c|d".to_owned());
+    for end in [&b"x\",2\nc,d\n"[..], b"x,\"y\"\nc,d\n"] {
+        let file = [b"a,b\n1,\"oops\n".as_slice(), &rows, end].concat();
+        let expected = [(1, None, "a|b".to_owned()), (2, None, what.to_owned()), after.clone()];
+        assert_eq!(said(&file)[..], expected[..]);
+    }
+    // the quote is closed in good time: not the reason
+    let file = [b"\"1\",".as_slice(), &vec![b'x'; 2 * MAX_RECORD]].concat();
+    assert_eq!(read([&file[..]]), [(1, TOO_LONG)]);
+    // what is wrong first is told
+    let file = [b"1\"2,\"".as_slice(), &vec![b'x'; 2 * MAX_RECORD], b"\""].concat();
+    assert_eq!(said(&file), [(1, Some(0), "a quote inside a field that is not quoted".to_owned())]);
 }
 
 proptest! {
@@ -113,7 +164,7 @@ proptest! {
         let quoted = |field: &String| format!("\"{}\"", field.replace('"', "\"\""));
         let line = |row: &Vec<String>| row.iter().map(quoted).collect::<Vec<_>>().join(",") + "\r\n";
         let file: String = rows.iter().map(line).collect();
-        let fields: Vec<Vec<String>> = read(file.as_bytes().chunks(7)).into_iter().filter_map(|r| r.1).collect();
+        let fields: Vec<Vec<String>> = read(file.as_bytes().chunks(7)).into_iter().map(|r| r.1.unwrap()).collect();
         prop_assert_eq!(fields, rows);
     }
 }
