@@ -257,34 +257,3 @@ fn texts_are_borrowed() {
     let source = "order.external_status == \"closedwon\" && \"lead\" in run.stages";
     assert_eq!(Condition::compile(source, &environment).unwrap().evaluate(&values), Ok(true));
 }
-
-#[test]
-#[ignore = "prints the cost of an evaluation: run with --release --ignored --nocapture"]
-#[expect(clippy::print_stdout, reason = "the measurement is the test's result")]
-fn the_cost_of_an_evaluation() {
-    const TIMES: u32 = 200_000;
-    let environment = environment();
-    let bound = values(&environment);
-    for source in [
-        "order.revenue_minor > 0",
-        "order.external_status == \"closedwon\"",
-        "order.external_status == \"closedwon\" && order.revenue_minor > 0",
-        "!(\"first-purchase\" in run.stages)",
-        "order.external_status.startsWith(\"closed\")",
-        "has(order.campaign_id)",
-        "size(run.stages) > 1 && order.currency in [\"EUR\", \"USD\"] && !contact.flagged",
-        "run.stages.exists(s, s == \"qualified\")",
-        "order.occurred_at > timestamp(\"2026-01-31T00:00:00Z\")",
-    ] {
-        let condition = Condition::compile(source, &environment).unwrap();
-        let start = std::time::Instant::now();
-        let held =
-            (0..TIMES).filter(|_| condition.evaluate(std::hint::black_box(&bound)) == Ok(true)).count();
-        println!("{:>8?} {source} ({held})", start.elapsed() / TIMES);
-    }
-    let start = std::time::Instant::now();
-    for _ in 0..TIMES {
-        std::hint::black_box(values(&environment));
-    }
-    println!("{:>8?} to bind ten fields", start.elapsed() / TIMES);
-}
