@@ -98,6 +98,7 @@ pub(crate) fn logged_attempt(attempt: &LoggedAttempt) -> v1::LoggedAttempt {
 /// An event, recorded at `now`.
 pub(crate) fn event(tenant: &TenantId, event: &Event, now: Timestamp) -> v1::AttributionEvent {
     v1::AttributionEvent {
+        traceparent: String::new(),
         event_id: new_id::<EventId>(now).to_string(),
         tenant_id: tenant.to_string(),
         cursor: String::new(),

@@ -51,6 +51,7 @@ fn stamped(
     fact: WireFact,
 ) -> wire::JourneyEvent {
     wire::JourneyEvent {
+        traceparent: String::new(),
         event_id: id.to_string(),
         tenant_id: tenant.to_string(),
         cursor: String::new(),

@@ -16,6 +16,13 @@ pub enum Scope {
     All,
 }
 
+impl Scope {
+    /// What `caller` may read.
+    pub fn of(caller: &rpc::Caller) -> Self {
+        caller.acts_for().map_or(Self::All, |tenant| Self::Tenant(tenant.clone()))
+    }
+}
+
 /// A place in a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cursor {

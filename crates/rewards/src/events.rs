@@ -17,6 +17,7 @@ pub(crate) fn of(facts: &[Fact], now: Timestamp) -> Vec<RewardEvent> {
 
 fn event(fact: &Fact, now: Timestamp) -> RewardEvent {
     RewardEvent {
+        traceparent: String::new(),
         event_id: types::new_id::<EventId>(now).to_string(),
         tenant_id: fact.tenant.to_string(),
         cursor: String::new(),

@@ -16,6 +16,7 @@ use tonic::body::Body;
 use tonic::service::Routes;
 use tonic::{Code, Status};
 use tower::{Service, ServiceExt};
+use types::Origin;
 
 use crate::{Caller, Error, Reason};
 
@@ -64,7 +65,13 @@ impl Stack {
         };
         // 2. identity: no handler runs without one
         let caller = Caller::from_headers(request.headers())?;
+        let origin = Origin {
+            principal: Arc::clone(caller.principal()),
+            method: request.uri().path().trim_start_matches('/').into(),
+            traceparent: request.headers().get("traceparent").and_then(|v| v.to_str().ok()).map(Into::into),
+        };
         request.extensions_mut().insert(caller);
+        request.extensions_mut().insert(origin);
         // 3. deadline: the caller's, else ours; in memory nothing else looks at it
         let deadline = timeout_of(request.headers()).unwrap_or(self.limits.deadline);
         // 4. panics: one INTERNAL for the caller, not a dead process or a dead caller

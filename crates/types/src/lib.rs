@@ -1,4 +1,4 @@
-//! The pure vocabulary of all services: ids, money, percentages, e-mail addresses, the clock.
+//! The pure vocabulary of all services: ids, money, percentages, e-mail addresses, the clock, where a command comes from.
 //!
 //! Nothing here does IO. Every type is strict: a value that exists is valid, so `domain/` never checks twice.
 
@@ -7,6 +7,7 @@ mod currency;
 mod email;
 mod ids;
 mod money;
+mod origin;
 
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use currency::{Currency, UnknownCurrency};
@@ -16,3 +17,4 @@ pub use ids::{
     SegmentId, Shortcode, StageKey, TenantId, TransitionId, new_id,
 };
 pub use money::{BasisPoints, Money, MoneyError};
+pub use origin::Origin;

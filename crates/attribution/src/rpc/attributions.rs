@@ -124,10 +124,7 @@ impl AttributionService for Attributions {
         &self,
         request: Request<v1::WatchAttributionEventsRequest>,
     ) -> Result<Response<Self::WatchAttributionEventsStream>, Status> {
-        let scope = match Caller::of(&request)? {
-            Caller::Tenant(tenant) => Scope::Tenant(tenant),
-            Caller::Service => Scope::All,
-        };
+        let scope = Scope::of(&Caller::of(&request)?);
         Ok(Response::new(self.0.source.watch(scope, request.get_ref()).await?))
     }
 }

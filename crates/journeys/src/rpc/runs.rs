@@ -133,10 +133,7 @@ impl RunService for Server {
         &self,
         request: Request<WatchStageTransitionsRequest>,
     ) -> Result<Response<Self::WatchStageTransitionsStream>, Status> {
-        let scope = match Caller::of(&request)? {
-            Caller::Tenant(tenant) => Scope::Tenant(tenant),
-            Caller::Service => Scope::All,
-        };
+        let scope = Scope::of(&Caller::of(&request)?);
         Ok(Response::new(self.source.watch(scope, request.get_ref()).await?))
     }
 

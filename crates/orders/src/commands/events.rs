@@ -43,6 +43,7 @@ pub(crate) fn clock_moved(tenant: &TenantId, to: Timestamp, recorded_at: Timesta
 
 fn event(tenant: &TenantId, when: When, fact: Fact) -> wire::OrderEvent {
     wire::OrderEvent {
+        traceparent: String::new(),
         event_id: new_id::<EventId>(when.recorded_at).to_string(),
         tenant_id: tenant.to_string(),
         cursor: String::new(),

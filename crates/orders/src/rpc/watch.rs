@@ -13,10 +13,7 @@ impl Orders {
         &self,
         request: Request<wire::WatchOrderEventsRequest>,
     ) -> Result<Watch<wire::WatchOrderEventsResponse>, Status> {
-        let scope = match Caller::of(&request)? {
-            Caller::Tenant(tenant) => Scope::Tenant(tenant),
-            Caller::Service => Scope::All,
-        };
+        let scope = Scope::of(&Caller::of(&request)?);
         self.source.watch(scope, request.get_ref()).await
     }
 

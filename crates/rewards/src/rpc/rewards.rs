@@ -222,10 +222,7 @@ impl RewardService for Rewards {
         &self,
         request: Request<wire::WatchRewardEventsRequest>,
     ) -> Result<Response<Self::WatchRewardEventsStream>, Status> {
-        let scope = match Caller::of(&request)? {
-            Caller::Tenant(tenant) => Scope::Tenant(tenant),
-            Caller::Service => Scope::All,
-        };
+        let scope = Scope::of(&Caller::of(&request)?);
         Ok(Response::new(self.source.watch(scope, request.get_ref()).await?))
     }
 
