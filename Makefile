@@ -1,5 +1,5 @@
 # Two commands do everything: `make demo` runs the main job, `make test` passes the tests. Both install what is missing.
-.PHONY: demo test bench setup lint fmt
+.PHONY: demo test bench setup lint deploy-check fmt
 
 POSTGRES_BIN := $(shell ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -1)
 BUF := node_modules/.bin/buf
@@ -11,7 +11,7 @@ demo: setup
 	@dir=$$(mktemp -d /tmp/laurel-demo.XXXXXX) && chmod 711 $$dir && trap 'rm -rf '$$dir EXIT INT TERM \
 	  && target/release/laurel demo --data-dir $$dir/data $(DEMO_ARGS)
 
-test: setup lint
+test: setup lint deploy-check
 	cargo build --locked --workspace --bins
 	target/debug/with-postgres $(NEXTEST) nextest run --locked --workspace
 
@@ -19,7 +19,12 @@ lint: setup
 	scripts/check-structure
 	cargo fmt --all --check
 	cd proto && ../$(BUF) lint && ../$(BUF) format --diff --exit-code
+	scripts/check-breaking
 	cargo clippy --locked --workspace --all-targets -- -D warnings
+
+# builds both overlays, validates them strictly, and checks what no schema knows; needs no cluster
+deploy-check: setup
+	scripts/deploy-check
 
 # RecordOrder against pgbench doing the same statements; writes target/bench/report.json
 bench: setup

@@ -1,11 +1,14 @@
-//! Generated code and descriptors of the contracts in `proto/`; no logic.
+//! Generated code and descriptors of the contracts in `proto/`, and the codec that holds messages to their constraints.
 #![expect(
     missing_docs,
     clippy::pedantic,
     clippy::allow_attributes,
     clippy::large_enum_variant,
+    unused_mut,
     reason = "generated code; the contracts carry the comments"
 )]
+
+pub mod codec;
 
 /// The encoded `FileDescriptorSet` of all contracts, for reflection.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
@@ -49,6 +52,9 @@ pub mod laurel {
         }
     }
 }
+
+include!(concat!(env!("OUT_DIR"), "/validate_impl.rs"));
+include!(concat!(env!("OUT_DIR"), "/checked.rs"));
 
 pub use laurel::{attribution::v1 as attribution, common::v1 as common};
 pub use laurel::{journeys::v1 as journeys, orders::v1 as orders, rewards::v1 as rewards};

@@ -1,0 +1,118 @@
+"""Rules for the Dockerfile, compose, the collector's settings and the dashboards."""
+import json
+import re
+from pathlib import Path
+
+import yaml
+
+from common import PORTS
+
+DEPLOY = Path(__file__).resolve().parent.parent
+ROOT = DEPLOY.parent
+SETTINGS = ROOT / "docs" / "configuration.md"
+
+
+def settings():
+    """The variables of docs/configuration.md, or none if there is no such file yet."""
+    if not SETTINGS.exists():
+        return None
+    return set(re.findall(r"^\|\s*`(LAUREL_[A-Z_]+)`", SETTINGS.read_text(), re.MULTILINE))
+
+
+KNOWN = settings()
+
+
+def known(variable):
+    return KNOWN is None or variable in KNOWN
+
+
+def tagged(image):
+    """Whether an image says which one it is."""
+    _, _, tag = image.rpartition("/")[2].partition(":")
+    return "@sha256:" in image or tag not in ("", "latest")
+
+
+def check():
+    if KNOWN is None:
+        print("deploy: docs/configuration.md is missing, so names of settings are not checked")
+    return dockerfile() + compose() + collector() + dashboards() + mentioned()
+
+
+def dockerfile():
+    text = (DEPLOY / "Dockerfile").read_text()
+    channel = re.search(r'channel = "([^"]+)"', (ROOT / "rust-toolchain.toml").read_text())[1]
+    problems = []
+    if f"FROM rust:{channel}-" not in text or f"RUSTUP_TOOLCHAIN={channel}\n" not in text:
+        problems.append(f"Dockerfile: does not build with Rust {channel}, as rust-toolchain.toml says")
+    stages = re.findall(r"^FROM (\S+) AS (\S+)\n(.*?)(?=^FROM|\Z)", text, re.MULTILINE | re.DOTALL)
+    by_name = {stage: (base, body) for base, stage, body in stages}
+    base, body = by_name.get("base", ("", ""))
+    if base != "scratch" or "USER 65532:65532" not in body:
+        problems.append("Dockerfile: stage base is not from scratch, or runs as root")
+    for target in [*PORTS, "laurel"]:
+        base, body = by_name.get(target, ("", ""))
+        if base != "base" or "USER" in body:
+            problems.append(f"Dockerfile: {target} is no final stage on base")
+        if target in PORTS and f"EXPOSE {PORTS[target]}" not in body:
+            problems.append(f"Dockerfile: {target} does not expose {PORTS[target]}")
+    problems += [f"Dockerfile: {image} has no tag" for image, _, _ in stages if image not in by_name and image != "scratch" and not tagged(image)]
+    return problems
+
+
+def compose():
+    problems = []
+    services = yaml.safe_load((DEPLOY / "compose" / "compose.yaml").read_text())["services"]
+    for service, spec in services.items():
+        def must(holds, what):
+            if not holds:
+                problems.append(f"compose: {service}: {what}")
+
+        must(spec.get("read_only") and spec.get("cap_drop") == ["ALL"], "is not read-only without capabilities")
+        must("no-new-privileges:true" in spec.get("security_opt", []), "may gain privileges")
+        must(tagged(spec["image"]), f"image {spec['image']} has no tag")
+        must(all(str(p).startswith("127.0.0.1:") for p in spec.get("ports", [])), "is published to more than this machine")
+        variables = spec.get("environment", {})
+        must(not {"LAUREL_DATABASE_URL", "POSTGRES_PASSWORD"} & variables.keys(), "a secret in plain sight")
+        for variable in variables:
+            must(not variable.startswith("LAUREL_") or known(variable), f"{variable} is no setting")
+        if service in PORTS:
+            must(f"migrate-{service}" in spec["depends_on"], "does not wait for its migration")
+            must("LAUREL_JWKS" in variables, "no authentication, so it would refuse to listen")
+    problems += [f"compose: no {wanted}" for wanted in [*PORTS, *(f"migrate-{s}" for s in PORTS), "postgres", "collector"] if wanted not in services]
+    return problems
+
+
+def collector():
+    """The file and what production adds to it: pipelines name only what is there."""
+    settings = yaml.safe_load((DEPLOY / "collector" / "config.yaml").read_text())
+    added = yaml.safe_load((DEPLOY / "kustomize" / "overlays" / "production" / "collector.yaml").read_text())
+    problems = []
+    exporters = settings["exporters"].keys() | added["exporters"].keys()
+    for source in (settings, added):
+        for signal, pipeline in source["service"]["pipelines"].items():
+            for part, there in [("receivers", settings["receivers"]), ("processors", settings["processors"]), ("exporters", exporters)]:
+                problems += [f"collector: {signal} names {p}, which is not among the {part}" for p in pipeline.get(part, []) if p not in there]
+    return problems
+
+
+def dashboards():
+    problems = []
+    for path in sorted((DEPLOY / "dashboards").glob("*.json")):
+        board = json.loads(path.read_text())
+        if not board.get("panels") or not board.get("uid"):
+            problems.append(f"{path.name}: no panels, or no uid")
+        for panel in board.get("panels", []):
+            queries = [t.get("expr", "") for t in panel.get("targets", [])]
+            if not queries or not all("laurel_" in q for q in queries):
+                problems.append(f"{path.name}: panel {panel.get('title')} asks for nothing of ours")
+    return problems
+
+
+def mentioned():
+    """Settings that the documents speak of exist."""
+    problems = []
+    for path in sorted(DEPLOY.rglob("*.md")):
+        for variable in sorted(set(re.findall(r"\bLAUREL_[A-Z_]*[A-Z]\b", path.read_text()))):
+            if not known(variable):
+                problems.append(f"{path.relative_to(ROOT)}: {variable} is no setting of docs/configuration.md")
+    return problems
