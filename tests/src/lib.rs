@@ -49,7 +49,13 @@ pub struct Up {
 impl Up {
     /// Starts it on any free port and waits for the `ready` line.
     pub fn start(data_dir: &Path) -> anyhow::Result<Self> {
-        let mut child = laurel(&["up", "--listen", "127.0.0.1:0"], data_dir)?.spawn()?;
+        Self::start_with(data_dir, &[])
+    }
+
+    /// The same with settings in its environment.
+    pub fn start_with(data_dir: &Path, settings: &[(&str, &str)]) -> anyhow::Result<Self> {
+        let mut command = laurel(&["up", "--listen", "127.0.0.1:0"], data_dir)?;
+        let mut child = command.envs(settings.iter().copied()).spawn()?;
         let stdout = child.stdout.take().context("no standard output")?;
         // its log must not fill a pipe that nobody reads
         let stderr = child.stderr.take().context("no standard error")?;

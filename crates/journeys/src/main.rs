@@ -1,7 +1,7 @@
 //! The journeys service as a process of its own.
 
 use journeys::{MIGRATIONS, SCHEMA, Upstream};
-use rpc::channel::connect;
+use rpc::channel::connect_as;
 
 /// Where it listens unless told otherwise.
 const PORT: u16 = 7603;
@@ -9,8 +9,8 @@ const PORT: u16 = 7603;
 fn main() -> anyhow::Result<()> {
     runtime::process::run(PORT, SCHEMA, MIGRATIONS, |start| async move {
         let upstream = Upstream {
-            attribution: connect(&start.config.attribution_url)?,
-            orders: connect(&start.config.orders_url)?,
+            attribution: connect_as(&start.config.attribution_url, &start.access)?,
+            orders: connect_as(&start.config.orders_url, &start.access)?,
         };
         journeys::start(start.db, start.clock, &start.lifecycle, upstream).await
     })

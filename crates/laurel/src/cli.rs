@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
@@ -21,9 +22,61 @@ pub enum Command {
     Up(UpArguments),
     /// Play the CDNOW story: 69,659 real purchases become attributions, journeys and rewards
     Demo(DemoArguments),
+    /// Make a key pair that signs development tokens: DIR/jwks.json for the services, DIR/signing.pem for `laurel token`
+    Keys {
+        /// Where to put them; made if missing
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+    },
+    /// Print a development token; in production tokens come from your own issuer
+    Token(TokenArguments),
     /// Commands that speak to running services.
     #[command(flatten)]
     Client(ClientCommand),
+}
+
+/// Arguments of `laurel token`.
+#[derive(Debug, Args)]
+pub struct TokenArguments {
+    /// The signing key that `laurel keys` made
+    #[arg(long, value_name = "FILE")]
+    pub key: PathBuf,
+    /// Tenant to act for
+    #[arg(long, required_unless_present = "service", conflicts_with = "service")]
+    pub tenant: Option<String>,
+    /// Service of this deployment to act as, such as `orders`; without --scope it gets the scopes that it needs
+    #[arg(long)]
+    pub service: Option<String>,
+    /// Scopes, separated by spaces, such as "orders.write orders.read"
+    #[arg(long, default_value = "")]
+    pub scope: String,
+    /// Who it is for; shows in the audit
+    #[arg(long, default_value = "developer")]
+    pub subject: String,
+    /// How long it is valid, such as 90s, 30m, 1h or 30d
+    #[arg(long, default_value = "1h", value_parser = duration)]
+    pub expires: Duration,
+    /// The `iss` that the services expect
+    #[arg(long, env = "LAUREL_ISSUER", default_value = "laurel-development")]
+    pub issuer: String,
+    /// The `aud` that the services expect
+    #[arg(long, env = "LAUREL_AUDIENCE", default_value = "laurel")]
+    pub audience: String,
+}
+
+/// A length of time with its unit.
+fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("`{text}` is not a length of time such as 90s, 30m, 1h or 30d");
+    let unit = text.chars().last().ok_or_else(wrong)?;
+    let number: u64 = text.strip_suffix(unit).and_then(|number| number.parse().ok()).ok_or_else(wrong)?;
+    let seconds = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3600,
+        'd' => 86_400,
+        _ => return Err(wrong()),
+    };
+    number.checked_mul(seconds).map(Duration::from_secs).ok_or_else(wrong)
 }
 
 /// Where the data is.
@@ -92,6 +145,21 @@ pub struct Target {
     /// Tenant to act for
     #[arg(long, env = "LAUREL_TENANT", default_value = "test-default")]
     pub tenant: String,
+    /// Bearer token, for services that ask for one
+    #[arg(long, env = "LAUREL_TOKEN", hide_env_values = true)]
+    pub token: Option<String>,
+    /// File with the bearer token
+    #[arg(long, value_name = "FILE", env = "LAUREL_TOKEN_FILE", conflicts_with = "token")]
+    pub token_file: Option<String>,
+    /// CA (PEM) that signed the services' certificate, for https addresses [default: the system's]
+    #[arg(long, value_name = "FILE", env = "LAUREL_TLS_CA")]
+    pub tls_ca: Option<PathBuf>,
+    /// Our certificate (PEM), for services that ask for one
+    #[arg(long, value_name = "FILE", env = "LAUREL_CLIENT_CERT", requires = "client_key")]
+    pub client_cert: Option<PathBuf>,
+    /// Key (PEM) of our certificate
+    #[arg(long, value_name = "FILE", env = "LAUREL_CLIENT_KEY", requires = "client_cert")]
+    pub client_key: Option<PathBuf>,
 }
 
 /// Commands that speak to running services.

@@ -9,6 +9,7 @@
 //! | [`up`] | `laurel up`: serve until told to stop |
 //! | [`demo`] | `laurel demo`: the CDNOW story from purchases to rewards |
 //! | [`import`] | a CSV of any size through `ImportOrders` |
+//! | [`tokens`] | `laurel keys`, `laurel token`: a key set and tokens for development |
 //! | [`tools`] | `laurel import`, `apply`, `funnel`, `explain`, `verify` against running services |
 
 pub mod cli;
@@ -17,5 +18,6 @@ pub mod demo;
 pub mod import;
 pub mod platform;
 pub mod storage;
+pub mod tokens;
 pub mod tools;
 pub mod up;

@@ -5,13 +5,15 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use laurel::cli::{Cli, Command};
-use laurel::{demo, tools, up};
+use laurel::{demo, tokens, tools, up};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match &cli.command {
         Command::Up(arguments) => up::run(arguments),
         Command::Demo(arguments) => demo::run(arguments),
+        Command::Keys { out } => tokens::keys(out),
+        Command::Token(arguments) => tokens::token(arguments),
         Command::Client(command) => tools::run(command),
     };
     match result {

@@ -4,10 +4,13 @@ mod apply;
 mod decisions;
 mod upload;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
+use anyhow::Context;
 use proto::journeys::{GetFunnelRequest, GetFunnelResponse, GoalProgress};
 use proto::rewards::{VerifyLedgerRequest, VerifyLedgerResponse};
+use rpc::channel::{Access, Token};
 use types::BasisPoints;
 
 use crate::cli::{ClientCommand, Target};
@@ -52,8 +55,25 @@ fn connect(target: &Target) -> anyhow::Result<Clients> {
     let address = &target.address;
     let unfit = || anyhow::anyhow!("`{address}` is not an address such as http://127.0.0.1:7600");
     anyhow::ensure!(is_http(address), "{}: it has to begin with http:// or https://", unfit());
-    let channel = rpc::channel::connect(address).map_err(|_| unfit())?;
+    let channel = rpc::channel::connect_as(address, &access(target)?).map_err(|_| unfit())?;
     Ok(Clients::new(channel, &tenant))
+}
+
+/// How to prove who we are, and how to know the services.
+fn access(target: &Target) -> anyhow::Result<Access> {
+    let token = match (&target.token, &target.token_file) {
+        (Some(token), _) => Token::fixed(token)?,
+        (None, Some(path)) => Token::file(path)?,
+        (None, None) => Token::None,
+    };
+    let read =
+        |path: &PathBuf| std::fs::read(path).with_context(|| format!("cannot read {}", path.display()));
+    let ca = target.tls_ca.as_ref().map(read).transpose()?;
+    let identity = match (&target.client_cert, &target.client_key) {
+        (Some(certificate), Some(key)) => Some((read(certificate)?, read(key)?)),
+        _ => None,
+    };
+    Ok(Access { token, ca, identity })
 }
 
 /// Whether an address is of a scheme that we speak.

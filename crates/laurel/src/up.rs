@@ -3,9 +3,12 @@
 use std::future::Future;
 use std::io::Write;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
-use runtime::{Lifecycle, telemetry};
+use rpc::health::Health;
+use runtime::{Config, Lifecycle, telemetry};
 use tokio::net::TcpListener;
+use types::SystemClock;
 
 use crate::cli::{Service, StorageArguments, UpArguments};
 use crate::platform::{Platform, tenants};
@@ -14,13 +17,14 @@ use crate::storage::Storage;
 /// Serves until SIGTERM or SIGINT.
 pub fn run(arguments: &UpArguments) -> anyhow::Result<()> {
     telemetry::start("info");
-    runtime::config::loopback_only(arguments.listen)?;
+    let config = Config::load_edge(arguments.listen)?;
     with_platform(&arguments.storage, arguments.up_to, |platform, lifecycle| async move {
         let listener = runtime::process::bind(arguments.listen).await?;
-        serve(&platform, &lifecycle, listener, |address| {
+        serve(&platform, &lifecycle, listener, &config, |address| {
             // whoever started us may not read it
             let _ = writeln!(std::io::stdout(), "ready {address}");
-        })?;
+        })
+        .await?;
         end(&lifecycle).await
     })
 }
@@ -33,7 +37,7 @@ where
 {
     let scoped = tenants(&storage.scope_orders_by_source)?;
     let mut storage = Storage::open(storage)?;
-    let lifecycle = Lifecycle::new();
+    let lifecycle = Lifecycle::default();
     // half of the cores: Postgres, which is mostly on the same machine, has as much to do
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let workers = cores.div_ceil(2);
@@ -54,18 +58,23 @@ where
 }
 
 /// Serves on `listener` as a task, and says where.
-pub(crate) fn serve(
+pub(crate) async fn serve(
     platform: &Platform,
     lifecycle: &Lifecycle,
     listener: TcpListener,
+    config: &Config,
     say: impl FnOnce(SocketAddr),
 ) -> anyhow::Result<()> {
+    let health = Health::new().await;
+    runtime::process::serve_health(lifecycle, config, &health).await?;
+    let options = runtime::edge::options(config, Arc::new(SystemClock)).await?;
     say(listener.local_addr()?);
-    runtime::process::serve(lifecycle, platform.routes.clone(), listener)
+    runtime::process::serve(lifecycle, platform.routes.clone(), listener, options, health)
 }
 
 /// Waits for the end; an error if a task failed.
 pub(crate) async fn end(lifecycle: &Lifecycle) -> anyhow::Result<()> {
-    anyhow::ensure!(lifecycle.run_to_end().await?, "a task failed; see the log");
+    lifecycle.heed_signals()?;
+    anyhow::ensure!(lifecycle.run_to_end().await, "a task failed; see the log");
     Ok(())
 }

@@ -7,7 +7,7 @@ const PORT: u16 = 7602;
 
 fn main() -> anyhow::Result<()> {
     runtime::process::run(PORT, SCHEMA, MIGRATIONS, |start| async move {
-        let attribution = rpc::channel::connect(&start.config.attribution_url)?;
+        let attribution = rpc::channel::connect_as(&start.config.attribution_url, &start.access)?;
         let tenants = start.config.scope_orders_by_source.split(',').map(str::trim).filter(|t| !t.is_empty());
         let scope_by_source = tenants.map(str::parse).collect::<Result<_, _>>()?;
         let settings = Settings { scope_by_source };

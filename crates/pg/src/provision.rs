@@ -84,6 +84,8 @@ impl Server {
     /// Creates roles and schemas unless they exist: each role owns its schema and is granted no other.
     pub async fn create_schemas(&self, schemas: &[Schema]) -> Result<(), Error> {
         let mut admin = self.admin().connect().await?;
+        // services that start at the same moment would change the same catalog rows; given back with the connection
+        sqlx::raw_sql("SELECT pg_advisory_lock(hashtext('laurel.provision'))").execute(&mut admin).await?;
         self.lock_down(&mut admin).await?;
         for schema in schemas {
             let (role, name, database) = (self.role(*schema), schema.name, &self.database);

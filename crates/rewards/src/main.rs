@@ -5,7 +5,9 @@ const PORT: u16 = 7604;
 
 fn main() -> anyhow::Result<()> {
     runtime::process::run(PORT, rewards::SCHEMA, rewards::MIGRATIONS, |start| async move {
-        let upstream = rewards::Upstream { journeys: rpc::channel::connect(&start.config.journeys_url)? };
+        let upstream = rewards::Upstream {
+            journeys: rpc::channel::connect_as(&start.config.journeys_url, &start.access)?,
+        };
         rewards::start(start.db, start.clock, &start.lifecycle, upstream).await
     })
 }

@@ -38,6 +38,11 @@ impl Caller {
         Self { principal: format!("service:{name}").into(), acts_for: None }
     }
 
+    /// Nobody in particular: for what needs no identity.
+    pub(crate) fn anonymous() -> Self {
+        Self { principal: ANONYMOUS.into(), acts_for: None }
+    }
+
     /// Believes what a request's metadata says: for calls within the process, and where there is no authentication.
     pub fn from_headers(headers: &HeaderMap) -> Result<Self, Error> {
         let named = named_tenant(headers)?;
@@ -67,6 +72,11 @@ impl Caller {
     /// The tenant it acts for; none for a service, which acts for all.
     pub fn acts_for(&self) -> Option<&TenantId> {
         self.acts_for.as_ref()
+    }
+
+    /// Whether it is a service of this deployment.
+    pub fn is_service(&self) -> bool {
+        self.principal.starts_with("service:")
     }
 
     /// The tenant that a call is for; services must say.

@@ -1,27 +1,153 @@
 //! One client transport for both ways: to another process, or within this one.
 
-use http::{Request, Response};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use http::header::AUTHORIZATION;
+use http::{HeaderValue, Request, Response};
 use tonic::Status;
 use tonic::body::Body;
-use tonic::transport::Endpoint;
+use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
 use tower::ServiceExt;
 use tower::util::BoxCloneSyncService;
 
 /// What generated clients speak through.
 pub type Channel = BoxCloneSyncService<Request<Body>, Response<Body>, Status>;
 
-/// A channel to `address`, such as `http://127.0.0.1:7600`; connects when first used, and again when lost.
-pub fn connect(address: &str) -> Result<Channel, tonic::transport::Error> {
-    let endpoint = Endpoint::from_shared(address.to_owned())?
+/// A token that was read from its file so recently is not read again.
+const TOKEN_FRESH: Duration = Duration::from_secs(10);
+
+/// How to prove who we are to other servers, and how to know them. The default is plain text without a credential.
+#[derive(Debug, Clone, Default)]
+pub struct Access {
+    /// The bearer token of every call.
+    pub token: Token,
+    /// PEM of the CA that signed the servers' certificates, for `https://` addresses; none: the system's.
+    pub ca: Option<Vec<u8>>,
+    /// PEM of our certificate and its key, for servers that ask for one.
+    pub identity: Option<(Vec<u8>, Vec<u8>)>,
+}
+
+/// Where a bearer token comes from.
+#[derive(Debug, Clone, Default)]
+pub enum Token {
+    /// There is none.
+    #[default]
+    None,
+    /// It is this.
+    Fixed(HeaderValue),
+    /// It is in a file, which is replaced before the token expires.
+    File(TokenFile),
+}
+
+/// A file with a token; what was read is kept for a while. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct TokenFile {
+    path: Arc<str>,
+    read: Arc<Mutex<Option<(Instant, HeaderValue)>>>,
+}
+
+/// Why a channel cannot be made; one clear line.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The address or a certificate is not usable.
+    #[error("cannot connect to {0}: {1}")]
+    Endpoint(String, #[source] tonic::transport::Error),
+    /// The token is not one.
+    #[error("the token has a character that no token has")]
+    Token,
+    /// The token file is not there.
+    #[error("the token file {0} cannot be read: {1}")]
+    TokenFile(String, #[source] std::io::Error),
+}
+
+impl Token {
+    /// The token itself.
+    pub fn fixed(token: &str) -> Result<Self, Error> {
+        Ok(Self::Fixed(bearer(token)?))
+    }
+
+    /// The token in the file at `path`, which must be there.
+    pub fn file(path: &str) -> Result<Self, Error> {
+        let file = TokenFile { path: path.into(), read: Arc::default() };
+        file.read()?;
+        Ok(Self::File(file))
+    }
+
+    fn header(&self) -> Option<HeaderValue> {
+        match self {
+            Self::None => None,
+            Self::Fixed(header) => Some(header.clone()),
+            Self::File(file) => file.current(),
+        }
+    }
+}
+
+impl TokenFile {
+    fn read(&self) -> Result<HeaderValue, Error> {
+        let text = std::fs::read_to_string(&*self.path);
+        bearer(&text.map_err(|error| Error::TokenFile(self.path.to_string(), error))?)
+    }
+
+    /// A file that cannot be read for the moment leaves the last token in use.
+    fn current(&self) -> Option<HeaderValue> {
+        let mut kept = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.as_ref().is_none_or(|(at, _)| at.elapsed() > TOKEN_FRESH) {
+            match self.read() {
+                Ok(header) => *kept = Some((Instant::now(), header)),
+                Err(error) => tracing::warn!(%error, "keep the old token"),
+            }
+        }
+        kept.as_ref().map(|(_, header)| header.clone())
+    }
+}
+
+fn bearer(token: &str) -> Result<HeaderValue, Error> {
+    let mut header = HeaderValue::from_str(&format!("Bearer {}", token.trim())).map_err(|_| Error::Token)?;
+    // keeps it out of logs and out of header compression
+    header.set_sensitive(true);
+    Ok(header)
+}
+
+/// A channel to `address`, such as `http://127.0.0.1:7600`, in plain text and without a credential.
+pub fn connect(address: &str) -> Result<Channel, Error> {
+    connect_as(address, &Access::default())
+}
+
+/// A channel to `address`; connects when first used, and again when lost.
+pub fn connect_as(address: &str, access: &Access) -> Result<Channel, Error> {
+    let wrong = |error| Error::Endpoint(address.to_owned(), error);
+    let mut endpoint = Endpoint::from_shared(address.to_owned())
+        .map_err(wrong)?
         .tcp_nodelay(true)
-        .http2_keep_alive_interval(std::time::Duration::from_secs(20))
-        .connect_timeout(std::time::Duration::from_secs(5));
-    let channel = endpoint.connect_lazy();
-    Ok(BoxCloneSyncService::new(channel.map_err(|_| Status::unavailable("connection failed"))))
+        .http2_keep_alive_interval(Duration::from_secs(20))
+        .connect_timeout(Duration::from_secs(5));
+    if address.starts_with("https://") {
+        endpoint = endpoint.tls_config(tls(access)).map_err(wrong)?;
+    }
+    let channel = endpoint.connect_lazy().map_err(|_| Status::unavailable("connection failed"));
+    let token = access.token.clone();
+    Ok(BoxCloneSyncService::new(channel.map_request(move |mut request: Request<Body>| {
+        if let Some(header) = token.header() {
+            request.headers_mut().insert(AUTHORIZATION, header);
+        }
+        request
+    })))
+}
+
+fn tls(access: &Access) -> ClientTlsConfig {
+    let tls = match &access.ca {
+        Some(ca) => ClientTlsConfig::new().ca_certificate(Certificate::from_pem(ca)),
+        None => ClientTlsConfig::new().with_native_roots(),
+    };
+    match &access.identity {
+        Some((certificate, key)) => tls.identity(Identity::from_pem(certificate, key)),
+        None => tls,
+    }
 }
 
 /// The same channel, with `name: value` added to the metadata of every call.
-pub fn with_metadata(channel: Channel, name: &'static str, value: &http::HeaderValue) -> Channel {
+pub fn with_metadata(channel: Channel, name: &'static str, value: &HeaderValue) -> Channel {
     let value = value.clone();
     BoxCloneSyncService::new(channel.map_request(move |mut request: Request<Body>| {
         request.headers_mut().insert(name, value.clone());
@@ -29,14 +155,14 @@ pub fn with_metadata(channel: Channel, name: &'static str, value: &http::HeaderV
     }))
 }
 
-/// A channel that acts for `tenant`, where there is no authentication.
+/// A channel that acts for `tenant`.
 pub fn for_tenant(channel: Channel, tenant: &types::TenantId) -> Channel {
     // a tenant id is plain ASCII
-    let value = http::HeaderValue::from_str(tenant.as_str()).unwrap_or(http::HeaderValue::from_static(""));
+    let value = HeaderValue::from_str(tenant.as_str()).unwrap_or(HeaderValue::from_static(""));
     with_metadata(channel, crate::caller::TENANT_METADATA, &value)
 }
 
 /// A channel that acts as one of our services, where there is no authentication.
 pub fn for_service(channel: Channel, service: &'static str) -> Channel {
-    with_metadata(channel, crate::caller::SERVICE_METADATA, &http::HeaderValue::from_static(service))
+    with_metadata(channel, crate::caller::SERVICE_METADATA, &HeaderValue::from_static(service))
 }

@@ -10,8 +10,7 @@ use proto::common::ErrorReason as Reason;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
-/// Domain of every `ErrorInfo`.
-pub const DOMAIN: &str = "laurel";
+pub use proto::codec::ERROR_DOMAIN as DOMAIN;
 
 /// An error as a client sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,6 +80,12 @@ impl Error {
     pub fn overloaded() -> Self {
         let message = "too many writes are waiting; try again shortly";
         Self::new(Code::ResourceExhausted, Reason::Overloaded, message).retry(Duration::from_millis(500))
+    }
+
+    /// RESOURCE_EXHAUSTED: the tenant does more than its limit allows.
+    pub fn rate_limited() -> Self {
+        let message = "the tenant's limit is reached; try again shortly";
+        Self::new(Code::ResourceExhausted, Reason::RateLimited, message).retry(Duration::from_secs(1))
     }
 
     /// ABORTED: it kept losing against others.

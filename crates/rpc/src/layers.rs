@@ -1,6 +1,5 @@
 //! What every call passes through, outside in. The same stack serves sockets and calls within the process.
 
-use std::collections::HashMap;
 use std::convert::Infallible;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
@@ -10,72 +9,66 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures::FutureExt;
+use http::request::Parts;
 use http::{Request, Response};
-use tokio::sync::Semaphore;
 use tonic::body::Body;
 use tonic::service::Routes;
 use tonic::{Code, Status};
 use tower::{Service, ServiceExt};
 use types::Origin;
 
+use crate::auth::Gate;
+use crate::limits::{Limits, Meter};
 use crate::{Caller, Error, Reason};
-
-/// Bounds of the edge.
-#[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    /// Calls of one service that may be under way at once; a watch counts only until it has begun.
-    pub in_flight: usize,
-    /// Time a call may take if it does not say itself.
-    pub deadline: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { in_flight: 2048, deadline: Duration::from_mins(1) }
-    }
-}
 
 /// One service's routes inside the stack.
 #[derive(Debug, Clone)]
 pub struct Stack {
     routes: Routes,
     limits: Limits,
-    /// By package, such as `laurel.orders.v1`. Empty for calls within the process: a limit there would make one call
-    /// wait for another it has caused.
-    permits: Arc<HashMap<String, Arc<Semaphore>>>,
+    /// None for calls within the process: they carry what the edge let in, and a limit there would make one call wait for
+    /// another it has caused.
+    edge: Option<Edge>,
+}
+
+#[derive(Debug, Clone)]
+struct Edge {
+    gate: Gate,
+    meter: Arc<Meter>,
 }
 
 impl Stack {
-    /// For the edge: calls beyond the limit of their service are refused.
-    pub fn edge(routes: Routes, names: &[&str], limits: Limits) -> Self {
-        let permit = |name: &&str| (package(name).to_owned(), Arc::new(Semaphore::new(limits.in_flight)));
-        Self { routes: routes.prepare(), limits, permits: Arc::new(names.iter().map(permit).collect()) }
+    /// For the edge: callers are let in by `gate`, and calls beyond the limits are refused.
+    pub fn edge(routes: Routes, names: &[&str], limits: Limits, gate: Gate) -> Self {
+        let meter = Arc::new(Meter::new(names, limits));
+        Self { routes: routes.prepare(), limits, edge: Some(Edge { gate, meter }) }
     }
 
     /// For calls within the process.
     pub fn inner(routes: Routes, limits: Limits) -> Self {
-        Self { routes: routes.prepare(), limits, permits: Arc::default() }
+        Self { routes: routes.prepare(), limits, edge: None }
     }
 
-    async fn run(mut self, mut request: Request<Body>) -> Result<Response<Body>, Error> {
-        // 1. limit: cheapest first, so that an overload costs little; held until the answer begins
-        let permit = match self.permits.get(package(request.uri().path())) {
-            Some(permits) => Some(Arc::clone(permits).try_acquire_owned().map_err(|_| Error::overloaded())?),
-            None => None,
-        };
+    async fn run(mut self, request: Request<Body>) -> Result<Response<Body>, Error> {
+        let (mut head, body) = request.into_parts();
+        // 1. limit of the service: cheapest first, so that an overload costs little; held until the answer begins
+        let permit = self.edge.as_ref().map(|edge| edge.meter.service(head.uri.path())).transpose()?;
         // 2. identity: no handler runs without one
-        let caller = Caller::from_headers(request.headers())?;
-        let origin = Origin {
-            principal: Arc::clone(caller.principal()),
-            method: request.uri().path().trim_start_matches('/').into(),
-            traceparent: request.headers().get("traceparent").and_then(|v| v.to_str().ok()).map(Into::into),
+        let caller = match &self.edge {
+            Some(edge) => edge.gate.admit(&head).await?,
+            None => Caller::from_headers(&head.headers)?,
         };
-        request.extensions_mut().insert(caller);
-        request.extensions_mut().insert(origin);
-        // 3. deadline: the caller's, else ours; in memory nothing else looks at it
-        let deadline = timeout_of(request.headers()).unwrap_or(self.limits.deadline);
-        // 4. panics: one INTERNAL for the caller, not a dead process or a dead caller
-        let call = AssertUnwindSafe(self.routes.ready_and_call(request)).catch_unwind();
+        // 3. limits of the tenant, which is known now
+        let share = self.edge.as_ref().map(|edge| edge.meter.tenant(&caller)).transpose()?;
+        // 4. origin: what the command will be known by, in the audit and in the events that come of it
+        let origin = origin(&head, &caller);
+        head.extensions.insert(caller);
+        head.extensions.insert(origin);
+        // 5. deadline: the caller's, else ours; in memory nothing else looks at it
+        let deadline = timeout_of(&head.headers).unwrap_or(self.limits.deadline);
+        // 6. panics: one INTERNAL for the caller, not a dead process or a dead caller
+        let call =
+            AssertUnwindSafe(self.routes.ready_and_call(Request::from_parts(head, body))).catch_unwind();
         let response = match tokio::time::timeout(deadline, call).await {
             Ok(Ok(Ok(response))) => response,
             Ok(Ok(Err(never))) => match never {},
@@ -88,8 +81,16 @@ impl Stack {
                 return Err(Error::new(Code::DeadlineExceeded, Reason::DeadlineExceeded, message));
             }
         };
-        drop(permit);
+        drop((permit, share));
         transport_error(&response).map_or(Ok(response), Err)
+    }
+}
+
+fn origin(request: &Parts, caller: &Caller) -> Origin {
+    Origin {
+        principal: Arc::clone(caller.principal()),
+        method: request.uri.path().trim_start_matches('/').into(),
+        traceparent: request.headers.get("traceparent").and_then(|v| v.to_str().ok()).map(Into::into),
     }
 }
 
@@ -136,12 +137,6 @@ impl Service<Request<Body>> for Stack {
         let stack = self.clone();
         Box::pin(async move { Ok(stack.run(request).await.unwrap_or_else(|e| Status::from(e).into_http())) })
     }
-}
-
-/// `laurel.orders.v1` of `laurel.orders.v1.OrderService` or `/laurel.orders.v1.OrderService/RecordOrder`.
-fn package(path: &str) -> &str {
-    let service = path.trim_start_matches('/').split('/').next().unwrap_or_default();
-    service.rsplit_once('.').map_or("", |(package, _)| package)
 }
 
 /// The `grpc-timeout` of a request: at most 8 digits and a unit.

@@ -3,18 +3,24 @@
 //! | module | what |
 //! |---|---|
 //! | [`error`] | one error type, mapped to `Status` with its details in one place |
+//! | [`auth`] | who may do what: tokens, certificates, scopes |
 //! | [`caller`] | who calls: the tenant, or a service (M6) |
 //! | [`fields`] | wire types to strict ones, with the field's path in the error |
 //! | [`page`] | page sizes and page tokens |
+//! | [`health`] | start-up, live and ready |
 //! | [`layers`] | what every call passes through, as one commented list |
+//! | [`limits`] | how much may be under way at once |
 //! | [`server`] | serving on a socket, or in memory for calls within the process |
 //! | [`channel`] | one client transport for both |
 
+pub mod auth;
 pub mod caller;
 pub mod channel;
 pub mod error;
 pub mod fields;
+pub mod health;
 pub mod layers;
+pub mod limits;
 pub mod page;
 pub mod server;
 

@@ -9,14 +9,19 @@ use tokio::net::TcpListener;
 use tonic::body::Body;
 use tonic::server::NamedService;
 use tonic::service::Routes;
-use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
-use tonic_health::server::HealthReporter;
+use tonic::transport::{Server, ServerTlsConfig};
 use tower::util::BoxCloneSyncService;
 use tower::{ServiceExt, layer};
 
+use crate::auth::{Gate, MethodsError};
 use crate::channel::Channel;
-use crate::layers::{Limits, Stack};
+use crate::health::Health;
+use crate::layers::Stack;
+use crate::limits::Limits;
+
+/// A connection that has been silent for so long is asked whether anybody is there, and closed after as long again.
+const KEEP_ALIVE: Duration = Duration::from_secs(30);
 
 /// Why serving failed.
 #[derive(Debug, thiserror::Error)]
@@ -87,40 +92,80 @@ impl ServiceRoutes {
     }
 }
 
+/// How to serve.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Who is let in.
+    pub gate: Gate,
+    /// Bounds of the edge.
+    pub limits: Limits,
+    /// Certificate and key, and the CA of client certificates; none for plain text.
+    pub tls: Option<ServerTlsConfig>,
+    /// A connection is closed when it is about this old, so that clients spread over new replicas; none: never.
+    pub connection_age: Option<Duration>,
+    /// How long calls on such a connection may still take.
+    pub connection_grace: Duration,
+}
+
+impl Options {
+    /// Plain text, for callers who are believed: loopback only.
+    pub fn open() -> Result<Self, MethodsError> {
+        let connection_grace = Duration::from_secs(30);
+        Ok(Self {
+            gate: Gate::open()?,
+            limits: Limits::default(),
+            tls: None,
+            connection_age: None,
+            connection_grace,
+        })
+    }
+}
+
 /// Serves `services` with health and reflection until `shutdown`; then stops accepting and lets calls finish.
 pub async fn serve(
     services: ServiceRoutes,
     listener: TcpListener,
-    limits: Limits,
+    options: Options,
+    health: Health,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), Error> {
-    let (health, health_service) = tonic_health::server::health_reporter();
-    set_serving(&health, services.names()).await;
     let reflection = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
+    let Options { gate, limits, tls, connection_age, connection_grace } = options;
     let names = services.names.clone();
     let routes = services
         .routes()
-        .add_service(health_service)
+        .add_service(health.server())
         // older clients, Python's among them, know only v1alpha
         .add_service(reflection().build_v1alpha()?)
         .add_service(reflection().build_v1()?);
-    // Nagle would hold back small answers
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-    Server::builder()
-        .http2_keepalive_interval(Some(Duration::from_secs(30)))
-        .layer(layer::layer_fn(move |routes: Routes| Stack::edge(routes, &names, limits)))
+    let mut server = Server::builder()
+        .http2_keepalive_interval(Some(KEEP_ALIVE))
+        .http2_keepalive_timeout(Some(KEEP_ALIVE))
+        .max_connection_age_grace(connection_grace);
+    if let Some(age) = connection_age {
+        server = server.max_connection_age(age);
+    }
+    if let Some(tls) = tls {
+        server = server.tls_config(tls)?;
+    }
+    health.ready(&names).await;
+    let stopping = async {
+        shutdown.await;
+        health.draining().await;
+    };
+    server
+        .layer(layer::layer_fn(move |routes: Routes| Stack::edge(routes, &names, limits, gate.clone())))
         .add_routes(routes)
-        .serve_with_incoming_shutdown(incoming, shutdown)
+        .serve_with_incoming_shutdown(incoming(listener), stopping)
         .await?;
     Ok(())
 }
 
-async fn set_serving(health: &HealthReporter, names: &[&'static str]) {
-    for name in names {
-        health.set_service_status(*name, tonic_health::ServingStatus::Serving).await;
-    }
+// Nagle would hold back small answers
+fn incoming(listener: TcpListener) -> TcpIncoming {
+    TcpIncoming::from(listener).with_nodelay(Some(true))
 }

@@ -4,48 +4,99 @@ use std::net::SocketAddr;
 
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
+use rpc::auth::CertificateRule;
 use serde::{Deserialize, Serialize};
 
 /// Settings of one service process. Each is the environment variable `LAUREL_<NAME>` in capitals, or a key of the TOML
-/// file that `LAUREL_CONFIG` names.
+/// file that `LAUREL_CONFIG` names. What each means stands in [`crate::config_table`], and from there in
+/// `docs/configuration.md`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+#[expect(missing_docs, reason = "described once, in config_table")]
 pub struct Config {
-    /// Where to listen. Loopback only, as there is no authentication yet.
-    pub listen: SocketAddr,
-    /// `postgres://` URL of the database, as a user who may log in as, or become, the service's role.
-    pub database_url: String,
-    /// Connections of the pool.
-    pub connections: u32,
-    /// Address of the attribution service, such as `http://127.0.0.1:7601`.
-    pub attribution_url: String,
-    /// Address of the orders service.
-    pub orders_url: String,
-    /// Address of the journeys service.
-    pub journeys_url: String,
-    /// Tenants whose order ids are scoped by source (O1), separated by commas.
-    pub scope_orders_by_source: String,
-    /// Where the TOML file was; read before the rest.
     pub config: String,
-    /// What is logged; see `telemetry`.
+    pub listen: SocketAddr,
+    pub health_listen: Option<SocketAddr>,
+    pub metrics_listen: Option<SocketAddr>,
+    pub database_url: String,
+    pub database_url_file: String,
+    pub connections: u32,
+    pub migrate: Migrate,
+    pub attribution_url: String,
+    pub orders_url: String,
+    pub journeys_url: String,
+    pub token_file: String,
+    pub tls_ca: String,
+    pub client_cert: String,
+    pub client_key: String,
+    pub jwks: String,
+    pub issuer: String,
+    pub audience: String,
+    pub clock_skew_seconds: u32,
+    pub tls_cert: String,
+    pub tls_key: String,
+    pub tls_client_ca: String,
+    pub certificates: Vec<CertificateRule>,
+    pub service_in_flight: u32,
+    pub tenant_in_flight: u32,
+    pub tenant_per_second: u32,
+    pub deadline_seconds: u32,
+    pub connection_age_seconds: u32,
+    pub connection_grace_seconds: u32,
+    pub drain_seconds: u32,
+    pub scope_orders_by_source: String,
     pub log: String,
-    /// `json` for JSON lines.
     pub log_format: String,
+    pub otlp_endpoint: String,
+}
+
+/// Who applies migrations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Migrate {
+    /// The process itself, when it starts.
+    OnStart,
+    /// Somebody else, with `migrate`.
+    Never,
 }
 
 impl Default for Config {
     fn default() -> Self {
         Self {
+            config: String::new(),
             listen: SocketAddr::from(([127, 0, 0, 1], 7600)),
+            health_listen: None,
+            metrics_listen: None,
             database_url: String::new(),
+            database_url_file: String::new(),
             connections: 16,
+            migrate: Migrate::OnStart,
             attribution_url: "http://127.0.0.1:7601".to_owned(),
             orders_url: "http://127.0.0.1:7602".to_owned(),
             journeys_url: "http://127.0.0.1:7603".to_owned(),
+            token_file: String::new(),
+            tls_ca: String::new(),
+            client_cert: String::new(),
+            client_key: String::new(),
+            jwks: String::new(),
+            issuer: String::new(),
+            audience: String::new(),
+            clock_skew_seconds: 30,
+            tls_cert: String::new(),
+            tls_key: String::new(),
+            tls_client_ca: String::new(),
+            certificates: Vec::new(),
+            service_in_flight: 2048,
+            tenant_in_flight: 0,
+            tenant_per_second: 0,
+            deadline_seconds: 60,
+            connection_age_seconds: 300,
+            connection_grace_seconds: 30,
+            drain_seconds: 10,
             scope_orders_by_source: String::new(),
-            config: String::new(),
             log: "info".to_owned(),
             log_format: "text".to_owned(),
+            otlp_endpoint: String::new(),
         }
     }
 }
@@ -60,29 +111,83 @@ pub enum Error {
     #[error("LAUREL_DATABASE_URL is not set; name the Postgres to use, such as postgres://user@host/laurel")]
     NoDatabase,
     /// A server without authentication may listen on loopback only.
-    #[error("will not listen on {0} without authentication; use a loopback address such as 127.0.0.1:7600")]
+    #[error(
+        "will not listen on {0} without authentication; set LAUREL_JWKS, or LAUREL_TLS_CLIENT_CA and certificates, \
+         or use a loopback address such as 127.0.0.1:7600"
+    )]
     NotLoopback(SocketAddr),
+    /// A setting that is of no use without another.
+    #[error("{0} needs {1} beside it")]
+    Incomplete(&'static str, &'static str),
+    /// A file that a setting names is not there.
+    #[error("{0}: cannot read {1}: {2}")]
+    File(&'static str, String, #[source] std::io::Error),
 }
 
 impl Config {
     /// Reads file and environment. `port` is the service's own, unless `listen` says otherwise.
     pub fn load(port: u16) -> Result<Self, Error> {
         let defaults = Self { listen: SocketAddr::from(([127, 0, 0, 1], port)), ..Self::default() };
-        let mut figment = Figment::from(Serialized::defaults(defaults));
-        if let Ok(path) = std::env::var("LAUREL_CONFIG") {
-            figment = figment.merge(Toml::file_exact(path));
+        let mut config: Self = read(defaults, Env::prefixed("LAUREL_"))?;
+        if !config.database_url_file.is_empty() {
+            let url = read_file("LAUREL_DATABASE_URL_FILE", &config.database_url_file)?;
+            String::from_utf8_lossy(&url).trim().clone_into(&mut config.database_url);
         }
-        let config: Self =
-            figment.merge(Env::prefixed("LAUREL_")).extract().map_err(|e| Error::Invalid(Box::new(e)))?;
         if config.database_url.is_empty() {
             return Err(Error::NoDatabase);
         }
-        loopback_only(config.listen)?;
+        config.check()?;
         Ok(config)
+    }
+
+    /// The same for a process that gets address and storage from its own arguments; other `LAUREL_` variables are not for
+    /// it to judge.
+    pub fn load_edge(listen: SocketAddr) -> Result<Self, Error> {
+        let own: Vec<String> = crate::config_table::names().collect();
+        let own: Vec<&str> = own.iter().map(String::as_str).collect();
+        let mut config: Self = read(Self::default(), Env::prefixed("LAUREL_").only(&own))?;
+        config.listen = listen;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// Whether callers have to prove who they are.
+    pub fn is_authenticated(&self) -> bool {
+        !self.jwks.is_empty() || !self.tls_client_ca.is_empty()
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        let together = [
+            (&self.tls_cert, "LAUREL_TLS_CERT", &self.tls_key, "LAUREL_TLS_KEY"),
+            (&self.client_cert, "LAUREL_CLIENT_CERT", &self.client_key, "LAUREL_CLIENT_KEY"),
+        ];
+        for (one, one_name, other, other_name) in together {
+            match (one.is_empty(), other.is_empty()) {
+                (false, true) => return Err(Error::Incomplete(one_name, other_name)),
+                (true, false) => return Err(Error::Incomplete(other_name, one_name)),
+                _ => {}
+            }
+        }
+        if !self.tls_client_ca.is_empty() && self.tls_cert.is_empty() {
+            return Err(Error::Incomplete("LAUREL_TLS_CLIENT_CA", "LAUREL_TLS_CERT"));
+        }
+        if self.is_authenticated() || self.listen.ip().is_loopback() {
+            Ok(())
+        } else {
+            Err(Error::NotLoopback(self.listen))
+        }
     }
 }
 
-/// Refuses addresses that others can reach, as long as there is no authentication.
-pub fn loopback_only(address: SocketAddr) -> Result<(), Error> {
-    if address.ip().is_loopback() { Ok(()) } else { Err(Error::NotLoopback(address)) }
+fn read(defaults: Config, environment: Env) -> Result<Config, Error> {
+    let mut figment = Figment::from(Serialized::defaults(defaults));
+    if let Ok(path) = std::env::var("LAUREL_CONFIG") {
+        figment = figment.merge(Toml::file_exact(path));
+    }
+    figment.merge(environment).extract().map_err(|e| Error::Invalid(Box::new(e)))
+}
+
+/// What `setting` names; its error tells both.
+pub(crate) fn read_file(setting: &'static str, path: &str) -> Result<Vec<u8>, Error> {
+    std::fs::read(path).map_err(|error| Error::File(setting, path.to_owned(), error))
 }

@@ -3,11 +3,15 @@
 //! | module | what |
 //! |---|---|
 //! | [`config`] | settings of one service process, from a file and the environment |
+//! | [`config_table`] | what each setting means |
+//! | [`edge`] | from settings to who is let in |
 //! | [`lifecycle`] | tasks that live as long as the process, and its end in two stages |
 //! | [`process`] | a whole service process: pool, migrations, serving, drain |
 //! | [`telemetry`] | structured logs |
 
 pub mod config;
+pub mod config_table;
+pub mod edge;
 pub mod lifecycle;
 pub mod process;
 pub mod telemetry;

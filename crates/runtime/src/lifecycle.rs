@@ -9,21 +9,30 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// How long tasks may take to end once they are told to.
-const DRAIN: Duration = Duration::from_secs(10);
-
 /// Hands out the stop signal, and keeps track of tasks. Cheap to clone.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Lifecycle {
+    drain: Duration,
     stop: CancellationToken,
     failed: CancellationToken,
     tasks: TaskTracker,
 }
 
+impl Default for Lifecycle {
+    fn default() -> Self {
+        Self::new(Duration::from_secs(10))
+    }
+}
+
 impl Lifecycle {
-    /// Nothing runs yet.
-    pub fn new() -> Self {
-        Self::default()
+    /// Nothing runs yet; once told to end, tasks may take as long as `drain`.
+    pub fn new(drain: Duration) -> Self {
+        Self {
+            drain,
+            stop: CancellationToken::new(),
+            failed: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+        }
     }
 
     /// Cancelled when the process is to end.
@@ -48,21 +57,36 @@ impl Lifecycle {
         });
     }
 
+    /// Runs a task that nobody waits for; it is cut off with the process.
+    pub fn spawn_beside(&self, task: impl Future<Output = ()> + Send + 'static) {
+        tokio::spawn(task);
+    }
+
     /// Asks everything to end.
     pub fn shut_down(&self) {
         self.stop.cancel();
     }
 
-    /// Waits for SIGTERM, SIGINT or a failed task, then for the tasks to end. Whether all went well.
-    pub async fn run_to_end(&self) -> std::io::Result<bool> {
+    /// Takes SIGTERM and SIGINT as the wish to end, from now on: also while the process still starts, and as the first
+    /// process of a container, which nothing ends otherwise.
+    pub fn heed_signals(&self) -> std::io::Result<()> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
-        tokio::select! {
-            _ = terminate.recv() => tracing::info!("stop on SIGTERM"),
-            _ = interrupt.recv() => tracing::info!("stop on SIGINT"),
-            () = self.stop.cancelled() => {}
-        }
-        Ok(self.drain().await)
+        let stop = self.stop.clone();
+        tokio::spawn(async move {
+            tokio::select! {
+                _ = terminate.recv() => tracing::info!("stop on SIGTERM"),
+                _ = interrupt.recv() => tracing::info!("stop on SIGINT"),
+            }
+            stop.cancel();
+        });
+        Ok(())
+    }
+
+    /// Waits for a signal or a failed task, then for the tasks to end. Whether all went well.
+    pub async fn run_to_end(&self) -> bool {
+        self.stop.cancelled().await;
+        self.drain().await
     }
 
     /// Tells all tasks to end and waits for them, but not for ever: a client that will not let go of its connection is cut
@@ -70,7 +94,7 @@ impl Lifecycle {
     pub async fn drain(&self) -> bool {
         self.stop.cancel();
         self.tasks.close();
-        let drained = tokio::time::timeout(DRAIN, self.tasks.wait()).await.is_ok();
+        let drained = tokio::time::timeout(self.drain, self.tasks.wait()).await.is_ok();
         if !drained {
             tracing::warn!("tasks still running are cut off");
         }

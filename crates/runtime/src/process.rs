@@ -3,16 +3,20 @@
 use std::future::Future;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use pg::sqlx::migrate::Migrator;
 use pg::sqlx::postgres::PgConnectOptions;
 use pg::{Access, Database, Schema, Server};
-use rpc::server::ServiceRoutes;
+use rpc::channel;
+use rpc::health::Health;
+use rpc::server::{Options, ServiceRoutes};
 use tokio::net::TcpListener;
 use types::{Clock, SystemClock};
 
-use crate::{Config, Lifecycle, telemetry};
+use crate::config::Migrate;
+use crate::{Config, Lifecycle, edge, telemetry};
 
 /// What a service gets to start with.
 #[derive(Debug, Clone)]
@@ -23,11 +27,13 @@ pub struct Start {
     pub clock: Arc<dyn Clock>,
     /// Its settings.
     pub config: Config,
+    /// How to call other services.
+    pub access: channel::Access,
     /// Where its tasks belong.
     pub lifecycle: Lifecycle,
 }
 
-/// Runs one service until it is told to stop: settings, schema, migrations, serving, drain.
+/// Runs what the arguments say: the service until it is told to stop, or its migrations.
 pub fn run<F, Fut>(
     port: u16,
     schema: Schema,
@@ -38,21 +44,88 @@ where
     F: FnOnce(Start) -> Fut,
     Fut: Future<Output = anyhow::Result<ServiceRoutes>>,
 {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let migrate_only = match arguments[..] {
+        [] | ["serve"] => false,
+        ["migrate"] => true,
+        ["--version"] => {
+            println!("{} {}", schema.name, env!("CARGO_PKG_VERSION"));
+            return Ok(());
+        }
+        _ => anyhow::bail!(
+            "usage: {} [serve | migrate | --version]; settings: docs/configuration.md",
+            schema.name
+        ),
+    };
     telemetry::start("info");
     let config = Config::load(port)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async move {
-        let listener = bind(config.listen).await?;
         let server = external_server(&config.database_url)?;
-        server.create_schemas(&[schema]).await.context("preparing the schema")?;
-        server.migrate(schema, migrations).await.context("migrating the schema")?;
-        let db = Database::connect(server.service(schema), schema, config.connections).await?;
-        let lifecycle = Lifecycle::new();
-        let routes =
-            start(Start { db, clock: Arc::new(SystemClock), config, lifecycle: lifecycle.clone() }).await?;
-        serve(&lifecycle, routes, listener)?;
-        if lifecycle.run_to_end().await? { Ok(()) } else { anyhow::bail!("a task failed; see the log") }
+        if migrate_only {
+            return migrate(&server, schema, migrations).await;
+        }
+        let lifecycle = Lifecycle::new(Duration::from_secs(config.drain_seconds.into()));
+        lifecycle.heed_signals()?;
+        let begun = begin(&lifecycle, &config, schema, migrations, &server, start);
+        match lifecycle.stop().run_until_cancelled(begun).await {
+            Some(begun) => begun?,
+            None => return Ok(()),
+        }
+        anyhow::ensure!(lifecycle.run_to_end().await, "a task failed; see the log");
+        Ok(())
     })
+}
+
+/// Health first, so that probes are answered while the schema is migrated; then the service.
+async fn begin<F, Fut>(
+    lifecycle: &Lifecycle,
+    config: &Config,
+    schema: Schema,
+    migrations: &'static [&'static Migrator],
+    server: &Server,
+    start: F,
+) -> anyhow::Result<()>
+where
+    F: FnOnce(Start) -> Fut,
+    Fut: Future<Output = anyhow::Result<ServiceRoutes>>,
+{
+    let health = Health::new().await;
+    serve_health(lifecycle, config, &health).await?;
+    let listener = bind(config.listen).await?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let options = edge::options(config, Arc::clone(&clock)).await?;
+    if config.migrate == Migrate::OnStart {
+        migrate(server, schema, migrations).await?;
+    }
+    let db = Database::connect(server.service(schema), schema, config.connections).await?;
+    let access = edge::access(config)?;
+    let start = start(Start { db, clock, config: config.clone(), access, lifecycle: lifecycle.clone() });
+    serve(lifecycle, start.await?, listener, options, health)
+}
+
+async fn migrate(
+    server: &Server,
+    schema: Schema,
+    migrations: &'static [&'static Migrator],
+) -> anyhow::Result<()> {
+    server.create_schemas(&[schema]).await.context("preparing the schema")?;
+    server.migrate(schema, migrations).await.context("migrating the schema")
+}
+
+/// Serves health on an address of its own, if there is one.
+pub async fn serve_health(lifecycle: &Lifecycle, config: &Config, health: &Health) -> anyhow::Result<()> {
+    if let Some(address) = config.health_listen {
+        let (listener, health) = (bind(address).await?, health.clone());
+        // answers until the very end: a probe that gets no answer is taken for a dead process
+        lifecycle.spawn_beside(async move {
+            if let Err(error) = health.serve(listener, std::future::pending()).await {
+                tracing::error!(%error, "health is not served any more");
+            }
+        });
+    }
+    Ok(())
 }
 
 /// Binds a socket, or says in one line why not.
@@ -74,12 +147,18 @@ pub fn external_server(url: &str) -> anyhow::Result<Server> {
     Ok(Server::new(options, &database, Access::SetRole))
 }
 
-/// Serves `routes` as a task of `lifecycle`; prints one `ready` line with the address on standard output.
-pub fn serve(lifecycle: &Lifecycle, routes: ServiceRoutes, listener: TcpListener) -> anyhow::Result<()> {
+/// Serves `routes` as a task of `lifecycle`.
+pub fn serve(
+    lifecycle: &Lifecycle,
+    routes: ServiceRoutes,
+    listener: TcpListener,
+    options: Options,
+    health: Health,
+) -> anyhow::Result<()> {
     let address = listener.local_addr()?;
     let stop = lifecycle.stop();
     lifecycle.spawn("server", async move {
-        rpc::server::serve(routes, listener, rpc::layers::Limits::default(), stop.cancelled_owned()).await
+        rpc::server::serve(routes, listener, options, health, stop.cancelled_owned()).await
     });
     tracing::info!(%address, "ready");
     Ok(())

@@ -39,7 +39,7 @@ impl Service {
     pub(crate) async fn start() -> Self {
         let sandbox = Sandbox::new(&[(attribution::SCHEMA, attribution::MIGRATIONS)]).await.unwrap();
         let clock = ManualClock::at(NOW);
-        let lifecycle = Lifecycle::new();
+        let lifecycle = Lifecycle::default();
         let db = sandbox.database(attribution::SCHEMA).await.unwrap();
         let routes = attribution::start(db, Arc::new(clock.clone()), &lifecycle).await.unwrap();
         Self { sandbox, clock, lifecycle, routes }

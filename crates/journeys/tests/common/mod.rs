@@ -77,7 +77,7 @@ impl Stack {
         let sandbox = Sandbox::new(&parts).await.unwrap();
         let clock = ManualClock::at(NOW);
         let shared: Arc<dyn Clock> = Arc::new(clock.clone());
-        let lifecycle = Lifecycle::new();
+        let lifecycle = Lifecycle::default();
         let db = sandbox.database(attribution::SCHEMA).await.unwrap();
         let attribution = attribution::start(db, Arc::clone(&shared), &lifecycle).await.unwrap();
         let db = sandbox.database(orders::SCHEMA).await.unwrap();

@@ -9,7 +9,7 @@ mod totals;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use runtime::telemetry;
+use runtime::{Config, telemetry};
 
 use crate::cli::{DemoArguments, Service};
 use crate::client::Clients;
@@ -18,7 +18,7 @@ use crate::up;
 /// Plays the story, prints what came of it, and serves on if asked to.
 pub fn run(arguments: &DemoArguments) -> anyhow::Result<()> {
     telemetry::start("warn");
-    runtime::config::loopback_only(arguments.listen)?;
+    let config = Config::load_edge(arguments.listen)?;
     up::with_platform(&arguments.storage, Service::Rewards, |platform, lifecycle| async move {
         // a busy port is said before the work, not after it
         let listener =
@@ -31,7 +31,8 @@ pub fn run(arguments: &DemoArguments) -> anyhow::Result<()> {
             signal = tokio::signal::ctrl_c() => return Ok(signal?),
         }
         if let Some(listener) = listener {
-            up::serve(&platform, &lifecycle, listener, |address| eprintln!("ready {address}"))?;
+            up::serve(&platform, &lifecycle, listener, &config, |address| eprintln!("ready {address}"))
+                .await?;
             up::end(&lifecycle).await?;
         }
         Ok(())

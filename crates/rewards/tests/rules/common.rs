@@ -54,7 +54,7 @@ impl World {
                 .await
                 .unwrap();
         let clock = ManualClock::at(NOW);
-        let lifecycle = Lifecycle::new();
+        let lifecycle = Lifecycle::default();
         let db = sandbox.database(rewards::SCHEMA).await.unwrap();
         let journeys_db = sandbox.database(journeys::SCHEMA).await.unwrap();
         // nothing comes from further up: the test writes the stream of journeys itself

@@ -67,7 +67,7 @@ impl Stack {
             (rewards::SCHEMA, rewards::MIGRATIONS),
         ];
         let sandbox = Sandbox::new(&parts).await.unwrap();
-        let lifecycle = Lifecycle::new();
+        let lifecycle = Lifecycle::default();
         let clock: Arc<dyn types::Clock> = Arc::new(ManualClock::at(NOW));
         let db = async |schema| sandbox.database(schema).await.unwrap();
         let attribution =

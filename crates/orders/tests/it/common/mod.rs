@@ -52,7 +52,7 @@ impl World {
     /// Orders works on `db`.
     pub(crate) async fn on(sandbox: Sandbox, db: Database, settings: Settings) -> Self {
         let clock = ManualClock::at(NOW);
-        let lifecycle = Lifecycle::new();
+        let lifecycle = Lifecycle::default();
         let upstream = sandbox.database(attribution::SCHEMA).await.unwrap();
         let attribution = attribution::start(upstream, Arc::new(clock.clone()), &lifecycle).await.unwrap();
         let network = Network::default();

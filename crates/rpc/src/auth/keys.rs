@@ -1,0 +1,195 @@
+//! The issuer's public keys, from a file or a URL. They are read again when they are old, and when a token names one that
+//! is not there, so that rotated keys are met without a restart.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet};
+use jsonwebtoken::{Algorithm, DecodingKey};
+use tokio::sync::Mutex;
+use tonic::codegen::Bytes;
+
+use super::MethodsError;
+
+/// A key set that was read so recently is not read again.
+const FRESH: Duration = Duration::from_mins(5);
+/// The shortest time between two readings, so that tokens of unknown keys do not hammer the issuer.
+const PAUSE: Duration = Duration::from_secs(5);
+/// The longest time that reading may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// A key set is not larger.
+const MAX_BYTES: usize = 256 * 1024;
+
+/// Authentication cannot begin; one clear line.
+#[derive(Debug, thiserror::Error)]
+pub enum KeysError {
+    /// The key set could not be read.
+    #[error("the key set at {0} cannot be read: {1}")]
+    Unreadable(String, String),
+    /// Tokens need all three.
+    #[error("LAUREL_JWKS needs LAUREL_ISSUER and LAUREL_AUDIENCE beside it")]
+    Incomplete,
+    /// A configured certificate name is of no use.
+    #[error("certificate {0}: {1}")]
+    Certificate(String, &'static str),
+    /// The contracts are broken.
+    #[error(transparent)]
+    Methods(#[from] MethodsError),
+}
+
+pub(super) struct Key {
+    pub(super) decoding: DecodingKey,
+    pub(super) algorithms: Vec<Algorithm>,
+}
+
+struct KeySet {
+    generation: u64,
+    read_at: Instant,
+    /// As it was read.
+    text: Vec<u8>,
+    /// By id; a key without one under the empty id.
+    keys: HashMap<String, Arc<Key>>,
+}
+
+/// The current key set. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Keys(Arc<Inner>);
+
+struct Inner {
+    source: String,
+    current: ArcSwap<KeySet>,
+    /// When it was last tried; held while reading.
+    tried: Mutex<Instant>,
+}
+
+impl std::fmt::Debug for Keys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Keys").field("source", &self.0.source).finish_non_exhaustive()
+    }
+}
+
+impl Keys {
+    /// Reads the set for the first time.
+    pub(super) async fn load(source: &str) -> Result<Self, KeysError> {
+        let read = read(source).await.and_then(|text| Ok((parse(&text)?, text)));
+        let (keys, text) = read.map_err(|what| KeysError::Unreadable(source.to_owned(), what))?;
+        let now = Instant::now();
+        let current = ArcSwap::from_pointee(KeySet { generation: 0, read_at: now, text, keys });
+        Ok(Self(Arc::new(Inner { source: source.to_owned(), current, tried: Mutex::new(now) })))
+    }
+
+    /// Changes when the keys do.
+    pub(super) fn generation(&self) -> u64 {
+        self.0.current.load().generation
+    }
+
+    /// The key of this id; without an id, the only key there is.
+    pub(super) async fn find(&self, id: Option<&str>) -> Option<Arc<Key>> {
+        let look = || {
+            let set = self.0.current.load();
+            match id {
+                Some(id) => set.keys.get(id).cloned(),
+                None if set.keys.len() == 1 => set.keys.values().next().cloned(),
+                None => None,
+            }
+        };
+        if let Some(key) = look() {
+            self.refresh_if_stale();
+            return Some(key);
+        }
+        self.refresh().await;
+        look()
+    }
+
+    /// Reads the set again in the background, if it is old.
+    pub(super) fn refresh_if_stale(&self) {
+        if self.0.current.load().read_at.elapsed() > FRESH && self.0.tried.try_lock().is_ok() {
+            let keys = self.clone();
+            tokio::spawn(async move { keys.refresh().await });
+        }
+    }
+
+    async fn refresh(&self) {
+        let mut tried = self.0.tried.lock().await;
+        if tried.elapsed() < PAUSE {
+            return;
+        }
+        *tried = Instant::now();
+        match read(&self.0.source).await.and_then(|text| Ok((parse(&text)?, text))) {
+            Ok((keys, text)) => {
+                let before = self.0.current.load();
+                let generation = before.generation + u64::from(before.text != text);
+                self.0.current.store(Arc::new(KeySet { generation, read_at: *tried, text, keys }));
+            }
+            Err(error) => tracing::warn!(source = self.0.source, error, "keep the old key set"),
+        }
+    }
+}
+
+async fn read(source: &str) -> Result<Vec<u8>, String> {
+    let read = tokio::time::timeout(PATIENCE, fetch(source)).await;
+    read.unwrap_or_else(|_elapsed| Err("it takes too long".to_owned()))
+}
+
+fn parse(text: &[u8]) -> Result<HashMap<String, Arc<Key>>, String> {
+    let set: JwkSet = serde_json::from_slice(text).map_err(|_| "it is not a JWKS".to_owned())?;
+    let usable = set.keys.iter().filter_map(|jwk| {
+        let key = Key { algorithms: algorithms(jwk)?, decoding: DecodingKey::from_jwk(jwk).ok()? };
+        Some((jwk.common.key_id.clone().unwrap_or_default(), Arc::new(key)))
+    });
+    let keys: HashMap<_, _> = usable.collect();
+    if keys.is_empty() {
+        Err("it has no public key of use (RSA, EC or Ed25519)".to_owned())
+    } else {
+        Ok(keys)
+    }
+}
+
+async fn fetch(source: &str) -> Result<Vec<u8>, String> {
+    if !source.starts_with("https://") && !source.starts_with("http://") {
+        return tokio::fs::read(source).await.map_err(|error| error.to_string());
+    }
+    let uri: http::Uri = source.parse().map_err(|_| "it is not a URL".to_owned())?;
+    let tls = hyper_rustls::HttpsConnectorBuilder::new().with_native_roots().map_err(|e| e.to_string())?;
+    let connector = tls.https_or_http().enable_http1().build();
+    let client = Client::builder(TokioExecutor::new()).build::<_, Empty<Bytes>>(connector);
+    let answer = client.get(uri).await.map_err(|_| "no connection".to_owned())?;
+    if !answer.status().is_success() {
+        return Err(format!("HTTP status {}", answer.status()));
+    }
+    let body = Limited::new(answer.into_body(), MAX_BYTES).collect().await;
+    body.map(|body| body.to_bytes().to_vec()).map_err(|_| "it is cut off or too large".to_owned())
+}
+
+/// What a key may sign with. Never a shared secret: a public key taken for one would let everybody sign.
+fn algorithms(jwk: &Jwk) -> Option<Vec<Algorithm>> {
+    let all = match &jwk.algorithm {
+        AlgorithmParameters::RSA(_) => vec![
+            Algorithm::RS256,
+            Algorithm::RS384,
+            Algorithm::RS512,
+            Algorithm::PS256,
+            Algorithm::PS384,
+            Algorithm::PS512,
+        ],
+        AlgorithmParameters::EllipticCurve(key) => match key.curve {
+            EllipticCurve::P256 => vec![Algorithm::ES256],
+            EllipticCurve::P384 => vec![Algorithm::ES384],
+            _ => return None,
+        },
+        AlgorithmParameters::OctetKeyPair(_) => vec![Algorithm::EdDSA],
+        _ => return None,
+    };
+    match jwk.common.key_algorithm {
+        None => Some(all),
+        Some(said) => {
+            let narrowed: Vec<_> = all.into_iter().filter(|a| format!("{a:?}") == said.to_string()).collect();
+            (!narrowed.is_empty()).then_some(narrowed)
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! Who may do what (M6): a bearer token or a client certificate says who calls, for which tenant and with which scopes; the
+//! contract says which scope a method needs.
+
+mod certificate;
+mod keys;
+mod methods;
+mod token;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::AUTHORIZATION;
+use http::request::Parts;
+use tonic::Code;
+use types::Clock;
+
+pub use certificate::CertificateRule;
+pub use keys::KeysError;
+pub use methods::{Method, Methods, MethodsError};
+use token::Tokens;
+
+use crate::caller::named_tenant;
+use crate::{Caller, Error, Reason};
+
+/// Open to everybody, so that a balancer without a credential can ask.
+const HEALTH: &str = "/grpc.health.v1.Health/";
+
+/// How callers prove who they are.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// Path or https URL of the JWKS with the issuer's public keys; empty: no tokens.
+    pub jwks: String,
+    /// The `iss` of every token.
+    pub issuer: String,
+    /// The `aud` of every token.
+    pub audience: String,
+    /// How far the clocks of issuer and server may be apart.
+    pub clock_skew: Duration,
+    /// What the holders of client certificates may do; empty: no certificates.
+    pub certificates: Vec<CertificateRule>,
+}
+
+/// An identity that was proved.
+#[derive(Debug, Clone)]
+pub(crate) struct Credential {
+    caller: Caller,
+    scopes: Vec<String>,
+}
+
+/// Lets callers in, or says why not.
+#[derive(Debug, Clone)]
+pub struct Gate {
+    methods: Arc<Methods>,
+    proof: Option<Arc<Proof>>,
+}
+
+#[derive(Debug)]
+struct Proof {
+    tokens: Option<Tokens>,
+    certificates: certificate::Certificates,
+}
+
+impl Gate {
+    /// Believes what callers say of themselves: for loopback only.
+    pub fn open() -> Result<Self, MethodsError> {
+        Ok(Self { methods: Arc::new(Methods::load()?), proof: None })
+    }
+
+    /// Asks everybody for a credential.
+    pub async fn closed(settings: Settings, clock: Arc<dyn Clock>) -> Result<Self, KeysError> {
+        let tokens = match settings.jwks.is_empty() {
+            true => None,
+            false => Some(Tokens::load(&settings, clock).await?),
+        };
+        let certificates = certificate::Certificates::new(settings.certificates)?;
+        let methods = Arc::new(Methods::load()?);
+        Ok(Self { methods, proof: Some(Arc::new(Proof { tokens, certificates })) })
+    }
+
+    /// The caller of `request`, if it may make this call.
+    pub(crate) async fn admit(&self, request: &Parts) -> Result<Caller, Error> {
+        let Some(proof) = &self.proof else { return Caller::from_headers(&request.headers) };
+        let path = request.uri.path();
+        if path.starts_with(HEALTH) {
+            return Ok(Caller::anonymous());
+        }
+        let Credential { caller, scopes } = proof.of(request).await?;
+        let named = named_tenant(&request.headers)?;
+        if let (Some(named), Some(own)) = (&named, caller.acts_for())
+            && named != own
+        {
+            let message = "the credential is of another tenant";
+            return Err(Error::new(Code::PermissionDenied, Reason::TenantNotPermitted, message));
+        }
+        match self.methods.get(path).map(Method::scope) {
+            Some(needed) if !scopes.iter().any(|scope| scope == needed) => {
+                let message = format!("the call needs the scope {needed}");
+                Err(Error::new(Code::PermissionDenied, Reason::ScopeMissing, message).with("scope", needed))
+            }
+            // what is not of our contracts, such as reflection, needs no scope
+            _ => Ok(caller.narrowed(named)),
+        }
+    }
+}
+
+impl Proof {
+    /// A token goes before a certificate: it is what a caller behind a mesh adds for itself.
+    async fn of(&self, request: &Parts) -> Result<Credential, Error> {
+        if let Some(header) = request.headers.get(AUTHORIZATION) {
+            let text = header.to_str().map_err(|_| invalid("the authorization is not plain text"))?;
+            let token = text.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+            let (_, token) = token.ok_or_else(|| invalid("the authorization is not a bearer token"))?;
+            let tokens = self.tokens.as_ref().ok_or_else(|| invalid("tokens are not accepted here"))?;
+            return tokens.verify(token.trim()).await;
+        }
+        self.certificates.of(&request.extensions)?.ok_or_else(|| {
+            let message =
+                "a credential is required: `authorization: Bearer <token>`, or a client certificate";
+            Error::new(Code::Unauthenticated, Reason::CredentialMissing, message)
+        })
+    }
+}
+
+/// UNAUTHENTICATED: the credential is not what it must be.
+fn invalid(message: impl Into<String>) -> Error {
+    Error::new(Code::Unauthenticated, Reason::CredentialInvalid, message)
+}
+
+/// The identity that claims or a certificate's rule give: a service, or the principal of one tenant.
+fn identity(principal: &str, tenant: Option<&str>, service: Option<&str>) -> Result<Caller, &'static str> {
+    let printable =
+        |text: &str| (1..=128).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
+    match (tenant, service) {
+        (None, Some(name)) if printable(name) => Ok(Caller::service(name)),
+        // nobody but a service is called one
+        (Some(_), None) if principal.starts_with("service:") => {
+            Err("the subject of the credential is reserved")
+        }
+        (Some(tenant), None) if printable(principal) => {
+            let tenant = tenant.parse().map_err(|_| "the tenant of the credential is not a tenant id")?;
+            Ok(Caller::for_tenant(principal, tenant))
+        }
+        (Some(_), None) => Err("the subject of the credential must be 1 to 128 printable ASCII characters"),
+        _ => Err("the credential must name either a tenant or a service"),
+    }
+}
