@@ -1,5 +1,8 @@
 //! What the tests across services share: the `laurel` command as a process of its own.
 
+pub mod cdnow;
+pub mod process;
+
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -27,11 +30,17 @@ impl DataDir {
 
 /// The `laurel` command, built beside this test, with nothing of our own environment in its settings.
 pub fn laurel(arguments: &[&str], data_dir: &Path) -> anyhow::Result<Command> {
+    let mut command = program("laurel")?;
+    command.args(arguments).arg("--data-dir").arg(data_dir);
+    Ok(command)
+}
+
+/// A program of ours, built beside this test, with nothing of our own environment in its settings.
+pub fn program(name: &str) -> anyhow::Result<Command> {
     let deps = std::env::current_exe()?;
-    let program = deps.parent().and_then(Path::parent).context("no target directory")?.join("laurel");
+    let program = deps.parent().and_then(Path::parent).context("no target directory")?.join(name);
     anyhow::ensure!(program.exists(), "{} is not built: cargo build --bins", program.display());
     let mut command = Command::new(program);
-    command.args(arguments).arg("--data-dir").arg(data_dir);
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("LAUREL_")) {
         command.env_remove(name);
     }

@@ -131,6 +131,12 @@ pub struct DemoArguments {
     /// Keep the services up afterwards
     #[arg(long)]
     pub serve: bool,
+    /// Play it on services that run already, at this address or one for each (see `laurel import --help`)
+    #[arg(long, value_name = "URL", conflicts_with_all = ["serve", "data_dir"])]
+    pub address: Option<String>,
+    /// With --address: credentials of the tenant test-cdnow
+    #[command(flatten)]
+    pub credentials: Credentials,
     /// With --serve: loopback address to listen on; port 0 takes any free port
     #[arg(long, value_name = "ADDRESS:PORT", env = "LAUREL_LISTEN", default_value = "127.0.0.1:7600")]
     pub listen: SocketAddr,
@@ -139,12 +145,20 @@ pub struct DemoArguments {
 /// How to reach running services, and as whom.
 #[derive(Debug, Clone, Args)]
 pub struct Target {
-    /// Address of running services
+    /// Address of running services; where each has its own: `attribution=URL,orders=URL,journeys=URL,rewards=URL`
     #[arg(long, value_name = "URL", env = "LAUREL_ADDRESS", default_value = "http://127.0.0.1:7600")]
     pub address: String,
     /// Tenant to act for
     #[arg(long, env = "LAUREL_TENANT", default_value = "test-default")]
     pub tenant: String,
+    /// Credentials.
+    #[command(flatten)]
+    pub credentials: Credentials,
+}
+
+/// How to prove who we are, and how to know the services.
+#[derive(Debug, Clone, Args)]
+pub struct Credentials {
     /// Bearer token, for services that ask for one
     #[arg(long, env = "LAUREL_TOKEN", hide_env_values = true)]
     pub token: Option<String>,

@@ -9,6 +9,7 @@
 //! | [`up`] | `laurel up`: serve until told to stop |
 //! | [`demo`] | `laurel demo`: the CDNOW story from purchases to rewards |
 //! | [`import`] | a CSV of any size through `ImportOrders` |
+//! | [`target`] | running services: where they are, and credentials |
 //! | [`tokens`] | `laurel keys`, `laurel token`: a key set and tokens for development |
 //! | [`tools`] | `laurel import`, `apply`, `funnel`, `explain`, `verify` against running services |
 
@@ -18,6 +19,7 @@ pub mod demo;
 pub mod import;
 pub mod platform;
 pub mod storage;
+pub mod target;
 pub mod tokens;
 pub mod tools;
 pub mod up;

@@ -4,17 +4,15 @@ mod apply;
 mod decisions;
 mod upload;
 
-use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::Context;
 use proto::journeys::{GetFunnelRequest, GetFunnelResponse, GoalProgress};
 use proto::rewards::{VerifyLedgerRequest, VerifyLedgerResponse};
-use rpc::channel::{Access, Token};
 use types::BasisPoints;
 
-use crate::cli::{ClientCommand, Target};
+use crate::cli::ClientCommand;
 use crate::client::{Clients, ConnectionError, explain};
+use crate::target;
 
 pub(crate) use decisions::decision_line;
 
@@ -34,7 +32,7 @@ pub fn run(command: &ClientCommand) -> anyhow::Result<()> {
         | ClientCommand::Verify { target } => target,
     };
     executor.block_on(async {
-        let clients = &connect(target)?;
+        let clients = &target::clients(&target.address, &target.tenant, &target.credentials)?;
         let done = match command {
             ClientCommand::Import { file, currency, columns, .. } => {
                 upload::import_file(clients, file, currency, columns).await
@@ -48,38 +46,6 @@ pub fn run(command: &ClientCommand) -> anyhow::Result<()> {
         };
         done.map_err(|error| with_address(error, &target.address))
     })
-}
-
-fn connect(target: &Target) -> anyhow::Result<Clients> {
-    let tenant = target.tenant.parse().map_err(|e| anyhow::anyhow!("tenant `{}` {e}", target.tenant))?;
-    let address = &target.address;
-    let unfit = || anyhow::anyhow!("`{address}` is not an address such as http://127.0.0.1:7600");
-    anyhow::ensure!(is_http(address), "{}: it has to begin with http:// or https://", unfit());
-    let channel = rpc::channel::connect_as(address, &access(target)?).map_err(|_| unfit())?;
-    Ok(Clients::new(channel, &tenant))
-}
-
-/// How to prove who we are, and how to know the services.
-fn access(target: &Target) -> anyhow::Result<Access> {
-    let token = match (&target.token, &target.token_file) {
-        (Some(token), _) => Token::fixed(token)?,
-        (None, Some(path)) => Token::file(path)?,
-        (None, None) => Token::None,
-    };
-    let read =
-        |path: &PathBuf| std::fs::read(path).with_context(|| format!("cannot read {}", path.display()));
-    let ca = target.tls_ca.as_ref().map(read).transpose()?;
-    let identity = match (&target.client_cert, &target.client_key) {
-        (Some(certificate), Some(key)) => Some((read(certificate)?, read(key)?)),
-        _ => None,
-    };
-    Ok(Access { token, ca, identity })
-}
-
-/// Whether an address is of a scheme that we speak.
-fn is_http(address: &str) -> bool {
-    let scheme = address.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
-    matches!(scheme.as_deref(), Some("http" | "https"))
 }
 
 /// An error of the connection with the address before it; any other as it is.
@@ -193,12 +159,6 @@ mod tests {
         let wanted = "  goal: 12.5% of the first step in won by 2026-03-09; 7.05% so far";
         assert_eq!(funnel_lines(&funnel), [wanted]);
         assert!(funnel_lines(&GetFunnelResponse::default()).is_empty());
-    }
-
-    #[test]
-    fn only_http_and_https_are_spoken() {
-        assert!(is_http("http://127.0.0.1:7600") && is_http("HTTPS://laurel.test"));
-        assert!(!is_http("ftp://127.0.0.1:1") && !is_http("127.0.0.1:1") && !is_http("unix:///tmp/s"));
     }
 
     #[test]

@@ -44,6 +44,7 @@ where
     let executor =
         tokio::runtime::Builder::new_multi_thread().worker_threads(workers).enable_all().build()?;
     let done = executor.block_on(async {
+        lifecycle.heed_signals()?;
         let platform = Platform::start(&storage, &lifecycle, scoped, last).await?;
         let done = tokio::select! {
             done = work(platform, lifecycle.clone()) => done,
@@ -74,7 +75,6 @@ pub(crate) async fn serve(
 
 /// Waits for the end; an error if a task failed.
 pub(crate) async fn end(lifecycle: &Lifecycle) -> anyhow::Result<()> {
-    lifecycle.heed_signals()?;
     anyhow::ensure!(lifecycle.run_to_end().await, "a task failed; see the log");
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! One client transport for both ways: to another process, or within this one.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -144,6 +145,22 @@ fn tls(access: &Access) -> ClientTlsConfig {
         Some((certificate, key)) => tls.identity(Identity::from_pem(certificate, key)),
         None => tls,
     }
+}
+
+/// A channel that sends each call to the channel of its package, such as `laurel.orders.v1`.
+pub fn by_package(channels: HashMap<String, Channel>) -> Channel {
+    BoxCloneSyncService::new(tower::service_fn(move |request: Request<Body>| {
+        let path = request.uri().path().trim_start_matches('/');
+        let package =
+            path.split('/').next().and_then(|service| service.rsplit_once('.')).map(|(package, _)| package);
+        let channel = package.and_then(|package| channels.get(package)).cloned();
+        async move {
+            let Some(channel) = channel else {
+                return Err(Status::unavailable("no address for this service"));
+            };
+            channel.oneshot(request).await
+        }
+    }))
 }
 
 /// The same channel, with `name: value` added to the metadata of every call.

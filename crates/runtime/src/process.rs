@@ -1,6 +1,7 @@
 //! A whole service process: what the four thin binaries have in common.
 
 use std::future::Future;
+use std::io::Write;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -102,7 +103,10 @@ where
     let db = Database::connect(server.service(schema), schema, config.connections).await?;
     let access = edge::access(config)?;
     let start = start(Start { db, clock, config: config.clone(), access, lifecycle: lifecycle.clone() });
-    serve(lifecycle, start.await?, listener, options, health)
+    let routes = start.await?;
+    // whoever started us may not read it
+    let _ = writeln!(std::io::stdout(), "ready {}", listener.local_addr()?);
+    serve(lifecycle, routes, listener, options, health)
 }
 
 async fn migrate(

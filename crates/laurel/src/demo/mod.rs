@@ -13,11 +13,14 @@ use runtime::{Config, telemetry};
 
 use crate::cli::{DemoArguments, Service};
 use crate::client::Clients;
-use crate::up;
+use crate::{target, up};
 
 /// Plays the story, prints what came of it, and serves on if asked to.
 pub fn run(arguments: &DemoArguments) -> anyhow::Result<()> {
     telemetry::start("warn");
+    if let Some(address) = &arguments.address {
+        return play_on(address, arguments);
+    }
     let config = Config::load_edge(arguments.listen)?;
     up::with_platform(&arguments.storage, Service::Rewards, |platform, lifecycle| async move {
         // a busy port is said before the work, not after it
@@ -26,9 +29,10 @@ pub fn run(arguments: &DemoArguments) -> anyhow::Result<()> {
         let tenant = story::TENANT.parse().map_err(|e| anyhow::anyhow!("tenant {e}"))?;
         let clients = Clients::new(platform.channel(), &tenant);
         let begun = Instant::now();
+        let stop = lifecycle.stop();
         tokio::select! {
             done = play(&clients, arguments.json, begun) => done?,
-            signal = tokio::signal::ctrl_c() => return Ok(signal?),
+            () = stop.cancelled() => return Ok(()),
         }
         if let Some(listener) = listener {
             up::serve(&platform, &lifecycle, listener, &config, |address| eprintln!("ready {address}"))
@@ -36,6 +40,15 @@ pub fn run(arguments: &DemoArguments) -> anyhow::Result<()> {
             up::end(&lifecycle).await?;
         }
         Ok(())
+    })
+}
+
+/// Plays it on services that run already.
+fn play_on(address: &str, arguments: &DemoArguments) -> anyhow::Result<()> {
+    let executor = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    executor.block_on(async {
+        let clients = target::clients(address, story::TENANT, &arguments.credentials)?;
+        play(&clients, arguments.json, Instant::now()).await
     })
 }
 

@@ -1,0 +1,75 @@
+//! Running services: where they are, and how to prove who we are to them.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use anyhow::Context;
+use rpc::Channel;
+use rpc::channel::{self, Access, Token};
+
+use crate::cli::Credentials;
+use crate::client::Clients;
+
+/// What the services are called in an address.
+const SERVICES: [&str; 4] = ["attribution", "orders", "journeys", "rewards"];
+
+/// Clients of the services at `address` that act for `tenant`.
+pub fn clients(address: &str, tenant: &str, credentials: &Credentials) -> anyhow::Result<Clients> {
+    let tenant = tenant.parse().map_err(|e| anyhow::anyhow!("tenant `{tenant}` {e}"))?;
+    let access = access(credentials)?;
+    let channel = if address.contains('=') { each(address, &access)? } else { one(address, &access)? };
+    Ok(Clients::new(channel, &tenant))
+}
+
+fn one(address: &str, access: &Access) -> anyhow::Result<Channel> {
+    let unfit = || anyhow::anyhow!("`{address}` is not an address such as http://127.0.0.1:7600");
+    anyhow::ensure!(is_http(address), "{}: it has to begin with http:// or https://", unfit());
+    channel::connect_as(address, access).map_err(|_| unfit())
+}
+
+/// `orders=URL,...`: each call goes to the service whose it is.
+fn each(addresses: &str, access: &Access) -> anyhow::Result<Channel> {
+    let mut channels = HashMap::new();
+    for part in addresses.split(',') {
+        let (service, address) =
+            part.split_once('=').with_context(|| format!("`{part}` is not SERVICE=URL"))?;
+        let service = service.trim();
+        let known = SERVICES.iter().find(|known| **known == service);
+        let known = known.with_context(|| format!("`{service}` is none of {}", SERVICES.join(", ")))?;
+        channels.insert(format!("laurel.{known}.v1"), one(address.trim(), access)?);
+    }
+    Ok(channel::by_package(channels))
+}
+
+/// Whether an address is of a scheme that we speak.
+fn is_http(address: &str) -> bool {
+    let scheme = address.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
+    matches!(scheme.as_deref(), Some("http" | "https"))
+}
+
+fn access(credentials: &Credentials) -> anyhow::Result<Access> {
+    let token = match (&credentials.token, &credentials.token_file) {
+        (Some(token), _) => Token::fixed(token)?,
+        (None, Some(path)) => Token::file(path)?,
+        (None, None) => Token::None,
+    };
+    let read =
+        |path: &PathBuf| std::fs::read(path).with_context(|| format!("cannot read {}", path.display()));
+    let ca = credentials.tls_ca.as_ref().map(read).transpose()?;
+    let identity = match (&credentials.client_cert, &credentials.client_key) {
+        (Some(certificate), Some(key)) => Some((read(certificate)?, read(key)?)),
+        _ => None,
+    };
+    Ok(Access { token, ca, identity })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_http_and_https_are_spoken() {
+        assert!(is_http("http://127.0.0.1:7600") && is_http("HTTPS://laurel.test"));
+        assert!(!is_http("ftp://127.0.0.1:1") && !is_http("127.0.0.1:1") && !is_http("unix:///tmp/s"));
+    }
+}
