@@ -7,9 +7,11 @@
 //! | `lane` | one connection, taken in turns: what writes and hot reads use |
 //! | [`error`] | SQLSTATE classes: what may be retried, what is the data's fault |
 //! | [`provision`] | database, schemas and roles of the services; migrations |
+//! | [`audit`] | who did what, row by transaction |
 //! | [`requests`] | `request_id`s and what they made (kept 7 days) |
 //! | [`embedded`] | a private cluster for development, started and stopped by our process |
 
+pub mod audit;
 pub mod database;
 pub mod embedded;
 pub mod error;
@@ -18,6 +20,7 @@ mod lane;
 pub mod provision;
 pub mod requests;
 
+pub use audit::Audit;
 pub use database::{Database, WriteTx};
 pub use error::Error;
 pub use inserts::Inserts;
