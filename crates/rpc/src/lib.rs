@@ -6,6 +6,7 @@
 //! | [`auth`] | who may do what: tokens, certificates, scopes |
 //! | [`caller`] | who calls: the tenant, or a service (M6) |
 //! | [`fields`] | wire types to strict ones, with the field's path in the error |
+//! | [`audit`] | listing who did what, the same in every service |
 //! | [`page`] | page sizes and page tokens |
 //! | [`health`] | start-up, live and ready |
 //! | [`layers`] | what every call passes through, as one commented list |
@@ -13,6 +14,7 @@
 //! | [`server`] | serving on a socket, or in memory for calls within the process |
 //! | [`channel`] | one client transport for both |
 
+pub mod audit;
 pub mod auth;
 pub mod caller;
 pub mod channel;
