@@ -40,7 +40,8 @@ pub const SCHEMA: pg::Schema = pg::Schema { name: "attribution" };
 static OWN: Migrator = pg::sqlx::migrate!("./migrations");
 
 /// What makes the schema.
-pub static MIGRATIONS: &[&Migrator] = &[&outbox::MIGRATIONS, &pg::requests::MIGRATIONS, &OWN];
+pub static MIGRATIONS: &[&Migrator] =
+    &[&outbox::MIGRATIONS, &pg::requests::MIGRATIONS, &pg::audit::MIGRATIONS, &OWN];
 
 /// What every call works with.
 #[derive(Debug)]

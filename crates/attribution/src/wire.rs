@@ -98,7 +98,7 @@ pub(crate) fn logged_attempt(attempt: &LoggedAttempt) -> v1::LoggedAttempt {
 /// An event, recorded at `now`.
 pub(crate) fn event(tenant: &TenantId, event: &Event, now: Timestamp) -> v1::AttributionEvent {
     v1::AttributionEvent {
-        traceparent: String::new(),
+        traceparent: event.traceparent.as_deref().unwrap_or_default().to_owned(),
         event_id: new_id::<EventId>(now).to_string(),
         tenant_id: tenant.to_string(),
         cursor: String::new(),

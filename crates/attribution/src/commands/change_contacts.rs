@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use batch::{Prepared, Work};
-use pg::{Database, Inserts, WriteTx};
-use types::{Clock, TenantId, Timestamp};
+use pg::{Audit, Database, Inserts, WriteTx};
+use types::{Clock, Origin, TenantId, Timestamp};
 
 use super::Error;
 use crate::domain::contact_commands::ContactChange;
@@ -16,6 +16,8 @@ use crate::store::{self, ContactKeys, SegmentKeys};
 pub(crate) struct Command {
     /// Whose.
     pub(crate) tenant: TenantId,
+    /// Who changes it, how, and under which trace.
+    pub(crate) origin: Origin,
     /// What is to change.
     pub(crate) change: ContactChange,
     /// When it happened; default now.
@@ -61,8 +63,14 @@ impl Work for ChangeContacts {
     async fn apply(&self, slice: &[Self::Prepared]) -> Result<Vec<Result<Changed, Error>>, pg::Error> {
         let mut tx = self.db.write().await?;
         let mut books = load(&mut tx, slice).await?;
-        let answers = slice.iter().map(|(command, _)| decide(&mut books, command, &*self.clock)).collect();
-        super::finish(tx, Inserts::default(), &books, self.clock.now()).await?;
+        let mut audit = Audit::default();
+        let decide = |(command, _): &Self::Prepared| {
+            let decided = decide(&mut books, command, &*self.clock);
+            super::sign(&mut audit, &command.tenant, books.of(&command.tenant), &command.origin);
+            decided
+        };
+        let answers = slice.iter().map(decide).collect();
+        super::finish(tx, Inserts::default(), &audit, &books, self.clock.now()).await?;
         Ok(answers)
     }
 }

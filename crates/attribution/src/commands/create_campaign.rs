@@ -2,7 +2,7 @@
 
 use pg::Database;
 use rpc::fields;
-use types::{Clock, TenantId};
+use types::{Clock, Origin, TenantId};
 
 use super::Error;
 use crate::domain::campaign::NewCampaign;
@@ -13,7 +13,7 @@ use crate::store::{self, CampaignKeys, SegmentKeys};
 pub(crate) async fn run(
     db: &Database,
     clock: &dyn Clock,
-    tenant: &TenantId,
+    (tenant, origin): (&TenantId, &Origin),
     new: &NewCampaign,
 ) -> Result<Campaign, Error> {
     let mut tx = db.write().await?;
@@ -39,6 +39,7 @@ pub(crate) async fn run(
             let campaign = Campaign::create(new, fields::tenant_now(tenant, book.test_clock, clock))?;
             check_segments(book, &campaign)?;
             store::put_campaign(&mut tx, tenant, &campaign).await?;
+            super::note(&mut tx, tenant, origin, &campaign.id, clock).await?;
             tx.commit().await?;
             Ok(campaign)
         }

@@ -1,7 +1,7 @@
 //! Creating a segment; again is a repeat, or a conflict.
 
 use pg::Database;
-use types::{SegmentId, TenantId};
+use types::{Clock, Origin, SegmentId, TenantId};
 
 use super::Error;
 use crate::domain::Violation;
@@ -10,7 +10,8 @@ use crate::store::{self, Segment};
 /// Creates a segment, or finds that it is there with the same content.
 pub(crate) async fn run(
     db: &Database,
-    tenant: &TenantId,
+    clock: &dyn Clock,
+    (tenant, origin): (&TenantId, &Origin),
     segment: SegmentId,
     name: String,
 ) -> Result<Segment, Error> {
@@ -23,6 +24,7 @@ pub(crate) async fn run(
         Some(_) => Err(Violation::SegmentExists.into()),
         None => {
             store::insert_segment(&mut tx, tenant, &segment, &name).await?;
+            super::note(&mut tx, tenant, origin, &segment, clock).await?;
             tx.commit().await?;
             Ok(Segment { id: segment, name, members: 0 })
         }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use batch::{Prepared, Work};
-use pg::{Database, Inserts, WriteTx};
-use types::{Clock, TenantId};
+use pg::{Audit, Database, Inserts, WriteTx};
+use types::{Clock, Origin, TenantId};
 
 use super::Error;
 use crate::domain::Books;
@@ -19,6 +19,8 @@ const DRAWN: usize = 3;
 pub(crate) struct Command {
     /// Whose.
     pub(crate) tenant: TenantId,
+    /// Who asks, how, and under which trace.
+    pub(crate) origin: Origin,
     /// What is asked for.
     pub(crate) ask: IssueShortcode,
 }
@@ -57,9 +59,15 @@ impl Work for IssueShortcodes {
         let mut tx = self.db.write().await?;
         let mut books = load(&mut tx, slice).await?;
         let now = self.clock.now();
-        let decide = |command: &Command| Ok(books.of(&command.tenant).issue_shortcode(&command.ask, now)?);
+        let mut audit = Audit::default();
+        let decide = |command: &Command| {
+            let book = books.of(&command.tenant);
+            let issued = book.issue_shortcode(&command.ask, now);
+            super::sign(&mut audit, &command.tenant, book, &command.origin);
+            Ok(issued?)
+        };
         let answers = slice.iter().map(decide).collect();
-        super::finish(tx, Inserts::default(), &books, now).await?;
+        super::finish(tx, Inserts::default(), &audit, &books, now).await?;
         Ok(answers)
     }
 }
@@ -69,7 +77,7 @@ async fn load(tx: &mut WriteTx, slice: &[Command]) -> Result<Books, pg::Error> {
     let mut contacts = ContactKeys::default();
     let mut campaigns = CampaignKeys::default();
     let mut codes = CodeKeys::default();
-    for Command { tenant, ask } in slice {
+    for Command { tenant, ask, .. } in slice {
         contacts.add(tenant, &ask.advocate);
         campaigns.add(tenant, ask.campaign.clone());
         for code in ask.code.iter().chain(&ask.drawn) {

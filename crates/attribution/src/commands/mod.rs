@@ -20,11 +20,11 @@ pub(crate) mod record_attempts;
 pub(crate) mod update_campaign;
 pub(crate) mod update_segment_members;
 
-use pg::{Inserts, WriteTx};
+use pg::{Audit, Inserts, WriteTx};
 use rpc::fields;
-use types::{Clock, TenantId, Timestamp};
+use types::{Clock, Origin, TenantId, Timestamp};
 
-use crate::domain::{Books, Moment, Violation};
+use crate::domain::{Book, Books, Moment, Violation};
 use crate::store;
 
 /// Why a command was not carried out.
@@ -79,7 +79,36 @@ fn moment(
     Ok(Moment { occurred_at, now: clock.now() })
 }
 
-/// Saves `inserts` and the books, and commits; a slice that changed nothing ends without a commit.
-async fn finish(mut tx: WriteTx, inserts: Inserts, books: &Books, now: Timestamp) -> Result<(), pg::Error> {
+/// Says that all that changed in `book` since the last call is `origin`'s doing.
+fn sign(audit: &mut Audit, tenant: &TenantId, book: &mut Book, origin: &Origin) {
+    for resource in book.sign(origin) {
+        audit.note(tenant, origin, resource);
+    }
+}
+
+/// Notes that `origin` made or changed one thing that is in no book.
+async fn note(
+    tx: &mut WriteTx,
+    tenant: &TenantId,
+    origin: &Origin,
+    resource: &impl ToString,
+    clock: &dyn Clock,
+) -> Result<(), pg::Error> {
+    let mut audit = Audit::default();
+    audit.note(tenant, origin, resource.to_string());
+    let mut inserts = Inserts::default();
+    audit.save(&mut inserts, clock.now());
+    inserts.send(tx).await
+}
+
+/// Saves `inserts`, the books and who did it, and commits; a slice that changed nothing ends without a commit.
+async fn finish(
+    mut tx: WriteTx,
+    mut inserts: Inserts,
+    audit: &Audit,
+    books: &Books,
+    now: Timestamp,
+) -> Result<(), pg::Error> {
+    audit.save(&mut inserts, now);
     if store::save(&mut tx, inserts, books, now).await? { tx.commit().await } else { tx.rollback().await }
 }

@@ -1,8 +1,8 @@
 //! Setting and advancing a test clock (M4).
 
 use pg::requests::{self, Seen};
-use pg::{Database, Inserts};
-use types::{Clock, TenantId, Timestamp};
+use pg::{Audit, Database, Inserts};
+use types::{Clock, Origin, TenantId, Timestamp};
 
 use super::{Error, Request};
 use crate::domain::test_clock::ClockMove;
@@ -13,7 +13,7 @@ use crate::store;
 pub(crate) async fn run(
     db: &Database,
     clock: &dyn Clock,
-    tenant: &TenantId,
+    (tenant, origin): (&TenantId, &Origin),
     how: ClockMove,
     request: Option<Request>,
 ) -> Result<Timestamp, Error> {
@@ -30,11 +30,13 @@ pub(crate) async fn run(
         return book.test_clock.ok_or_else(|| Violation::TestClockNotFound.into());
     }
     let shows = book.move_clock(tenant, how)?;
+    let mut audit = Audit::default();
+    super::sign(&mut audit, tenant, book, origin);
     let now = clock.now();
     let made = request.map(|request| (request.key, Seen { hash: request.hash, resources: Vec::new() }));
     let mut inserts = Inserts::default();
     requests::save(&mut inserts, made.as_slice(), now);
     store::put_clock(&mut tx, tenant, shows).await?;
-    super::finish(tx, inserts, &books, now).await?;
+    super::finish(tx, inserts, &audit, &books, now).await?;
     Ok(shows)
 }

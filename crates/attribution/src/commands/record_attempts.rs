@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use batch::{Prepared, Refused, Work};
 use pg::requests::{self, Key, Seen};
-use pg::{Database, Inserts, WriteTx};
-use types::{Clock, TenantId, Timestamp};
+use pg::{Audit, Database, Inserts, WriteTx};
+use types::{Clock, Origin, TenantId, Timestamp};
 use uuid::Uuid;
 
 use super::{Error, Request};
@@ -18,6 +18,8 @@ use crate::store::{self, CampaignKeys, CodeKeys, ContactKeys};
 pub(crate) struct Command {
     /// Whose.
     pub(crate) tenant: TenantId,
+    /// Who claims it, how, and under which trace.
+    pub(crate) origin: Origin,
     /// What is claimed.
     pub(crate) attempt: Attempt,
     /// When it happened; default now.
@@ -52,6 +54,7 @@ struct Slice {
     /// Attempts that earlier requests made.
     logged: HashMap<AttemptId, LoggedAttempt>,
     made: Vec<(Key, Seen)>,
+    audit: Audit,
 }
 
 impl Work for RecordAttempts {
@@ -75,7 +78,7 @@ impl Work for RecordAttempts {
         let now = self.clock.now();
         let mut inserts = Inserts::default();
         requests::save(&mut inserts, &slice.made, now);
-        super::finish(tx, inserts, &slice.books, now).await?;
+        super::finish(tx, inserts, &slice.audit, &slice.books, now).await?;
         Ok(answers)
     }
 }
@@ -87,7 +90,9 @@ impl Slice {
         }
         let book = self.books.of(&command.tenant);
         let when = super::moment(&command.tenant, command.occurred_at, book.test_clock, clock)?;
-        let judgement = book.attempt(&command.attempt, when)?;
+        let judgement = book.attempt(&command.attempt, when);
+        super::sign(&mut self.audit, &command.tenant, book, &command.origin);
+        let judgement = judgement?;
         if let (Some(request), Some(id)) = (&command.request, judgement.logged) {
             let seen = Seen { hash: request.hash.clone(), resources: vec![id.0.to_string()] };
             self.made.push((request.key.clone(), seen.clone()));
@@ -147,7 +152,7 @@ async fn load(tx: &mut WriteTx, commands: &[Command]) -> Result<Slice, pg::Error
     store::load_campaigns(tx, &campaigns, &mut books).await?;
     store::load_attributions(tx, &mut books).await?;
     drop(contacts);
-    Ok(Slice { books, requests, logged, made: Vec::new() })
+    Ok(Slice { books, requests, logged, made: Vec::new(), audit: Audit::default() })
 }
 
 async fn load_evidence(tx: &mut WriteTx, commands: &[Command], books: &mut Books) -> Result<(), pg::Error> {

@@ -1,7 +1,7 @@
 //! Changing name, segments and dates of a campaign.
 
 use pg::Database;
-use types::TenantId;
+use types::{Clock, Origin, TenantId};
 
 use super::Error;
 use super::create_campaign::check_segments;
@@ -12,7 +12,8 @@ use crate::store::{self, CampaignKeys, SegmentKeys};
 /// Changes a campaign; the campaign as it is then.
 pub(crate) async fn run(
     db: &Database,
-    tenant: &TenantId,
+    clock: &dyn Clock,
+    (tenant, origin): (&TenantId, &Origin),
     change: &CampaignChange,
 ) -> Result<Campaign, Error> {
     let mut tx = db.write().await?;
@@ -34,6 +35,7 @@ pub(crate) async fn run(
     store::load_segments(&mut tx, &segments, &mut books).await?;
     check_segments(books.of(tenant), &campaign)?;
     store::put_campaign(&mut tx, tenant, &campaign).await?;
+    super::note(&mut tx, tenant, origin, &campaign.id, clock).await?;
     tx.commit().await?;
     Ok(campaign)
 }

@@ -1,7 +1,7 @@
 //! Adding contacts to, and removing contacts from, a segment: all of them or none.
 
-use pg::Database;
-use types::{Clock, ContactId, SegmentId, TenantId, Timestamp};
+use pg::{Audit, Database, Inserts};
+use types::{Clock, ContactId, Origin, SegmentId, TenantId, Timestamp};
 
 use super::Error;
 use crate::domain::{Book, Books, ContactRef, Violation};
@@ -10,6 +10,8 @@ use crate::store::{self, ContactKeys, Segment, SegmentKeys};
 /// What is to change.
 #[derive(Debug)]
 pub(crate) struct Command {
+    /// Who changes it, how, and under which trace.
+    pub(crate) origin: Origin,
     /// Which segment.
     pub(crate) segment: SegmentId,
     /// Who is to be in it.
@@ -48,7 +50,11 @@ pub(crate) async fn run(
     let remove = known(book, "remove", &command.remove)?;
     book.update_members(&command.segment, &add, &remove, when);
 
-    let changed = store::save(&mut tx, pg::Inserts::default(), &books, when.now).await?;
+    let mut audit = Audit::default();
+    super::sign(&mut audit, tenant, book, &command.origin);
+    let mut inserts = Inserts::default();
+    audit.save(&mut inserts, when.now);
+    let changed = store::save(&mut tx, inserts, &books, when.now).await?;
     let segment = store::get_segment(&mut tx, tenant, &command.segment).await?;
     if changed {
         tx.commit().await?;

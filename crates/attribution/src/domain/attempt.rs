@@ -171,6 +171,7 @@ impl Book {
         let weaker = claims.iter().skip(1).filter(|claim| Some(claim.advocate) != logged.advocate);
         let losers: Vec<Claim> = weaker.filter(|_| refused.is_none()).copied().collect();
         self.attempts.push(logged.clone());
+        self.touch(&contact);
         if let Some(campaign) = &campaign {
             self.log_losers(&logged, campaign, &losers, when);
         }
@@ -239,6 +240,7 @@ impl Book {
             rows.push(Tracked::created(row.clone()));
             row
         };
+        self.touch(&row.id);
         match outcome {
             Outcome::Attributed => self.record(when.occurred_at, Fact::AttributionActivated(row.clone())),
             Outcome::LoggedInactive(_) if is_new => {

@@ -1,8 +1,8 @@
 //! What a slice of commands has loaded, and what became of it.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use types::{CampaignId, SegmentId, TenantId, Timestamp};
+use types::{CampaignId, ContactId, Origin, SegmentId, TenantId, Timestamp};
 
 use super::attribution::Attributions;
 use super::code::Codes;
@@ -91,12 +91,33 @@ pub(crate) struct Book {
     pub(crate) attempts: Vec<LoggedAttempt>,
     /// New events, in order.
     pub(crate) events: Vec<Event>,
+    /// Events whose origin is known.
+    signed: usize,
+    /// Ids of what was made or changed since then.
+    touched: BTreeSet<String>,
 }
 
 impl Book {
     /// Records a fact for the stream.
     pub(super) fn record(&mut self, occurred_at: Timestamp, fact: Fact) {
-        self.events.push(Event { occurred_at, fact });
+        self.events.push(Event { occurred_at, fact, traceparent: None });
+    }
+
+    /// Notes something that was made or changed.
+    pub(super) fn touch(&mut self, id: &impl ToString) {
+        self.touched.insert(id.to_string());
+    }
+
+    /// Says where all changes since the last call come from: their events carry its trace. The ids of what was made or
+    /// changed by them.
+    pub(crate) fn sign(&mut self, origin: &Origin) -> impl Iterator<Item = String> + use<> {
+        for event in self.events.iter_mut().skip(self.signed) {
+            event.traceparent.clone_from(&origin.traceparent);
+        }
+        self.signed = self.events.len();
+        let contacts = self.people.take_touched();
+        let contacts = contacts.into_iter().map(|contact: ContactId| contact.to_string());
+        contacts.chain(std::mem::take(&mut self.touched))
     }
 }
 

@@ -122,6 +122,7 @@ impl Book {
     }
 
     fn issue(&mut self, code: Shortcode, owner: Owner) -> Issued {
+        self.touch(&code);
         self.codes.issue(code.clone(), owner);
         Issued { code, created: true }
     }

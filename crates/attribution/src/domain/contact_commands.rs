@@ -120,11 +120,13 @@ impl Book {
     ) {
         for id in add {
             if self.people.join(*id, segment) {
+                self.touch(segment);
                 self.record(when.occurred_at, Fact::SegmentJoined(*id, segment.clone()));
             }
         }
         for id in remove {
             if self.people.leave(*id, segment) {
+                self.touch(segment);
                 self.record(when.occurred_at, Fact::SegmentLeft(*id, segment.clone()));
             }
         }

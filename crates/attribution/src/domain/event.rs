@@ -1,5 +1,7 @@
 //! What goes out on the stream; the contract's form is made where events are appended.
 
+use std::sync::Arc;
+
 use types::{ContactId, SegmentId, Timestamp};
 
 use super::{Attribution, ContactStatus};
@@ -11,6 +13,8 @@ pub(crate) struct Event {
     pub(crate) occurred_at: Timestamp,
     /// What happened.
     pub(crate) fact: Fact,
+    /// Trace of the command it comes of; see [`super::Book::sign`].
+    pub(crate) traceparent: Option<Arc<str>>,
 }
 
 /// What happened.

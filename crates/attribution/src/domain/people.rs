@@ -14,6 +14,7 @@ pub(crate) struct People {
     by_uid: HashMap<Uid, ContactId>,
     joined: BTreeSet<(ContactId, SegmentId)>,
     left: BTreeSet<(ContactId, SegmentId)>,
+    touched: BTreeSet<ContactId>,
 }
 
 impl People {
@@ -46,6 +47,11 @@ impl People {
         &self.left
     }
 
+    /// Those made or changed, memberships included, since the last call.
+    pub(super) fn take_touched(&mut self) -> BTreeSet<ContactId> {
+        std::mem::take(&mut self.touched)
+    }
+
     /// Whom the keys that are known belong to; `None` if none is known. An id has to be known, and different contacts
     /// are a conflict (A15).
     pub(crate) fn find(&self, who: &ContactRef) -> Result<Option<ContactId>, Violation> {
@@ -75,17 +81,21 @@ impl People {
 
     /// Takes in a new contact.
     pub(super) fn create(&mut self, contact: Contact) {
+        self.touched.insert(contact.id);
         self.put(Tracked::created(contact));
     }
 
     /// A contact to be changed, other than in its keys and segments.
     pub(super) fn change(&mut self, id: ContactId) -> Option<&mut Contact> {
-        self.contacts.get_mut(&id).map(Tracked::change)
+        let contact = self.contacts.get_mut(&id)?;
+        self.touched.insert(id);
+        Some(contact.change())
     }
 
     /// Gives a contact another e-mail address; the caller has seen that it is nobody's.
     pub(super) fn set_email(&mut self, id: ContactId, email: &Email) {
         let Some(contact) = self.contacts.get_mut(&id).map(Tracked::change) else { return };
+        self.touched.insert(id);
         if let Some(old) = contact.email.replace(email.clone()) {
             self.by_email.remove(&old);
         }
@@ -95,6 +105,7 @@ impl People {
     /// Gives a contact another uid; the caller has seen that it is nobody's.
     pub(super) fn set_uid(&mut self, id: ContactId, uid: &Uid) {
         let Some(contact) = self.contacts.get_mut(&id).map(Tracked::change) else { return };
+        self.touched.insert(id);
         if let Some(old) = contact.uid.replace(uid.clone()) {
             self.by_uid.remove(&old);
         }
@@ -108,6 +119,7 @@ impl People {
             return false;
         }
         contact.segments_mut().insert(segment.clone());
+        self.touched.insert(id);
         let membership = (id, segment.clone());
         if !self.left.remove(&membership) {
             self.joined.insert(membership);
@@ -121,6 +133,7 @@ impl People {
         if !contact.segments_mut().remove(segment) {
             return false;
         }
+        self.touched.insert(id);
         let membership = (id, segment.clone());
         if !self.joined.remove(&membership) {
             self.left.insert(membership);

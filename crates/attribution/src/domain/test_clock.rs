@@ -31,6 +31,7 @@ impl Book {
             Some(shows) if to == shows => {}
             _ => {
                 self.test_clock = Some(to);
+                self.touch(tenant);
                 self.record(to, Fact::ClockMoved(to));
             }
         }

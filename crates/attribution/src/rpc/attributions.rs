@@ -9,7 +9,7 @@ use proto::attribution::attribution_service_server::AttributionService;
 use rpc::page::Page;
 use rpc::{Caller, Error, Reason, caller, fields};
 use tonic::{Request, Response, Status};
-use types::{AttributionId, CampaignId, TenantId};
+use types::{AttributionId, CampaignId, Origin, TenantId};
 
 use super::read;
 use crate::commands::record_attempts::{Command, Recorded};
@@ -33,7 +33,8 @@ impl AttributionService for Attributions {
         request: Request<v1::RecordAttributionRequest>,
     ) -> Result<Response<v1::RecordAttributionResponse>, Status> {
         let caller = Caller::of(&request)?;
-        let command = single(&self.0, &caller, request.into_inner())?;
+        let origin = caller::origin(&request)?;
+        let command = single(&self.0, &caller, origin, request.into_inner())?;
         let recorded = self.0.attempts.run(command).await;
         let Recorded { judgement, replayed } = recorded.map_err(|e| Error::from(e).under("attempt"))?;
         let result = Some(wire::attempt_result(&judgement));
@@ -45,11 +46,12 @@ impl AttributionService for Attributions {
         request: Request<v1::BatchRecordAttributionsRequest>,
     ) -> Result<Response<v1::BatchRecordAttributionsResponse>, Status> {
         let caller = Caller::of(&request)?;
+        let origin = caller::origin(&request)?;
         let attempts = request.into_inner().attempts;
         if !(1..=BATCH).contains(&attempts.len()) {
             return Err(Error::field("attempts", format!("must have 1 to {BATCH} items")).into());
         }
-        let results = batch(&self.0, &caller, &attempts).await;
+        let results = batch(&self.0, &caller, &origin, &attempts).await;
         // read after every answer is known, so that all they rest on is at or below it
         let position = self.0.source.head().await.map_err(Error::from)?;
         let epoch = u64::from_ne_bytes(self.0.source.epoch().to_ne_bytes());
@@ -129,10 +131,15 @@ impl AttributionService for Attributions {
     }
 }
 
-fn single(app: &App, caller: &Caller, mut wire: v1::RecordAttributionRequest) -> Result<Command, Error> {
+fn single(
+    app: &App,
+    caller: &Caller,
+    origin: Origin,
+    mut wire: v1::RecordAttributionRequest,
+) -> Result<Command, Error> {
     let id = std::mem::take(&mut wire.request_id);
     let attempt = fields::required("attempt", wire.attempt.as_ref())?;
-    let mut command = command(caller, attempt).map_err(|e| e.under("attempt"))?;
+    let mut command = command(caller, origin, attempt).map_err(|e| e.under("attempt"))?;
     if command.attempt.evidence.is_empty() {
         return Err(Error::field("attempt.evidence", "is required"));
     }
@@ -144,12 +151,13 @@ fn single(app: &App, caller: &Caller, mut wire: v1::RecordAttributionRequest) ->
 async fn batch(
     app: &App,
     caller: &Caller,
+    origin: &Origin,
     attempts: &[v1::Attempt],
 ) -> Vec<v1::BatchRecordAttributionsResult> {
     let mut commands = Vec::with_capacity(attempts.len());
     let mut refused = Vec::with_capacity(attempts.len());
     for attempt in attempts {
-        match command(caller, attempt) {
+        match command(caller, origin.clone(), attempt) {
             Ok(command) => {
                 commands.push(command);
                 refused.push(None);
@@ -175,7 +183,7 @@ fn item(answer: Result<Recorded, Error>) -> v1::BatchRecordAttributionsResult {
     }
 }
 
-fn command(caller: &Caller, wire: &v1::Attempt) -> Result<Command, Error> {
+fn command(caller: &Caller, origin: Origin, wire: &v1::Attempt) -> Result<Command, Error> {
     let tenant = caller.item_tenant(&wire.tenant_id, "tenant_id")?;
     let attempt = Attempt {
         contact: read::contact_ref("contact", wire.contact.as_ref())?,
@@ -189,6 +197,7 @@ fn command(caller: &Caller, wire: &v1::Attempt) -> Result<Command, Error> {
     }
     Ok(Command {
         tenant,
+        origin,
         attempt,
         occurred_at: fields::timestamp("occurred_at", wire.occurred_at.as_ref())?,
         request: None,

@@ -29,7 +29,8 @@ impl CampaignService for Campaigns {
         let tenant = caller::tenant(&request)?;
         let new = new_campaign(request.get_ref())?;
         let App { db, clock, .. } = &*self.0;
-        let campaign = create_campaign::run(db, &**clock, &tenant, &new).await.map_err(Error::from)?;
+        let by = (&tenant, &caller::origin(&request)?);
+        let campaign = create_campaign::run(db, &**clock, by, &new).await.map_err(Error::from)?;
         Ok(Response::new(v1::CreateCampaignResponse { campaign: Some(wire::campaign(&campaign)) }))
     }
 
@@ -79,7 +80,9 @@ impl CampaignService for Campaigns {
             starts_at: fields::timestamp("starts_at", wire.starts_at.as_ref())?,
             ends_at: fields::timestamp("ends_at", wire.ends_at.as_ref())?,
         };
-        let campaign = update_campaign::run(&self.0.db, &tenant, &change).await.map_err(Error::from)?;
+        let App { db, clock, .. } = &*self.0;
+        let by = (&tenant, &caller::origin(&request)?);
+        let campaign = update_campaign::run(db, &**clock, by, &change).await.map_err(Error::from)?;
         Ok(Response::new(v1::UpdateCampaignResponse { campaign: Some(wire::campaign(&campaign)) }))
     }
 }

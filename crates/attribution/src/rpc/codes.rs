@@ -33,7 +33,8 @@ impl CodeService for Codes {
             code: fields::parse_optional("shortcode", &wire.shortcode)?,
             drawn: Vec::new(),
         };
-        let issued = self.0.codes.run(Command { tenant, ask }).await.map_err(Error::from)?;
+        let origin = caller::origin(&request)?;
+        let issued = self.0.codes.run(Command { tenant, origin, ask }).await.map_err(Error::from)?;
         let (shortcode, created) = (issued.code.to_string(), issued.created);
         Ok(Response::new(v1::IssueShortcodeResponse { shortcode, created }))
     }

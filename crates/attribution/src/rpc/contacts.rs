@@ -8,7 +8,7 @@ use proto::attribution::contact_service_server::ContactService;
 use rpc::page::Page;
 use rpc::{Error, caller, fields};
 use tonic::{Request, Response, Status};
-use types::{TenantId, Timestamp};
+use types::{Origin, TenantId, Timestamp};
 
 use super::read;
 use crate::commands::change_contacts::{Changed, Command};
@@ -30,11 +30,11 @@ pub(super) struct Contacts(pub(super) Arc<App>);
 impl Contacts {
     async fn change(
         &self,
-        tenant: TenantId,
+        (tenant, origin): (TenantId, Origin),
         change: ContactChange,
         occurred_at: Option<Timestamp>,
     ) -> Result<Changed, Error> {
-        Ok(self.0.contacts.run(Command { tenant, change, occurred_at }).await?)
+        Ok(self.0.contacts.run(Command { tenant, origin, change, occurred_at }).await?)
     }
 }
 
@@ -45,7 +45,8 @@ impl ContactService for Contacts {
         request: Request<v1::UpsertContactRequest>,
     ) -> Result<Response<v1::UpsertContactResponse>, Status> {
         let tenant = caller::tenant(&request)?;
-        let Changed { contact, created } = self.change(tenant, upsert(request.get_ref())?, None).await?;
+        let by = (tenant, caller::origin(&request)?);
+        let Changed { contact, created } = self.change(by, upsert(request.get_ref())?, None).await?;
         Ok(Response::new(v1::UpsertContactResponse { contact: Some(wire::contact(&contact)), created }))
     }
 
@@ -85,7 +86,8 @@ impl ContactService for Contacts {
             segments: read::segments("segment_ids", &wire.segment_ids, 0)?,
         };
         let at = fields::timestamp("occurred_at", wire.occurred_at.as_ref())?;
-        let changed = self.change(tenant, change, at).await?;
+        let by = (tenant, caller::origin(&request)?);
+        let changed = self.change(by, change, at).await?;
         Ok(Response::new(v1::EnrollContactResponse { contact: Some(wire::contact(&changed.contact)) }))
     }
 
@@ -100,7 +102,8 @@ impl ContactService for Contacts {
             status: status("status", wire.status)?,
         };
         let at = fields::timestamp("occurred_at", wire.occurred_at.as_ref())?;
-        let changed = self.change(tenant, change, at).await?;
+        let by = (tenant, caller::origin(&request)?);
+        let changed = self.change(by, change, at).await?;
         Ok(Response::new(v1::UpdateContactStatusResponse { contact: Some(wire::contact(&changed.contact)) }))
     }
 
@@ -116,7 +119,8 @@ impl ContactService for Contacts {
             remove: tags("remove", &wire.remove)?,
         };
         let at = fields::timestamp("occurred_at", wire.occurred_at.as_ref())?;
-        let changed = self.change(tenant, change, at).await?;
+        let by = (tenant, caller::origin(&request)?);
+        let changed = self.change(by, change, at).await?;
         Ok(Response::new(v1::TagContactResponse { contact: Some(wire::contact(&changed.contact)) }))
     }
 }

@@ -2,6 +2,7 @@
 //! and puts the result into the contract's form.
 
 mod attributions;
+mod audit;
 mod campaigns;
 mod codes;
 mod contacts;
@@ -13,6 +14,7 @@ mod test_clock;
 use std::sync::Arc;
 
 use proto::attribution::attribution_service_server::AttributionServiceServer;
+use proto::attribution::audit_service_server::AuditServiceServer;
 use proto::attribution::campaign_service_server::CampaignServiceServer;
 use proto::attribution::code_service_server::CodeServiceServer;
 use proto::attribution::contact_service_server::ContactServiceServer;
@@ -31,4 +33,5 @@ pub(crate) fn routes(app: &Arc<App>) -> ServiceRoutes {
         .with(CodeServiceServer::new(codes::Codes(Arc::clone(app))))
         .with(AttributionServiceServer::new(attributions::Attributions(Arc::clone(app))))
         .with(TestClockServiceServer::new(test_clock::TestClocks(Arc::clone(app))))
+        .with(AuditServiceServer::new(audit::Audits(app.db.clone())))
 }

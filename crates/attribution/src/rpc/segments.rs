@@ -32,7 +32,9 @@ impl SegmentService for Segments {
         let id: SegmentId = fields::parse("segment_id", &wire.segment_id)?;
         let name = read::name("name", &wire.name)?;
         let name = if name.is_empty() { id.to_string() } else { name };
-        let segment = create_segment::run(&self.0.db, &tenant, id, name).await.map_err(Error::from)?;
+        let App { db, clock, .. } = &*self.0;
+        let by = (&tenant, &caller::origin(&request)?);
+        let segment = create_segment::run(db, &**clock, by, id, name).await.map_err(Error::from)?;
         Ok(Response::new(v1::CreateSegmentResponse { segment: Some(wire::segment(&segment)) }))
     }
 
@@ -71,6 +73,7 @@ impl SegmentService for Segments {
         let tenant = caller::tenant(&request)?;
         let wire = request.get_ref();
         let command = update_segment_members::Command {
+            origin: caller::origin(&request)?,
             segment: fields::parse("segment_id", &wire.segment_id)?,
             add: members("add", &wire.add)?,
             remove: members("remove", &wire.remove)?,

@@ -29,8 +29,9 @@ impl TestClockService for TestClocks {
         let tenant = caller::tenant(&request)?;
         let to = fields::timestamp("now", request.get_ref().now.as_ref())?;
         let to = fields::required("now", to)?;
+        let by = (&tenant, &caller::origin(&request)?);
         let App { db, clock, .. } = &*self.0;
-        let moved = move_test_clock::run(db, &**clock, &tenant, ClockMove::To(to), None).await;
+        let moved = move_test_clock::run(db, &**clock, by, ClockMove::To(to), None).await;
         let now = Some(fields::wire_time(moved.map_err(Error::from)?));
         Ok(Response::new(v1::SetTestClockResponse { now }))
     }
@@ -40,6 +41,7 @@ impl TestClockService for TestClocks {
         request: Request<v1::AdvanceTestClockRequest>,
     ) -> Result<Response<v1::AdvanceTestClockResponse>, Status> {
         let tenant = caller::tenant(&request)?;
+        let origin = caller::origin(&request)?;
         let mut wire = request.into_inner();
         if !(1..=LONGEST).contains(&wire.seconds) {
             return Err(Error::field("seconds", format!("must be 1 to {LONGEST}")).into());
@@ -49,7 +51,7 @@ impl TestClockService for TestClocks {
         let request = Some(fields::required("request_id", request)?);
         let by = ClockMove::By(time::Duration::seconds(wire.seconds));
         let App { db, clock, .. } = &*self.0;
-        let moved = move_test_clock::run(db, &**clock, &tenant, by, request).await;
+        let moved = move_test_clock::run(db, &**clock, (&tenant, &origin), by, request).await;
         let now = Some(fields::wire_time(moved.map_err(Error::from)?));
         Ok(Response::new(v1::AdvanceTestClockResponse { now }))
     }
