@@ -28,6 +28,7 @@ use ::rpc::server::ServiceRoutes;
 use batch::Batcher;
 use outbox::{Follower, Source};
 use pg::Database;
+use proto::journeys::audit_service_server::AuditServiceServer;
 use proto::journeys::funnel_service_server::FunnelServiceServer;
 use proto::journeys::journey_service_server::JourneyServiceServer;
 use proto::journeys::run_service_server::RunServiceServer;
@@ -46,7 +47,7 @@ static OWN: Migrator = sqlx::migrate!("./migrations");
 pub const SCHEMA: pg::Schema = pg::Schema { name: "journeys" };
 
 /// What makes the schema.
-pub static MIGRATIONS: &[&Migrator] = &[&outbox::MIGRATIONS, &OWN];
+pub static MIGRATIONS: &[&Migrator] = &[&outbox::MIGRATIONS, &pg::audit::MIGRATIONS, &OWN];
 
 /// The services whose streams this one follows.
 #[derive(Debug, Clone)]
@@ -93,6 +94,7 @@ pub async fn start(
     let follower = Follower::new(db.clone(), orders.clone(), Arc::clone(&clock));
     lifecycle.spawn("journeys.orders", follower.run(stop.clone()));
     let work = EnterStages { db: db.clone(), definitions: definitions.clone(), clock: Arc::clone(&clock) };
+    let audits = rpc::audit::Audits(db.clone());
     let server = rpc::Server {
         source: Source::open(db.clone(), stop).await?,
         entries: Batcher::start(work, batch::Options::default()),
@@ -105,5 +107,6 @@ pub async fn start(
     Ok(ServiceRoutes::default()
         .with(JourneyServiceServer::new(server.clone()))
         .with(RunServiceServer::new(server.clone()))
-        .with(FunnelServiceServer::new(server)))
+        .with(FunnelServiceServer::new(server))
+        .with(AuditServiceServer::new(audits)))
 }

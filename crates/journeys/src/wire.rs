@@ -5,7 +5,7 @@ use proto::google::r#type::Date;
 use proto::journeys as wire;
 use proto::journeys::journey_event::Fact as WireFact;
 use rpc::fields::{wire_money, wire_time};
-use types::{CampaignId, EventId, Money, RunId, TenantId, Timestamp};
+use types::{CampaignId, EventId, Money, RunId, Timestamp};
 
 use crate::domain::definition::{self, Definition};
 use crate::domain::event::{Cause, Order, Transition};
@@ -13,8 +13,8 @@ use crate::domain::slice::Fact;
 use crate::store::definitions::campaigns;
 use crate::store::read::{JourneyRow, PendingRow, RunRow};
 
-/// A fact as the stream tells it.
-pub(crate) fn event(fact: &Fact, recorded_at: Timestamp) -> wire::JourneyEvent {
+/// A fact as the stream tells it, caused under a trace.
+pub(crate) fn event(fact: &Fact, traceparent: Option<&str>, recorded_at: Timestamp) -> wire::JourneyEvent {
     let (id, tenant, occurred_at, fact) = match fact {
         Fact::Entered(made) => {
             let id = EventId::from(made.id.as_uuid());
@@ -40,18 +40,9 @@ pub(crate) fn event(fact: &Fact, recorded_at: Timestamp) -> wire::JourneyEvent {
             (*id, tenant, *to, WireFact::ClockMoved(moved))
         }
     };
-    stamped(id, tenant, occurred_at, recorded_at, fact)
-}
 
-fn stamped(
-    id: EventId,
-    tenant: &TenantId,
-    occurred_at: Timestamp,
-    recorded_at: Timestamp,
-    fact: WireFact,
-) -> wire::JourneyEvent {
     wire::JourneyEvent {
-        traceparent: String::new(),
+        traceparent: traceparent.unwrap_or_default().to_owned(),
         event_id: id.to_string(),
         tenant_id: tenant.to_string(),
         cursor: String::new(),

@@ -24,6 +24,7 @@ use batch::{Batcher, Options};
 use outbox::{Follower, Source};
 use pg::requests::{self, Hasher};
 use pg::{Database, Schema};
+use proto::orders::audit_service_server::AuditServiceServer;
 use proto::orders::order_service_server::OrderServiceServer;
 use runtime::Lifecycle;
 use sqlx::migrate::Migrator;
@@ -31,7 +32,7 @@ use types::{Clock, OrderId, TenantId};
 
 use crate::commands::RecordOrders;
 use crate::domain::OrderKey;
-use crate::rpc::Orders;
+use crate::rpc::{Audits, Orders};
 use crate::subscribers::AttributionStream;
 
 /// This service's schema.
@@ -40,7 +41,8 @@ pub const SCHEMA: Schema = Schema { name: "orders" };
 static OWN: Migrator = sqlx::migrate!("./migrations");
 
 /// All that makes the schema.
-pub static MIGRATIONS: &[&Migrator] = &[&outbox::MIGRATIONS, &requests::MIGRATIONS, &OWN];
+pub static MIGRATIONS: &[&Migrator] =
+    &[&outbox::MIGRATIONS, &requests::MIGRATIONS, &pg::audit::MIGRATIONS, &OWN];
 
 /// How often old request ids are dropped.
 const MAINTENANCE: Duration = Duration::from_hours(1);
@@ -85,11 +87,12 @@ pub async fn start(
     let attribution = AttributionStream::new(channel, Arc::clone(&clock));
     let follower = Follower::new(db.clone(), attribution.clone(), Arc::clone(&clock));
     lifecycle.spawn("orders.attribution", follower.run(lifecycle.stop()));
-    lifecycle.spawn("orders.maintenance", maintain(db.clone(), clock, lifecycle.clone()));
+    lifecycle.spawn("orders.maintenance", maintain(db.clone(), Arc::clone(&clock), lifecycle.clone()));
     let settings = Arc::new(settings);
     let stop = lifecycle.stop();
-    let orders = Orders { db, hasher, batcher, source, attribution, settings, stop };
-    Ok(ServiceRoutes::default().with(OrderServiceServer::new(orders)))
+    let audits = Audits(db.clone());
+    let orders = Orders { db, clock, hasher, batcher, source, attribution, settings, stop };
+    Ok(ServiceRoutes::default().with(OrderServiceServer::new(orders)).with(AuditServiceServer::new(audits)))
 }
 
 /// Keeps the table of request ids in bounds; a failed round is made up for by the next.

@@ -1,11 +1,11 @@
 //! Events that cannot be applied, and those of the same contact that wait behind them, in order.
 
 use pg::sqlx::FromRow;
-use pg::{Database, WriteTx};
+use pg::{Audit, Database, Inserts, WriteTx};
 use prost::Message;
 use proto::common::{ErrorReason as Reason, ParkedEvent};
 use rpc::page::Page;
-use types::{TenantId, Timestamp};
+use types::{Origin, TenantId, Timestamp};
 
 use crate::Event;
 use crate::contract::WatchResponse;
@@ -123,19 +123,22 @@ pub async fn subscription_of(db: &Database, tenant: &TenantId, parked_id: i64) -
 }
 
 /// Tries a parked event again and, if it is applied, those waiting behind it; each in a transaction of its own, so that
-/// what succeeded stays. Returns how many were applied, and why the next one was not.
+/// what succeeded stays. Returns how many were applied, and why the next one was not. Each one applied is noted as
+/// `origin`'s doing, by its event id; what follows from it names the event as its cause. `now` is the real clock.
 pub async fn retry<S: Subscriber>(
     db: &Database,
     subscriber: &S,
     tenant: &TenantId,
     parked_id: i64,
+    origin: &Origin,
+    now: Timestamp,
 ) -> Result<(i32, String), rpc::Error> {
     let contact = contact_of(db, S::NAME, tenant, parked_id).await?;
     let mut applied = 0;
     // until none is left: the follower parks what comes meanwhile behind the last one
     let mut next = Some(first(db, S::NAME, tenant, &contact).await?.unwrap_or(parked_id));
     while let Some(id) = next {
-        let reason = match retry_one(db, subscriber, tenant, id).await {
+        let reason = match retry_one(db, subscriber, tenant, id, origin, now).await {
             Ok(()) => {
                 applied += 1;
                 next = first(db, S::NAME, tenant, &contact).await?;
@@ -197,6 +200,8 @@ async fn retry_one<S: Subscriber>(
     subscriber: &S,
     tenant: &TenantId,
     parked_id: i64,
+    origin: &Origin,
+    now: Timestamp,
 ) -> Result<(), ApplyError> {
     let mut tx = db.write().await?;
     let payload: Option<Vec<u8>> = pg::sqlx::query_scalar(
@@ -212,6 +217,11 @@ async fn retry_one<S: Subscriber>(
     let event = <S::Response as WatchResponse>::Event::decode(&*payload)
         .map_err(|_| ApplyError::Poison("the stored event cannot be read".to_owned()))?;
     subscriber.apply(&mut tx, std::slice::from_ref(&event)).await?;
+    let mut audit = Audit::default();
+    audit.note(tenant, origin, event.event_id());
+    let mut inserts = Inserts::default();
+    audit.save(&mut inserts, now);
+    inserts.send(&mut tx).await?;
     tx.commit().await?;
     Ok(())
 }

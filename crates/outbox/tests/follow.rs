@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use outbox::{ApplyError, Follower, Scope, Source, Subscriber, parked};
+use pg::audit::Filter;
 use pg::sqlx::{query, query_as, raw_sql};
 use pg::{Database, Schema, WriteTx};
 use proto::attribution::attribution_event::Fact;
@@ -16,7 +17,7 @@ use proto::attribution::{
 use testkit::Sandbox;
 use tokio_util::sync::CancellationToken;
 use tonic::{Status, Streaming};
-use types::SystemClock;
+use types::{Clock, Origin, SystemClock};
 
 const UPSTREAM: Schema = Schema { name: "upstream" };
 const DOWNSTREAM: Schema = Schema { name: "downstream" };
@@ -33,8 +34,11 @@ struct World {
 
 impl World {
     async fn new() -> anyhow::Result<Self> {
-        let sandbox =
-            Sandbox::new(&[(UPSTREAM, &[&outbox::MIGRATIONS]), (DOWNSTREAM, &[&outbox::MIGRATIONS])]).await?;
+        let sandbox = Sandbox::new(&[
+            (UPSTREAM, &[&outbox::MIGRATIONS]),
+            (DOWNSTREAM, &[&outbox::MIGRATIONS, &pg::audit::MIGRATIONS]),
+        ])
+        .await?;
         let (upstream, downstream) = (sandbox.database(UPSTREAM).await?, sandbox.database(DOWNSTREAM).await?);
         raw_sql("CREATE TABLE effects (n serial, contact text, event text)")
             .execute(downstream.read())
@@ -221,12 +225,18 @@ async fn a_poisonous_event_is_parked_and_holds_up_its_own_contact_only() -> anyh
     assert_eq!(parked[0].reason, "cannot be understood");
 
     // still poisonous: it stays, and those behind it too
-    let retried = parked::retry(&world.downstream, &recorder, &tenant, parked[0].parked_id).await;
+    let (by, now) = (Origin::service("tests", "RetryParked"), SystemClock.now());
+    let retried = parked::retry(&world.downstream, &recorder, &tenant, parked[0].parked_id, &by, now).await;
     assert_eq!(retried, Ok((0, "cannot be understood".to_owned())));
     // mended: all three are applied, in order
     let mended = world.recorder();
-    let retried = parked::retry(&world.downstream, &mended, &tenant, parked[0].parked_id).await;
+    let retried = parked::retry(&world.downstream, &mended, &tenant, parked[0].parked_id, &by, now).await;
     assert_eq!(retried, Ok((3, String::new())));
+    // whose doing that was is kept, of those that were applied
+    let audited = pg::audit::list(&world.downstream, &tenant, &Filter::default(), None, 10).await?;
+    let audited: Vec<_> =
+        audited.iter().rev().map(|e| (&*e.principal, &*e.method, &*e.resources[0])).collect();
+    assert_eq!(audited, ["2", "4", "6"].map(|id| ("service:tests", "RetryParked", id)));
     assert_eq!(
         world.applied().await?.remove("bob"),
         Some(vec!["2".to_owned(), "4".to_owned(), "6".to_owned()])

@@ -7,17 +7,18 @@ use proto::rewards::{
 use rpc::fields::{wire_money, wire_time};
 use types::{EventId, Timestamp};
 
-use crate::domain::effects::{Fact, What};
+use crate::domain::effects::{Effects, Fact, What};
 use crate::wire;
 
-/// The events of these facts, in their order; `now` is the real clock.
-pub(crate) fn of(facts: &[Fact], now: Timestamp) -> Vec<RewardEvent> {
-    facts.iter().map(|fact| event(fact, now)).collect()
+/// The events of the facts told, in their order, each with the trace it was caused under; `now` is the real clock.
+pub(crate) fn of(effects: &Effects, now: Timestamp) -> Vec<RewardEvent> {
+    let traces = effects.traces.iter().map(Option::as_deref).chain(std::iter::repeat(None));
+    effects.facts.iter().zip(traces).map(|(fact, traceparent)| event(fact, traceparent, now)).collect()
 }
 
-fn event(fact: &Fact, now: Timestamp) -> RewardEvent {
+fn event(fact: &Fact, traceparent: Option<&str>, now: Timestamp) -> RewardEvent {
     RewardEvent {
-        traceparent: String::new(),
+        traceparent: traceparent.unwrap_or_default().to_owned(),
         event_id: types::new_id::<EventId>(now).to_string(),
         tenant_id: fact.tenant.to_string(),
         cursor: String::new(),

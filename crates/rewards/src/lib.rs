@@ -28,6 +28,7 @@ use commands::fire_holds::FireHolds;
 use commands::move_rewards::MoveRewards;
 use outbox::{Follower, Source};
 use pg::Database;
+use proto::rewards::audit_service_server::AuditServiceServer;
 use proto::rewards::ledger_service_server::LedgerServiceServer;
 use proto::rewards::program_service_server::ProgramServiceServer;
 use proto::rewards::reward_service_server::RewardServiceServer;
@@ -35,13 +36,14 @@ use runtime::Lifecycle;
 use sqlx::migrate::Migrator;
 use types::Clock;
 
-use crate::rpc::{Ledger, Programs, Rewards};
+use crate::rpc::{Audits, Ledger, Programs, Rewards};
 
 /// The schema of this service.
 pub const SCHEMA: pg::Schema = pg::Schema { name: "rewards" };
 
 /// What makes the schema.
-pub static MIGRATIONS: &[&Migrator] = &[&outbox::MIGRATIONS, &pg::requests::MIGRATIONS, &OWN];
+pub static MIGRATIONS: &[&Migrator] =
+    &[&outbox::MIGRATIONS, &pg::requests::MIGRATIONS, &pg::audit::MIGRATIONS, &OWN];
 
 static OWN: Migrator = sqlx::migrate!("./migrations");
 
@@ -77,5 +79,6 @@ pub async fn start(
     Ok(ServiceRoutes::default()
         .with(ProgramServiceServer::new(Programs::new(db.clone(), Arc::clone(&clock))))
         .with(RewardServiceServer::new(rewards))
+        .with(AuditServiceServer::new(Audits(db.clone())))
         .with(LedgerServiceServer::new(Ledger::new(db, upstream.journeys, programs))))
 }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use pg::Database;
-use types::{Clock, TenantId};
+use pg::{Audit, Database, Inserts};
+use types::{Clock, Origin, TenantId};
 
 use crate::domain::definition::{Campaigns, Definition};
 use crate::domain::publish::{self, BaseVersionChanged, Publishing};
@@ -16,6 +16,8 @@ use crate::store::read::{self, JourneyRow};
 #[derive(Debug)]
 pub(crate) struct ApplyJourney {
     pub(crate) tenant: TenantId,
+    /// Who applies it, how, and under which trace.
+    pub(crate) origin: Origin,
     /// As it was written.
     pub(crate) text: String,
     pub(crate) definition: Definition,
@@ -43,7 +45,7 @@ pub(crate) async fn apply_journey(
     clock: &dyn Clock,
     command: ApplyJourney,
 ) -> Result<(JourneyRow, bool), Error> {
-    let ApplyJourney { tenant, text, definition, campaigns, base_version } = command;
+    let ApplyJourney { tenant, origin, text, definition, campaigns, base_version } = command;
     let journey = definition.journey.clone();
     let mut tx = db.write().await?;
     let in_force = known.in_force(&mut tx, &[&tenant]).await?.remove(&tenant).unwrap_or_default();
@@ -55,7 +57,9 @@ pub(crate) async fn apply_journey(
         Publishing::Nothing | Publishing::Campaigns => current.map_or(1, |applied| applied.version),
     };
     let applied = Applied { definition: Arc::new(definition), version, campaigns };
+    let mut audit = Audit::default();
     if decided != Publishing::Nothing {
+        audit.note(&tenant, &origin, &journey);
         definitions::put_in_force(&mut tx, &tenant, &applied).await?;
     }
     if let Publishing::Version { removed, recount, .. } = &decided {
@@ -68,6 +72,9 @@ pub(crate) async fn apply_journey(
             funnel::recount(&mut tx, &tenant, &applied.definition).await?;
         }
     }
+    let mut inserts = Inserts::default();
+    audit.save(&mut inserts, clock.now());
+    inserts.send(&mut tx).await?;
     let row = read::journey(&mut *tx, &tenant, &journey, None).await?;
     tx.commit().await?;
     let row = row.ok_or_else(|| pg::Error::unreadable("journeys", &journey))?;

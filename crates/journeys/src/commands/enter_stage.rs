@@ -4,9 +4,9 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use batch::{Prepared, Refused, Work};
-use pg::{Database, WriteTx};
+use pg::{Audit, Database, WriteTx};
 use rpc::fields;
-use types::{Clock, JourneyKey, StageKey, TenantId, Timestamp, TransitionId};
+use types::{Clock, JourneyKey, Origin, StageKey, TenantId, Timestamp, TransitionId};
 
 use super::conclude;
 use crate::domain::attribution;
@@ -20,6 +20,8 @@ use crate::store::{projections, read};
 /// A call as it came.
 #[derive(Debug, Clone)]
 pub(crate) struct Call {
+    /// Who calls, how, and under which trace.
+    pub(crate) origin: Origin,
     pub(crate) place: Place,
     pub(crate) journey: JourneyKey,
     pub(crate) stage: StageKey,
@@ -84,12 +86,21 @@ impl Work for EnterStages {
         let contacts: Vec<_> = sound.iter().map(|c| (c.place.tenant.clone(), c.place.contact)).collect();
         loaded.contacts = projections::known(&mut tx, &contacts).await?;
         let mut slice = Slice::new(now, loaded);
+        let mut audit = Audit::default();
         let decided: Vec<Decided> = commands
             .iter()
-            .map(|c| c.as_ref().map_err(Clone::clone).and_then(|c| slice.enter_stage(c)))
+            .zip(calls)
+            .map(|(command, call)| {
+                let decided = command.as_ref().map_err(Clone::clone).and_then(|c| slice.enter_stage(c));
+                slice.sign(call.origin.traceparent.as_ref());
+                if let Ok((made, true)) = &decided {
+                    audit.note(&call.place.tenant, &call.origin, made);
+                }
+                decided
+            })
             .collect();
         let effects = slice.finish();
-        conclude(&mut tx, &effects, now).await?;
+        conclude(&mut tx, &effects, &audit, now).await?;
         let answers = answers(&mut tx, calls, decided, &effects).await?;
         if effects.facts.is_empty() {
             tx.rollback().await?;

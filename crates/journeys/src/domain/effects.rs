@@ -22,6 +22,8 @@ pub type Of<T> = (Place, JourneyKey, T);
 pub struct Effects {
     /// To be told, in order; the transitions among them are to be stored.
     pub facts: Vec<Fact>,
+    /// Trace that each of the facts was caused under, as far as they are signed.
+    pub traces: Vec<Option<Arc<str>>>,
     /// Entries that can never be made.
     pub refused: Vec<Refused>,
     /// Runs that started or went on.

@@ -237,6 +237,11 @@ impl Slice {
         result
     }
 
+    /// Says under which trace all facts since the last call were caused.
+    pub fn sign(&mut self, traceparent: Option<&Arc<str>>) {
+        self.out.traces.resize(self.out.facts.len(), traceparent.cloned());
+    }
+
     /// What is to be saved.
     pub fn finish(self) -> Effects {
         let Loaded { journeys, tracks, clocks, .. } = self.loaded;
@@ -244,6 +249,7 @@ impl Slice {
         Effects {
             clocks: self.moved.into_iter().filter_map(clock).collect(),
             cut_off: self.cut_off,
+            traces: self.out.traces,
             ..Effects::of(self.out.facts, self.out.refused, &journeys, tracks)
         }
     }

@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::mem;
+use std::sync::Arc;
 
 use types::{EventId, RunId, StageKey, Timestamp, TransitionId, new_id};
 
@@ -18,6 +19,8 @@ use super::slice::{Applied, Fact, Refused};
 pub(super) struct Out {
     /// Transitions, and facts passed on.
     pub(super) facts: Vec<Fact>,
+    /// Traces of the facts that are signed, in their order.
+    pub(super) traces: Vec<Option<Arc<str>>>,
     /// Entries that can never be made.
     pub(super) refused: Vec<Refused>,
     /// Transitions that other journeys' triggers have not seen yet: index in `facts`, and depth of the cascade.

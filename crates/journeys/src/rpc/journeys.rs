@@ -8,7 +8,7 @@ use proto::journeys::{
 use rpc::page::Page;
 use rpc::{Error, caller, fields};
 use tonic::{Request, Response, Status};
-use types::{JourneyKey, TenantId};
+use types::{JourneyKey, Origin, TenantId};
 
 use super::{Server, errors};
 use crate::commands::apply_journey::{self, ApplyJourney};
@@ -22,7 +22,8 @@ impl JourneyService for Server {
         &self,
         request: Request<ApplyJourneyRequest>,
     ) -> Result<Response<ApplyJourneyResponse>, Status> {
-        let command = read_apply(caller::tenant(&request)?, request.into_inner())?;
+        let origin = caller::origin(&request)?;
+        let command = read_apply(caller::tenant(&request)?, origin, request.into_inner())?;
         let (row, changed) = apply_journey::apply_journey(&self.db, &self.definitions, &*self.clock, command)
             .await
             .map_err(errors::of_applying)?;
@@ -57,7 +58,7 @@ impl JourneyService for Server {
     }
 }
 
-fn read_apply(tenant: TenantId, request: ApplyJourneyRequest) -> Result<ApplyJourney, Error> {
+fn read_apply(tenant: TenantId, origin: Origin, request: ApplyJourneyRequest) -> Result<ApplyJourney, Error> {
     let base_version = optional_version("base_version", request.base_version)?;
     let text = request.definition;
     if text.is_empty() {
@@ -67,7 +68,7 @@ fn read_apply(tenant: TenantId, request: ApplyJourneyRequest) -> Result<ApplyJou
         return Err(Error::field("definition", "has a control character"));
     }
     let (definition, campaigns) = yaml::parse(&text).map_err(errors::of_definition)?;
-    Ok(ApplyJourney { tenant, text, definition, campaigns, base_version })
+    Ok(ApplyJourney { tenant, origin, text, definition, campaigns, base_version })
 }
 
 /// 0 does not say.

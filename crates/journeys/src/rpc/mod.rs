@@ -5,8 +5,10 @@
 //! | [`journeys`] | JourneyService |
 //! | [`runs`] | RunService |
 //! | [`funnel`] | FunnelService |
+//! | [`audit`] | AuditService |
 //! | [`errors`] | violations to public errors, in one place |
 
+pub(crate) mod audit;
 pub(crate) mod errors;
 pub(crate) mod funnel;
 pub(crate) mod journeys;

@@ -12,7 +12,7 @@ use proto::journeys::{
 use rpc::page::Page;
 use rpc::{Caller, Error, caller, fields};
 use tonic::{Request, Response, Status};
-use types::{JourneyKey, RunId, TenantId};
+use types::{JourneyKey, Origin, RunId, TenantId};
 use uuid::Uuid;
 
 use super::{Server, errors};
@@ -34,7 +34,7 @@ impl RunService for Server {
         &self,
         request: Request<EnterStageRequest>,
     ) -> Result<Response<EnterStageResponse>, Status> {
-        let call = read_call(caller::tenant(&request)?, request.get_ref())?;
+        let call = read_call(caller::tenant(&request)?, caller::origin(&request)?, request.get_ref())?;
         let entered = self.entries.run(call).await.map_err(errors::of_entry)?;
         let transition = Some(wire::transition(&entered.transition));
         Ok(Response::new(EnterStageResponse { transition, entered: entered.new }))
@@ -152,10 +152,13 @@ impl RunService for Server {
         request: Request<RetryParkedRequest>,
     ) -> Result<Response<RetryParkedResponse>, Status> {
         let tenant = caller::tenant(&request)?;
+        let (by, now) = (&caller::origin(&request)?, self.clock.now());
         let id = request.into_inner().parked_id;
         let (applied, reason) = match parked::subscription_of(&self.db, &tenant, id).await?.as_str() {
-            AttributionEvents::NAME => parked::retry(&self.db, &self.attribution, &tenant, id).await?,
-            OrderEvents::NAME => parked::retry(&self.db, &self.orders, &tenant, id).await?,
+            AttributionEvents::NAME => {
+                parked::retry(&self.db, &self.attribution, &tenant, id, by, now).await?
+            }
+            OrderEvents::NAME => parked::retry(&self.db, &self.orders, &tenant, id, by, now).await?,
             _ => return Err(Error::internal().into()),
         };
         Ok(Response::new(RetryParkedResponse { applied, reason }))
@@ -200,8 +203,9 @@ impl Server {
     }
 }
 
-fn read_call(tenant: TenantId, request: &EnterStageRequest) -> Result<Call, Error> {
+fn read_call(tenant: TenantId, origin: Origin, request: &EnterStageRequest) -> Result<Call, Error> {
     Ok(Call {
+        origin,
         place: Place {
             tenant,
             contact: fields::parse("contact_id", &request.contact_id)?,

@@ -11,7 +11,7 @@ use proto::attribution::{ContactStatus, WatchAttributionEventsRequest, WatchAttr
 use rpc::fields::{parse, required};
 use rpc::{Channel, Error};
 use tonic::{Status, Streaming};
-use types::{Clock, ContactId, SegmentId, TenantId};
+use types::{Clock, ContactId, Origin, SegmentId, TenantId};
 
 use super::{Envelope, Step, carry_out, poison, time};
 use crate::domain::attribution::InForce;
@@ -41,14 +41,18 @@ impl Subscriber for AttributionEvents {
 
     async fn apply(&self, tx: &mut WriteTx, events: &[wire::AttributionEvent]) -> Result<(), ApplyError> {
         let mut told = Told::default();
+        let follower = Origin::service(crate::SCHEMA.name, Self::NAME);
+        let mut steps = Vec::with_capacity(events.len());
         for event in events {
             told.read(event).map_err(poison)?;
+            let origin = follower.clone().traced(&event.traceparent);
+            steps.extend(told.steps.drain(..).map(|step| (origin.clone(), step)));
         }
         let mut inserts = Inserts::default();
         projections::save_contacts(&mut inserts, &told.contacts);
         projections::save_attributions(&mut inserts, &told.attributions);
         inserts.send(tx).await?;
-        carry_out(tx, &self.definitions, Stream::Attribution, told.steps, self.clock.now()).await?;
+        carry_out(tx, &self.definitions, Stream::Attribution, steps, self.clock.now()).await?;
         Ok(())
     }
 }

@@ -9,9 +9,9 @@ pub(crate) mod attribution;
 pub(crate) mod orders;
 
 use outbox::ApplyError;
-use pg::WriteTx;
+use pg::{Audit, WriteTx};
 use rpc::Error;
-use types::{EventId, TenantId, Timestamp};
+use types::{EventId, Origin, TenantId, Timestamp};
 
 use crate::commands::conclude;
 use crate::domain::event::Event;
@@ -31,30 +31,36 @@ enum Step {
     Clock(TenantId, Timestamp),
 }
 
-/// Does the steps in order, on one slice.
+/// A step, and the origin of the event it belongs to.
+type Caused = (Origin, Step);
+
+/// Does the steps in order, on one slice; what comes of each continues the trace of its event. Who caused the event is in
+/// the audit of the service that it comes from.
 async fn carry_out(
     tx: &mut WriteTx,
     definitions: &Definitions,
     stream: Stream,
-    steps: Vec<Step>,
+    steps: Vec<Caused>,
     now: Timestamp,
 ) -> Result<(), pg::Error> {
     let events =
-        steps.iter().filter_map(|step| if let Step::Happen(event) = step { Some(event) } else { None });
+        steps.iter().filter_map(|(_, step)| if let Step::Happen(event) = step { Some(event) } else { None });
     let wanted: Vec<Wanted<'_>> = events.map(Wanted::by_event).collect();
     let mut loaded = load::load(tx, definitions, &wanted).await?;
-    let moved =
-        steps.iter().filter_map(|step| if let Step::Clock(tenant, _) = step { Some(tenant) } else { None });
+    let moved = steps
+        .iter()
+        .filter_map(|(_, step)| if let Step::Clock(tenant, _) = step { Some(tenant) } else { None });
     loaded.clocks = projections::clocks(tx, &moved.collect::<Vec<_>>()).await?;
     let mut slice = Slice::new(now, loaded);
-    for step in steps {
+    for (origin, step) in steps {
         match step {
             Step::Happen(event) => slice.happen(&event),
             Step::Pass(fact) => slice.pass_on(fact),
             Step::Clock(tenant, to) => slice.move_clock(&tenant, stream, to),
         }
+        slice.sign(origin.traceparent.as_ref());
     }
-    conclude(tx, &slice.finish(), now).await
+    conclude(tx, &slice.finish(), &Audit::default(), now).await
 }
 
 /// What all upstream events have, read strictly.

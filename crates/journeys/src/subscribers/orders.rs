@@ -11,7 +11,7 @@ use proto::orders::{WatchOrderEventsRequest, WatchOrderEventsResponse};
 use rpc::fields::{amount, parse, parse_optional, required};
 use rpc::{Channel, Error};
 use tonic::{Status, Streaming};
-use types::{AttributionId, CampaignId, Clock, ContactId, OrderId};
+use types::{AttributionId, CampaignId, Clock, ContactId, OrderId, Origin};
 
 use super::attribution::AttributionEvents;
 use super::{Envelope, Step, carry_out, poison, time};
@@ -81,15 +81,19 @@ impl Subscriber for OrderEvents {
 
     async fn apply(&self, tx: &mut WriteTx, events: &[wire::OrderEvent]) -> Result<(), ApplyError> {
         let mut steps = Vec::with_capacity(events.len());
+        let follower = Origin::service(crate::SCHEMA.name, Self::NAME);
         for event in events {
-            read(event, &mut steps).map_err(poison)?;
+            let origin = follower.clone().traced(&event.traceparent);
+            let read = read(event).map_err(poison)?;
+            steps.extend(read.into_iter().map(|step| (origin.clone(), step)));
         }
         carry_out(tx, &self.definitions, Stream::Orders, steps, self.clock.now()).await?;
         Ok(())
     }
 }
 
-fn read(event: &wire::OrderEvent, steps: &mut Vec<Step>) -> Result<(), Error> {
+fn read(event: &wire::OrderEvent) -> Result<Vec<Step>, Error> {
+    let mut steps = Vec::new();
     let about = Envelope::read(&event.event_id, &event.tenant_id, event.occurred_at.as_ref())?;
     match &event.fact {
         Some(WireFact::OrderRecorded(fact)) => {
@@ -118,7 +122,7 @@ fn read(event: &wire::OrderEvent, steps: &mut Vec<Step>) -> Result<(), Error> {
         // a fact that this version does not know: contracts only grow
         None => {}
     }
-    Ok(())
+    Ok(steps)
 }
 
 /// J9: campaign, advocate and attribution are the order's own.

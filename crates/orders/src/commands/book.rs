@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use pg::requests::{self, Key, Seen};
-use pg::{Inserts, WriteTx};
+use pg::{Audit, Inserts, WriteTx};
 use proto::orders::OrderEvent;
 use types::{Timestamp, new_id};
 
@@ -27,6 +27,7 @@ pub(super) struct Book {
     requests: HashMap<Key, Seen>,
     made: Vec<(Key, Seen)>,
     events: Vec<OrderEvent>,
+    audit: Audit,
 }
 
 impl Book {
@@ -44,6 +45,7 @@ impl Book {
             requests,
             made: Vec::new(),
             events: Vec::new(),
+            audit: Audit::default(),
         })
     }
 
@@ -87,8 +89,15 @@ impl Book {
         let Some(Answer::Judged(answer)) = &ready.answer else { return Err(Error::NoAnswer) };
         let id = new_id(self.now);
         let order = record_new(&ready.command.order, &ready.facts, answer, id, self.now)?;
-        let when = When { occurred_at: order.occurred_at, recorded_at: self.now, head: Some(answer.head) };
+        let origin = &ready.command.origin;
+        let when = When {
+            occurred_at: order.occurred_at,
+            recorded_at: self.now,
+            head: Some(answer.head),
+            traceparent: origin.traceparent.as_deref(),
+        };
         self.events.push(events::recorded(&order, when));
+        self.audit.note(&order.key.tenant, origin, &order.key.order_id);
         self.new.push(order.key.clone());
         self.orders.insert(order.key.clone(), order);
         Ok(RecordResult::Recorded)
@@ -102,11 +111,14 @@ impl Book {
             Again::Updated(order, refund) => (*order, refund),
         };
         let head = answer.map(Answer::head);
-        let when = When { occurred_at: ready.facts.now, recorded_at: self.now, head };
+        let origin = &ready.command.origin;
+        let traceparent = origin.traceparent.as_deref();
+        let when = When { occurred_at: ready.facts.now, recorded_at: self.now, head, traceparent };
         self.events.push(events::updated(&order, when));
         if let Some(amount) = refund {
             self.events.push(events::refunded(&order, amount, when));
         }
+        self.audit.note(&order.key.tenant, origin, &order.key.order_id);
         self.updated.insert(order.key.clone());
         self.orders.insert(order.key.clone(), order);
         Ok(RecordResult::Updated)
@@ -132,6 +144,7 @@ impl Book {
         let mut inserts = Inserts::default();
         store::orders::insert(&mut inserts, &new);
         requests::save(&mut inserts, &self.made, self.now);
+        self.audit.save(&mut inserts, self.now);
         outbox::append(tx, inserts, &self.events).await
     }
 }

@@ -10,40 +10,47 @@ use crate::domain::{Head, Order};
 
 /// Circumstances of a fact.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct When {
+pub(super) struct When<'a> {
     /// Business time (M3).
     pub(super) occurred_at: Timestamp,
     /// Real time.
     pub(super) recorded_at: Timestamp,
     /// How far attribution's answer reached, if it was asked.
     pub(super) head: Option<Head>,
+    /// Trace of the call, or of the event, that caused it.
+    pub(super) traceparent: Option<&'a str>,
 }
 
-pub(super) fn recorded(order: &Order, when: When) -> wire::OrderEvent {
+pub(super) fn recorded(order: &Order, when: When<'_>) -> wire::OrderEvent {
     let order_recorded = wire::OrderRecorded { order: Some(snapshot(order)) };
     event(&order.key.tenant, when, Fact::OrderRecorded(order_recorded))
 }
 
-pub(super) fn updated(order: &Order, when: When) -> wire::OrderEvent {
+pub(super) fn updated(order: &Order, when: When<'_>) -> wire::OrderEvent {
     let order_updated = wire::OrderUpdated { order: Some(snapshot(order)) };
     event(&order.key.tenant, when, Fact::OrderUpdated(order_updated))
 }
 
-pub(super) fn refunded(order: &Order, amount: Money, when: When) -> wire::OrderEvent {
+pub(super) fn refunded(order: &Order, amount: Money, when: When<'_>) -> wire::OrderEvent {
     let order_refunded =
         wire::OrderRefunded { order: Some(snapshot(order)), amount: Some(wire_money(amount)) };
     event(&order.key.tenant, when, Fact::OrderRefunded(order_refunded))
 }
 
 /// The tenant's test clock shows `to`; nothing here falls due by time.
-pub(crate) fn clock_moved(tenant: &TenantId, to: Timestamp, recorded_at: Timestamp) -> wire::OrderEvent {
-    let when = When { occurred_at: to, recorded_at, head: None };
+pub(crate) fn clock_moved(
+    tenant: &TenantId,
+    to: Timestamp,
+    recorded_at: Timestamp,
+    traceparent: Option<&str>,
+) -> wire::OrderEvent {
+    let when = When { occurred_at: to, recorded_at, head: None, traceparent };
     event(tenant, when, Fact::ClockMoved(wire::ClockMoved { to: Some(wire_time(to)) }))
 }
 
-fn event(tenant: &TenantId, when: When, fact: Fact) -> wire::OrderEvent {
+fn event(tenant: &TenantId, when: When<'_>, fact: Fact) -> wire::OrderEvent {
     wire::OrderEvent {
-        traceparent: String::new(),
+        traceparent: when.traceparent.unwrap_or_default().to_owned(),
         event_id: new_id::<EventId>(when.recorded_at).to_string(),
         tenant_id: tenant.to_string(),
         cursor: String::new(),

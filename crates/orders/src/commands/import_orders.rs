@@ -7,6 +7,7 @@ use futures::future::{BoxFuture, FutureExt};
 use futures::stream::{FuturesOrdered, StreamExt};
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
+use types::Origin;
 
 use super::record_orders::{RecordOrder, RecordOrders, RecordResult};
 use super::{Error, Lane};
@@ -82,6 +83,8 @@ enum Settled<R> {
 /// One import.
 pub(crate) struct Importer<R> {
     batcher: Batcher<RecordOrders>,
+    /// The caller's.
+    origin: Origin,
     reports: mpsc::Sender<Report<R>>,
     lane: Lane,
     window: FuturesOrdered<BoxFuture<'static, Settled<R>>>,
@@ -96,11 +99,13 @@ impl<R: Send + 'static> Importer<R> {
     /// An import that has not begun.
     pub(crate) fn new(
         batcher: Batcher<RecordOrders>,
+        origin: Origin,
         on_conflict: OnConflict,
         reports: mpsc::Sender<Report<R>>,
     ) -> Self {
         Self {
             batcher,
+            origin,
             reports,
             lane: Lane::new(on_conflict == OnConflict::Update),
             window: FuturesOrdered::new(),
@@ -141,7 +146,8 @@ impl<R: Send + 'static> Importer<R> {
 
     async fn enqueue(&mut self, line: u64, order: Box<NewOrder>) {
         let place = Some(self.lane.place());
-        let command = RecordOrder { order: (*order).clone(), request: None, place };
+        let origin = self.origin.clone();
+        let command = RecordOrder { order: (*order).clone(), origin, request: None, place };
         let pending = self.batcher.enqueue(command).await;
         let settled = async move {
             let answer = pending.answer().await.map(|recorded| recorded.result);

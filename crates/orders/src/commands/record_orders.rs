@@ -8,7 +8,7 @@ use batch::{Prepared, Work};
 use pg::Database;
 use pg::requests::Hasher;
 use rpc::{Channel, fields};
-use types::{Clock, TenantId, Timestamp};
+use types::{Clock, Origin, TenantId, Timestamp};
 
 use super::attribute::{Attribution, attempt, customer_look_up};
 use super::book::Book;
@@ -33,6 +33,8 @@ pub(crate) struct RequestId {
 pub(crate) struct RecordOrder {
     /// The order.
     pub(crate) order: NewOrder,
+    /// Who records it, how, and under which trace.
+    pub(crate) origin: Origin,
     /// Optional beside the natural key.
     pub(crate) request: Option<RequestId>,
     /// Its place in the call it belongs to, if that has several.

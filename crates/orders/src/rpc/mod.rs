@@ -1,11 +1,14 @@
 //! The edge, and the only tonic: one file per group of RPCs. Convert, call, convert.
 
+mod audit;
 mod convert;
 mod errors;
 mod import;
 mod read;
 mod record;
 mod watch;
+
+pub(crate) use audit::Audits;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -20,6 +23,7 @@ use proto::orders as wire;
 use proto::orders::order_service_server::OrderService;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
+use types::Clock;
 
 use crate::Settings;
 use crate::commands::RecordOrders;
@@ -30,6 +34,8 @@ use crate::subscribers::AttributionStream;
 pub(crate) struct Orders {
     /// For reads.
     pub(crate) db: Database,
+    /// The real clock.
+    pub(crate) clock: Arc<dyn Clock>,
     /// Hashes requests.
     pub(crate) hasher: Hasher,
     /// Records orders.

@@ -4,6 +4,7 @@ use prost::Message;
 use proto::orders as wire;
 use rpc::{Caller, Error, fields};
 use tonic::Request;
+use types::Origin;
 
 use super::Orders;
 use super::convert::{MAX_SHORT, new_order, wire_order};
@@ -18,7 +19,8 @@ impl Orders {
         request: Request<wire::RecordOrderRequest>,
     ) -> Result<wire::RecordOrderResponse, Error> {
         let caller = Caller::of(&request)?;
-        let command = self.command(&caller, request.get_ref())?;
+        let origin = rpc::caller::origin(&request)?;
+        let command = self.command(&caller, origin, request.get_ref())?;
         Ok(response(&self.batcher.run(command).await?))
     }
 
@@ -27,6 +29,7 @@ impl Orders {
         request: Request<wire::BatchRecordOrdersRequest>,
     ) -> Result<wire::BatchRecordOrdersResponse, Error> {
         let caller = Caller::of(&request)?;
+        let origin = rpc::caller::origin(&request)?;
         let requests = request.into_inner().requests;
         if !(1..=MAX_BATCH).contains(&requests.len()) {
             return Err(Error::field("requests", format!("must be 1 to {MAX_BATCH}")));
@@ -37,7 +40,7 @@ impl Orders {
         // what cannot be read is answered in its place
         let mut refused = Vec::with_capacity(requests.len());
         for request in &requests {
-            match self.command(&caller, request) {
+            match self.command(&caller, origin.clone(), request) {
                 Ok(command) => {
                     commands.push(RecordOrder { place: Some(lane.place()), ..command });
                     refused.push(None);
@@ -54,12 +57,17 @@ impl Orders {
         Ok(wire::BatchRecordOrdersResponse { results: results.collect() })
     }
 
-    fn command(&self, caller: &Caller, request: &wire::RecordOrderRequest) -> Result<RecordOrder, Error> {
+    fn command(
+        &self,
+        caller: &Caller,
+        origin: Origin,
+        request: &wire::RecordOrderRequest,
+    ) -> Result<RecordOrder, Error> {
         let order = new_order(request, caller, &self.settings)?;
         let id = fields::text("request_id", &request.request_id, MAX_SHORT)?;
         let hash = || self.hasher.hash(&request.encode_to_vec());
         let request = (!id.is_empty()).then(|| RequestId { id, hash: hash() });
-        Ok(RecordOrder { order, request, place: None })
+        Ok(RecordOrder { order, origin, request, place: None })
     }
 }
 

@@ -33,8 +33,11 @@ impl Orders {
         request: Request<wire::RetryParkedRequest>,
     ) -> Result<wire::RetryParkedResponse, Error> {
         let tenant = rpc::caller::tenant(&request)?;
+        let origin = rpc::caller::origin(&request)?;
         let parked_id = request.into_inner().parked_id;
-        let (applied, reason) = parked::retry(&self.db, &self.attribution, &tenant, parked_id).await?;
+        let now = self.clock.now();
+        let (applied, reason) =
+            parked::retry(&self.db, &self.attribution, &tenant, parked_id, &origin, now).await?;
         Ok(wire::RetryParkedResponse { applied, reason })
     }
 }

@@ -10,7 +10,7 @@ use proto::attribution::attribution_service_client::AttributionServiceClient;
 use proto::attribution::{AttributionEvent, WatchAttributionEventsRequest, WatchAttributionEventsResponse};
 use rpc::{Channel, fields};
 use tonic::{Status, Streaming};
-use types::{Clock, TenantId, Timestamp};
+use types::{Clock, Origin, TenantId, Timestamp};
 
 use crate::commands::clock_moved;
 use crate::{domain, store};
@@ -46,16 +46,16 @@ impl Subscriber for AttributionStream {
         if moves.is_empty() {
             return Ok(());
         }
-        let tenants: Vec<&TenantId> = moves.iter().map(|(tenant, _)| tenant).collect();
+        let tenants: Vec<&TenantId> = moves.iter().map(|moved| &moved.tenant).collect();
         let mut shows = store::test_clocks::load_for(tx, &tenants).await?;
         let mut set = HashMap::new();
         let mut events = Vec::new();
         let now = self.clock.now();
-        for (tenant, to) in &moves {
+        for Moved { tenant, to, origin } in &moves {
             if let Some(to) = domain::advance(shows.get(tenant).copied(), *to) {
                 shows.insert(tenant.clone(), to);
                 set.insert(tenant.clone(), to);
-                events.push(clock_moved(tenant, to, now));
+                events.push(clock_moved(tenant, to, now, origin.traceparent.as_deref()));
             }
         }
         store::test_clocks::save(tx, &set).await?;
@@ -64,15 +64,24 @@ impl Subscriber for AttributionStream {
     }
 }
 
+/// A clock that was moved.
+#[derive(Debug)]
+struct Moved {
+    tenant: TenantId,
+    to: Timestamp,
+    origin: Origin,
+}
+
 /// Whose clock was moved to what, if this is such a fact.
-fn moved(event: &AttributionEvent) -> Result<Option<(TenantId, Timestamp)>, ApplyError> {
+fn moved(event: &AttributionEvent) -> Result<Option<Moved>, ApplyError> {
     let Some(Fact::ClockMoved(fact)) = &event.fact else { return Ok(None) };
     let tenant = event.tenant_id.parse().map_err(|_| poison("the tenant is malformed"))?;
     let to = fields::timestamp("to", fact.to.as_ref())
         .ok()
         .flatten()
         .ok_or_else(|| poison("the clock's new time is missing or malformed"))?;
-    Ok(Some((tenant, to)))
+    let origin = Origin::service(crate::SCHEMA.name, AttributionStream::NAME).traced(&event.traceparent);
+    Ok(Some(Moved { tenant, to, origin }))
 }
 
 fn poison(reason: &str) -> ApplyError {

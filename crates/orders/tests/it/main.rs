@@ -1,6 +1,8 @@
 //! The orders service on real Postgres, with the attribution service beside it, rule by rule.
 
 #[cfg(test)]
+mod audit;
+#[cfg(test)]
 mod bad_input;
 #[cfg(test)]
 mod batch;

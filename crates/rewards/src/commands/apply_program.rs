@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use definitions::yaml::Problem;
-use pg::Database;
-use types::{Clock, TenantId};
+use pg::{Audit, Database, Inserts};
+use types::{Clock, Origin, TenantId};
 
 use crate::domain::definition;
 use crate::domain::program::{self, Definition, VersionRefused};
@@ -36,7 +36,7 @@ impl From<pg::Error> for Error {
 pub(crate) async fn apply(
     db: &Database,
     clock: &Arc<dyn Clock>,
-    tenant: &TenantId,
+    (tenant, origin): (&TenantId, &Origin),
     text: &str,
     base_version: i32,
 ) -> Result<(Stored, bool), Error> {
@@ -66,6 +66,10 @@ pub(crate) async fn apply(
         applied_at: real,
     };
     programs::insert(&mut tx, &stored).await?;
+    let (mut inserts, mut audit) = (Inserts::default(), Audit::default());
+    audit.note(tenant, origin, &stored.campaign_id);
+    audit.save(&mut inserts, real);
+    inserts.send(&mut tx).await?;
     tx.commit().await?;
     Ok((stored, true))
 }

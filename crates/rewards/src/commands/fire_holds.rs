@@ -2,14 +2,19 @@
 
 use std::sync::Arc;
 
-use pg::Database;
-use types::{Clock, TenantId, Timestamp};
+use pg::{Audit, Database};
+use types::{Clock, Origin, TenantId, Timestamp};
 
 use crate::domain::effects::Effects;
 use crate::store::{effects, rewards};
 
 /// Rewards fired in one transaction, at most.
 const SLICE: i64 = 500;
+
+/// Whose doing it is that a hold is over. The stream does not say under which trace its reward was created.
+pub(super) fn origin() -> Origin {
+    Origin::service(crate::SCHEMA.name, "rewards.holds")
+}
 
 /// Fires holds.
 #[derive(Debug, Clone)]
@@ -56,15 +61,16 @@ impl FireHolds {
             tx.rollback().await?;
             return Ok(None);
         };
-        let mut effects = Effects::default();
+        let (mut effects, mut audit, origin) = (Effects::default(), Audit::default(), origin());
         for reward in &mut due {
             // loaded as pending under the sequencer lock, so it is allowed
+            audit.note(tenant, &origin, reward.reward_id);
             if let Err(not_allowed) = reward.hold_over(&mut effects) {
                 return Err(pg::Error::unreadable("rewards.state", format!("{not_allowed:?}")));
             }
         }
         effects.changed = due;
-        effects::save(&mut tx, &effects, self.clock.now()).await?;
+        effects::save(&mut tx, &effects, &audit, self.clock.now()).await?;
         tx.commit().await?;
         Ok(Some((effects.changed.len(), last)))
     }

@@ -2,6 +2,7 @@
 //! and those that act a reward.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use pg::WriteTx;
 use types::Timestamp;
@@ -14,11 +15,12 @@ use crate::store::decisions;
 use crate::store::programs::{ByCampaign, Programs};
 
 /// Judges transitions in their order, into `effects`. Decisions that are there already are left alone, so the same
-/// transition again changes nothing (R5). `now` is the real clock.
+/// transition again changes nothing (R5). What comes of each continues its trace. `now` is the real clock.
 pub(crate) async fn judge(
     tx: &mut WriteTx,
     programs: &Programs,
     transitions: &[Transition],
+    traces: &[Option<Arc<str>>],
     now: Timestamp,
     effects: &mut Effects,
 ) -> Result<(), pg::Error> {
@@ -28,18 +30,19 @@ pub(crate) async fn judge(
         return Ok(());
     }
     let existing = decisions::existing(tx, transitions).await?;
-    decide(transitions, &programs, existing, now, effects);
+    decide(transitions, traces, &programs, existing, now, effects);
     Ok(())
 }
 
 fn decide(
     transitions: &[Transition],
+    traces: &[Option<Arc<str>>],
     programs: &ByCampaign,
     mut decided: HashSet<DecisionKey>,
     now: Timestamp,
     effects: &mut Effects,
 ) {
-    for transition in transitions {
+    for (transition, trace) in transitions.iter().zip(traces) {
         // without a program no rule is considered, and there is nothing to record
         let Some(program) = programs.get(&(transition.tenant.clone(), transition.campaign.clone())) else {
             continue;
@@ -51,6 +54,7 @@ fn decide(
                 record(decision, rule, now, effects);
             }
         }
+        effects.sign(trace.as_ref());
     }
 }
 

@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use batch::{Prepared, Refused, Work};
-use pg::Database;
-use types::{Clock, RewardId, TenantId};
+use pg::{Audit, Database};
+use types::{Clock, Origin, RewardId, TenantId};
 
+use super::fire_holds;
 use crate::domain::effects::Effects;
 use crate::domain::reward::{HandMove, NotAllowed};
 use crate::store::{clocks, effects, moves, rewards};
@@ -16,6 +17,8 @@ use crate::store::{clocks, effects, moves, rewards};
 pub(crate) struct Command {
     /// Whose.
     pub(crate) tenant: TenantId,
+    /// Who makes it, how, and under which trace.
+    pub(crate) origin: Origin,
     /// The reward.
     pub(crate) reward: RewardId,
     /// What to do.
@@ -70,7 +73,7 @@ impl Work for MoveRewards {
         let mut rewards = rewards::load(&mut tx, &keys).await?;
         let mut last = moves::last(&mut tx, &keys).await?;
         let shows = clocks::load(&mut *tx, &tenants).await?;
-        let mut effects = Effects::default();
+        let (mut effects, mut audit) = (Effects::default(), Audit::default());
         let mut answers = Vec::with_capacity(slice.len());
         let before: HashMap<_, _> =
             rewards.iter().map(|(key, reward)| (key.clone(), reward.posted)).collect();
@@ -82,8 +85,13 @@ impl Work for MoveRewards {
             };
             let shown = shows.get(&command.tenant).copied();
             let at = rpc::fields::tenant_now(&command.tenant, shown, self.clock.as_ref());
+            if reward.is_due(at) {
+                audit.note(&command.tenant, &fire_holds::origin(), command.reward);
+            }
             let moved = reward.by_hand(&command.action, last.get(&key), at, &mut effects);
+            effects.sign(command.origin.traceparent.as_ref());
             if let Ok(true) = moved {
+                audit.note(&command.tenant, &command.origin, command.reward);
                 last.insert(key, command.action.clone());
             }
             answers.push(moved.map(|_| ()).map_err(Error::NotAllowed));
@@ -95,7 +103,7 @@ impl Work for MoveRewards {
             tx.rollback().await?;
             return Ok(answers);
         }
-        effects::save(&mut tx, &effects, self.clock.now()).await?;
+        effects::save(&mut tx, &effects, &audit, self.clock.now()).await?;
         tx.commit().await?;
         Ok(answers)
     }

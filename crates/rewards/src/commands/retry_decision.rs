@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
-use pg::Database;
-use types::Timestamp;
+use pg::{Audit, Database};
+use types::{Origin, Timestamp};
 
 use super::judge_transitions::{act, warn_if_parked};
 use crate::domain::decision::{Decision, DecisionKey, Outcome};
@@ -33,6 +33,7 @@ pub(crate) async fn retry(
     db: &Database,
     programs: &Programs,
     key: DecisionKey,
+    origin: &Origin,
     now: Timestamp,
 ) -> Result<(Decision, bool), Error> {
     let mut tx = db.write().await?;
@@ -55,8 +56,14 @@ pub(crate) async fn retry(
     if let Some(rule) = rule {
         act(&mut decision, rule, now, &mut effects);
     }
+    effects.sign(origin.traceparent.as_ref());
     effects.retried.push(decision.clone());
-    effects::save(&mut tx, &effects, now).await?;
+    let mut audit = Audit::default();
+    audit.note(&decision.transition.tenant, origin, decision.transition.transition_id);
+    if let Some(reward) = decision.reward {
+        audit.note(&decision.transition.tenant, origin, reward);
+    }
+    effects::save(&mut tx, &effects, &audit, now).await?;
     tx.commit().await?;
     Ok((decision, true))
 }

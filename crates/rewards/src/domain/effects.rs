@@ -1,5 +1,7 @@
 //! What a slice of work changes: decided purely, written afterwards in one go.
 
+use std::sync::Arc;
+
 use types::{AttributionId, ContactId, Money, OrderId, RewardId, TenantId, Timestamp};
 
 use super::decision::Decision;
@@ -25,6 +27,15 @@ pub struct Effects {
     pub paid: Vec<Paid>,
     /// What to tell the world, in order.
     pub facts: Vec<Fact>,
+    /// Trace that each of the facts was caused under, as far as they are signed.
+    pub traces: Vec<Option<Arc<str>>>,
+}
+
+impl Effects {
+    /// Says under which trace all facts since the last call were caused.
+    pub fn sign(&mut self, traceparent: Option<&Arc<str>>) {
+        self.traces.resize(self.facts.len(), traceparent.cloned());
+    }
 }
 
 /// A recorded hand move (R10).

@@ -5,13 +5,16 @@
 //! | [`programs`] | `ProgramService` |
 //! | [`rewards`] | `RewardService` |
 //! | [`ledger`] | `LedgerService` |
+//! | [`audit`] | `AuditService` |
 //! | [`errors`] | what each violation is to a client |
 
+mod audit;
 mod errors;
 mod ledger;
 mod programs;
 mod rewards;
 
+pub(crate) use audit::Audits;
 pub(crate) use ledger::Ledger;
 pub(crate) use programs::Programs;
 pub(crate) use rewards::Rewards;

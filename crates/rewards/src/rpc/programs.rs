@@ -7,7 +7,7 @@ use pg::Database;
 use proto::rewards as wire;
 use proto::rewards::program_service_server::ProgramService;
 use rpc::Error;
-use rpc::caller::tenant;
+use rpc::caller::{origin, tenant};
 use rpc::fields::{parse, wire_time};
 use rpc::page::Page;
 use tonic::{Request, Response, Status};
@@ -38,7 +38,7 @@ impl ProgramService for Programs {
         &self,
         request: Request<wire::ApplyProgramRequest>,
     ) -> Result<Response<wire::ApplyProgramResponse>, Status> {
-        let tenant = tenant(&request)?;
+        let by = (&tenant(&request)?, &origin(&request)?);
         let wire::ApplyProgramRequest { definition, base_version } = request.into_inner();
         if definition.is_empty() {
             return Err(Error::field("definition", "is required").into());
@@ -49,10 +49,9 @@ impl ProgramService for Programs {
         if base_version < 0 {
             return Err(Error::field("base_version", "is negative").into());
         }
-        let (stored, changed) =
-            apply_program::apply(&self.db, &self.clock, &tenant, &definition, base_version)
-                .await
-                .map_err(Error::from)?;
+        let (stored, changed) = apply_program::apply(&self.db, &self.clock, by, &definition, base_version)
+            .await
+            .map_err(Error::from)?;
         let program = Some(program(&stored).map_err(Error::from)?);
         Ok(Response::new(wire::ApplyProgramResponse { program, changed }))
     }

@@ -9,12 +9,12 @@ use outbox::{Scope, Source, parked};
 use pg::Database;
 use proto::rewards as wire;
 use proto::rewards::reward_service_server::RewardService;
-use rpc::caller::tenant;
+use rpc::caller::{origin, tenant};
 use rpc::fields::{parse, parse_optional, required, text};
 use rpc::page::Page;
 use rpc::{Caller, Error};
 use tonic::{Request, Response, Status};
-use types::{Clock, RewardId, RuleKey, TenantId, TransitionId};
+use types::{Clock, Origin, RewardId, RuleKey, TenantId, TransitionId};
 
 use super::errors::no_reward;
 use crate::commands::move_rewards::{Command, MoveRewards};
@@ -66,12 +66,12 @@ impl Rewards {
     /// Makes a hand move, and gives the reward as it is then.
     async fn moved(
         &self,
-        tenant: TenantId,
+        (tenant, origin): (TenantId, Origin),
         id: &str,
         action: HandMove,
     ) -> Result<Option<wire::Reward>, Error> {
         let reward: RewardId = parse("reward_id", id)?;
-        self.moves.run(Command { tenant: tenant.clone(), reward, action }).await?;
+        self.moves.run(Command { tenant: tenant.clone(), origin, reward, action }).await?;
         self.reward(&tenant, reward).await.map(Some)
     }
 
@@ -125,8 +125,8 @@ impl RewardService for Rewards {
         &self,
         request: Request<wire::ApproveRewardRequest>,
     ) -> Result<Response<wire::ApproveRewardResponse>, Status> {
-        let tenant = tenant(&request)?;
-        let reward = self.moved(tenant, &request.into_inner().reward_id, HandMove::Approve).await?;
+        let by = (tenant(&request)?, origin(&request)?);
+        let reward = self.moved(by, &request.into_inner().reward_id, HandMove::Approve).await?;
         Ok(Response::new(wire::ApproveRewardResponse { reward }))
     }
 
@@ -134,13 +134,13 @@ impl RewardService for Rewards {
         &self,
         request: Request<wire::DenyRewardRequest>,
     ) -> Result<Response<wire::DenyRewardResponse>, Status> {
-        let tenant = tenant(&request)?;
+        let by = (tenant(&request)?, origin(&request)?);
         let request = request.into_inner();
         let reason = text("reason", &request.reason, MAX_REASON)?;
         if reason.trim().is_empty() {
             return Err(Error::field("reason", "is required").into());
         }
-        let reward = self.moved(tenant, &request.reward_id, HandMove::Deny(reason)).await?;
+        let reward = self.moved(by, &request.reward_id, HandMove::Deny(reason)).await?;
         Ok(Response::new(wire::DenyRewardResponse { reward }))
     }
 
@@ -148,8 +148,8 @@ impl RewardService for Rewards {
         &self,
         request: Request<wire::ReopenRewardRequest>,
     ) -> Result<Response<wire::ReopenRewardResponse>, Status> {
-        let tenant = tenant(&request)?;
-        let reward = self.moved(tenant, &request.into_inner().reward_id, HandMove::Reopen).await?;
+        let by = (tenant(&request)?, origin(&request)?);
+        let reward = self.moved(by, &request.into_inner().reward_id, HandMove::Reopen).await?;
         Ok(Response::new(wire::ReopenRewardResponse { reward }))
     }
 
@@ -157,8 +157,8 @@ impl RewardService for Rewards {
         &self,
         request: Request<wire::FulfilRewardRequest>,
     ) -> Result<Response<wire::FulfilRewardResponse>, Status> {
-        let tenant = tenant(&request)?;
-        let reward = self.moved(tenant, &request.into_inner().reward_id, HandMove::Fulfil).await?;
+        let by = (tenant(&request)?, origin(&request)?);
+        let reward = self.moved(by, &request.into_inner().reward_id, HandMove::Fulfil).await?;
         Ok(Response::new(wire::FulfilRewardResponse { reward }))
     }
 
@@ -202,7 +202,7 @@ impl RewardService for Rewards {
         &self,
         request: Request<wire::RetryDecisionRequest>,
     ) -> Result<Response<wire::RetryDecisionResponse>, Status> {
-        let tenant = tenant(&request)?;
+        let (tenant, origin) = (tenant(&request)?, origin(&request)?);
         let request = request.into_inner();
         let kind = "beneficiary_kind";
         let key = DecisionKey {
@@ -211,9 +211,9 @@ impl RewardService for Rewards {
             rule: parse("rule", &request.rule)?,
             beneficiary: required(kind, code::<Beneficiary>(kind, request.beneficiary_kind)?)?,
         };
-        let (decision, retried) = retry_decision::retry(&self.db, &self.programs, key, self.clock.now())
-            .await
-            .map_err(Error::from)?;
+        let now = self.clock.now();
+        let (decision, retried) =
+            retry_decision::retry(&self.db, &self.programs, key, &origin, now).await.map_err(Error::from)?;
         let decision = self.decisions(&tenant, &[decision]).await?.pop();
         Ok(Response::new(wire::RetryDecisionResponse { decision, retried }))
     }
@@ -241,9 +241,10 @@ impl RewardService for Rewards {
         &self,
         request: Request<wire::RetryParkedRequest>,
     ) -> Result<Response<wire::RetryParkedResponse>, Status> {
-        let tenant = tenant(&request)?;
+        let (tenant, origin) = (tenant(&request)?, origin(&request)?);
         let id = request.into_inner().parked_id;
-        let (applied, reason) = parked::retry(&self.db, &self.journeys, &tenant, id).await?;
+        let now = self.clock.now();
+        let (applied, reason) = parked::retry(&self.db, &self.journeys, &tenant, id, &origin, now).await?;
         Ok(Response::new(wire::RetryParkedResponse { applied, reason }))
     }
 }

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use outbox::{ApplyError, Subscriber};
-use pg::{Database, WriteTx};
+use pg::{Audit, Database, WriteTx};
 use proto::journeys::journey_event::Fact as WireFact;
 use proto::journeys::run_service_client::RunServiceClient;
 use proto::journeys::{
@@ -15,7 +15,7 @@ use proto::journeys::{
 };
 use rpc::{Channel, Error, fields};
 use tonic::{Status, Streaming};
-use types::{Clock, EventId, TenantId, Timestamp};
+use types::{Clock, EventId, Origin, TenantId, Timestamp};
 
 use crate::commands::fire_holds::FireHolds;
 use crate::commands::judge_transitions;
@@ -70,19 +70,28 @@ impl Subscriber for Journeys {
 
     async fn apply(&self, tx: &mut WriteTx, events: &[JourneyEvent]) -> Result<(), ApplyError> {
         let now = self.clock.now();
-        let transitions: Vec<Transition> =
-            events.iter().map(transition).filter_map(Result::transpose).collect::<Result<_, _>>()?;
+        let follower = Origin::service(crate::SCHEMA.name, Self::NAME);
+        let trace = |event: &JourneyEvent| follower.clone().traced(&event.traceparent).traceparent;
+        let caused = |event| Ok(transition(event)?.map(|transition| (transition, trace(event))));
+        let (transitions, traces): (Vec<Transition>, Vec<_>) = events
+            .iter()
+            .map(caused)
+            .filter_map(Result::transpose)
+            .collect::<Result<Vec<_>, ApplyError>>()?
+            .into_iter()
+            .unzip();
         let mut effects = Effects::default();
         if !transitions.is_empty() {
-            judge_transitions::judge(tx, &self.programs, &transitions, now, &mut effects).await?;
+            judge_transitions::judge(tx, &self.programs, &transitions, &traces, now, &mut effects).await?;
         }
         for event in events {
             if let Some((tenant, to)) = clock_moved(event)? {
                 clocks::advance(tx, &tenant, to).await?;
                 effects.facts.push(Fact { tenant, occurred_at: to, what: What::ClockMoved(to) });
+                effects.sign(trace(event).as_ref());
             }
         }
-        effects::save(tx, &effects, now).await?;
+        effects::save(tx, &effects, &Audit::default(), now).await?;
         Ok(())
     }
 }

@@ -1,6 +1,8 @@
 //! The rules of the rewards service on real Postgres; each test is named after its rule.
 
 #[cfg(test)]
+mod audit;
+#[cfg(test)]
 mod common;
 #[cfg(test)]
 mod decisions;

@@ -19,7 +19,7 @@ use rpc::Error;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Status, Streaming};
-use types::TenantId;
+use types::{Origin, TenantId};
 
 use self::header::Columns;
 use self::row::RowReader;
@@ -41,11 +41,12 @@ impl Orders {
         request: Request<Streaming<ImportOrdersRequest>>,
     ) -> Result<BoxStream<'static, Result<ImportOrdersResponse, Status>>, Error> {
         let tenant = rpc::caller::tenant(&request)?;
+        let origin = rpc::caller::origin(&request)?;
         let upload = Upload::new(request.into_inner());
         let (batcher, settings, stop) = (self.batcher.clone(), Arc::clone(&self.settings), self.stop.clone());
         let (sender, receiver) = mpsc::channel(MESSAGES);
         tokio::spawn(async move {
-            let import = import(upload, &tenant, &settings, batcher, sender.clone());
+            let import = import(upload, &tenant, &settings, (batcher, origin), sender.clone());
             let end = match stop.run_until_cancelled(import).await {
                 Some(Ok(progress)) => Ok(summary(progress)),
                 Some(Err(error)) => Err(error.into()),
@@ -63,14 +64,14 @@ async fn import(
     mut upload: Upload,
     tenant: &TenantId,
     settings: &Settings,
-    batcher: Batcher<RecordOrders>,
+    (batcher, origin): (Batcher<RecordOrders>, Origin),
     answers: Answers,
 ) -> Result<Progress, Error> {
     let options = upload.options().await?;
     let columns = upload.header(&options).await?;
     let (rows, to_record) = mpsc::channel(ROWS);
     let (reports, to_tell) = mpsc::channel(MESSAGES);
-    let importer = Importer::new(batcher, options.on_conflict, reports);
+    let importer = Importer::new(batcher, origin, options.on_conflict, reports);
     let reader = RowReader { tenant, settings, options: &options, columns: &columns };
     let (read, imported, ()) = tokio::join!(
         upload.rows(&reader, rows),

@@ -105,8 +105,8 @@ pub(crate) async fn sandbox() -> Sandbox {
 /// Clients of one caller.
 #[derive(Clone)]
 pub(crate) struct Caller {
-    orders: Channel,
-    attribution: Channel,
+    pub(crate) orders: Channel,
+    pub(crate) attribution: Channel,
 }
 
 impl Caller {
