@@ -28,7 +28,7 @@ impl DataDir {
     }
 }
 
-/// The `laurel` command, built beside this test, with nothing of our own environment in its settings.
+/// The `laurel` command on a data directory, with nothing of our own environment in its settings.
 pub fn laurel(arguments: &[&str], data_dir: &Path) -> anyhow::Result<Command> {
     let mut command = program("laurel")?;
     command.args(arguments).arg("--data-dir").arg(data_dir);
@@ -83,6 +83,15 @@ impl Up {
     pub fn clients(&self, tenant: &str) -> anyhow::Result<Clients> {
         let channel = rpc::channel::connect(&format!("http://{}", self.address))?;
         Ok(Clients::new(channel, &tenant.parse().map_err(|e| anyhow::anyhow!("tenant {e}"))?))
+    }
+
+    /// What a client command says of it for a tenant on standard output.
+    pub fn says(&self, tenant: &str, arguments: &[&str]) -> anyhow::Result<String> {
+        let address = format!("http://{}", self.address);
+        let mut command = program("laurel")?;
+        let output = command.args(arguments).args(["--address", &address, "--tenant", tenant]).output()?;
+        anyhow::ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        Ok(String::from_utf8(output.stdout)?)
     }
 
     /// `kill -9`.

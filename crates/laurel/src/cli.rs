@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use time::format_description::well_known::Rfc3339;
+use types::Timestamp;
 
 /// Laurel: referrals, journeys and rewards; every qualifying event pays exactly once, or says why not.
 #[derive(Debug, Parser)]
@@ -221,12 +223,85 @@ pub enum ClientCommand {
         /// The order's id
         order_id: String,
     },
+    /// Say who did what, newest first
+    Audit {
+        /// Services and tenant.
+        #[command(flatten)]
+        target: Target,
+        /// Which entries, and how to show them.
+        #[command(flatten)]
+        arguments: AuditArguments,
+    },
     /// Derive the whole ledger again from the stored decisions, and report any difference
     Verify {
         /// Services and tenant.
         #[command(flatten)]
         target: Target,
     },
+}
+
+/// Which audit entries, and how to show them.
+#[derive(Debug, Clone, Args)]
+pub struct AuditArguments {
+    /// Only of this service [default: all four, merged by time]
+    #[arg(long, value_enum)]
+    pub service: Option<AuditedService>,
+    /// Only of this principal, such as `service:orders`
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub principal: String,
+    /// Only of this method, such as `RecordOrder`
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub method: String,
+    /// Only recorded at this time or later: 2026-03-09T12:00:00Z, or 2026-03-09 for its beginning in UTC
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub since: Option<Timestamp>,
+    /// Only recorded before this time
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub until: Option<Timestamp>,
+    /// Print one JSON object a line
+    #[arg(long)]
+    pub json: bool,
+    /// Entries at most, the newest
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = at_least_one)]
+    pub limit: usize,
+}
+
+/// A service that keeps audit entries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum AuditedService {
+    /// Attribution.
+    Attribution,
+    /// Orders.
+    Orders,
+    /// Journeys.
+    Journeys,
+    /// Rewards.
+    Rewards,
+}
+
+impl AuditedService {
+    /// All of them, in the direction data flows.
+    pub const ALL: [Self; 4] = [Self::Attribution, Self::Orders, Self::Journeys, Self::Rewards];
+
+    /// As it is called.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Attribution => "attribution",
+            Self::Orders => "orders",
+            Self::Journeys => "journeys",
+            Self::Rewards => "rewards",
+        }
+    }
+}
+
+/// Reads a time, or a date for its beginning in UTC.
+fn moment(text: &str) -> Result<Timestamp, &'static str> {
+    let whole = if text.contains('T') { text.to_owned() } else { format!("{text}T00:00:00Z") };
+    Timestamp::parse(&whole, &Rfc3339).map_err(|_| "it is to be like 2026-03-09T12:00:00Z or 2026-03-09")
+}
+
+fn at_least_one(text: &str) -> Result<usize, &'static str> {
+    text.parse().ok().filter(|n| *n > 0).ok_or("it is to be a number above 0")
 }
 
 /// Reads HEADER=FIELD. A header may have any character, a field has no `=`.
@@ -241,6 +316,13 @@ fn mapping(text: &str) -> Result<(String, String), &'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_date_is_its_beginning_in_utc() {
+        assert_eq!(moment("2026-03-09"), Ok(time::macros::datetime!(2026-03-09 00:00 UTC)));
+        assert_eq!(moment("2026-03-09T12:00:00+02:00"), Ok(time::macros::datetime!(2026-03-09 10:00 UTC)));
+        assert!(moment("yesterday").is_err() && at_least_one("0").is_err());
+    }
 
     #[test]
     fn a_column_is_mapped_to_what_follows_the_last_equals_sign() {

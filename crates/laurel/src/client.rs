@@ -1,14 +1,19 @@
 //! The generated clients over one channel, for one tenant.
 
 use proto::attribution::attribution_service_client::AttributionServiceClient;
+use proto::attribution::audit_service_client::AuditServiceClient as AttributionAuditClient;
 use proto::attribution::campaign_service_client::CampaignServiceClient;
 use proto::attribution::code_service_client::CodeServiceClient;
 use proto::attribution::contact_service_client::ContactServiceClient;
 use proto::attribution::segment_service_client::SegmentServiceClient;
 use proto::attribution::test_clock_service_client::TestClockServiceClient;
+use proto::journeys::audit_service_client::AuditServiceClient as JourneysAuditClient;
 use proto::journeys::funnel_service_client::FunnelServiceClient;
 use proto::journeys::journey_service_client::JourneyServiceClient;
+use proto::journeys::run_service_client::RunServiceClient;
+use proto::orders::audit_service_client::AuditServiceClient as OrdersAuditClient;
 use proto::orders::order_service_client::OrderServiceClient;
+use proto::rewards::audit_service_client::AuditServiceClient as RewardsAuditClient;
 use proto::rewards::ledger_service_client::LedgerServiceClient;
 use proto::rewards::program_service_client::ProgramServiceClient;
 use proto::rewards::reward_service_client::RewardServiceClient;
@@ -36,6 +41,8 @@ pub struct Clients {
     pub orders: OrderServiceClient<Channel>,
     /// Journeys.
     pub journeys: JourneyServiceClient<Channel>,
+    /// Runs and their transitions.
+    pub runs: RunServiceClient<Channel>,
     /// Funnels.
     pub funnels: FunnelServiceClient<Channel>,
     /// Reward programs.
@@ -44,6 +51,21 @@ pub struct Clients {
     pub rewards: RewardServiceClient<Channel>,
     /// The ledger.
     pub ledger: LedgerServiceClient<Channel>,
+    /// Who did what.
+    pub audits: Audits,
+}
+
+/// Who did what, service by service.
+#[derive(Debug, Clone)]
+pub struct Audits {
+    /// In attribution.
+    pub attribution: AttributionAuditClient<Channel>,
+    /// In orders.
+    pub orders: OrdersAuditClient<Channel>,
+    /// In journeys.
+    pub journeys: JourneysAuditClient<Channel>,
+    /// In rewards.
+    pub rewards: RewardsAuditClient<Channel>,
 }
 
 impl Clients {
@@ -59,10 +81,17 @@ impl Clients {
             test_clock: TestClockServiceClient::new(channel.clone()),
             orders: OrderServiceClient::new(channel.clone()),
             journeys: JourneyServiceClient::new(channel.clone()),
+            runs: RunServiceClient::new(channel.clone()),
             funnels: FunnelServiceClient::new(channel.clone()),
             programs: ProgramServiceClient::new(channel.clone()),
             rewards: RewardServiceClient::new(channel.clone()),
-            ledger: LedgerServiceClient::new(channel),
+            ledger: LedgerServiceClient::new(channel.clone()),
+            audits: Audits {
+                attribution: AttributionAuditClient::new(channel.clone()),
+                orders: OrdersAuditClient::new(channel.clone()),
+                journeys: JourneysAuditClient::new(channel.clone()),
+                rewards: RewardsAuditClient::new(channel),
+            },
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Commands that speak to running services, through their public RPCs only.
 
 mod apply;
+mod audit;
 mod decisions;
 mod upload;
 
@@ -29,6 +30,7 @@ pub fn run(command: &ClientCommand) -> anyhow::Result<()> {
         | ClientCommand::Apply { target, .. }
         | ClientCommand::Funnel { target, .. }
         | ClientCommand::Explain { target, .. }
+        | ClientCommand::Audit { target, .. }
         | ClientCommand::Verify { target } => target,
     };
     executor.block_on(async {
@@ -41,6 +43,9 @@ pub fn run(command: &ClientCommand) -> anyhow::Result<()> {
             ClientCommand::Funnel { journey, .. } => funnel(clients, journey).await,
             ClientCommand::Explain { order_id, .. } => {
                 decisions::explain_order(clients, order_id, &target.tenant).await
+            }
+            ClientCommand::Audit { arguments, .. } => {
+                audit::audit(&clients.audits, arguments, &target.tenant).await
             }
             ClientCommand::Verify { .. } => verify(clients, &target.tenant).await,
         };
