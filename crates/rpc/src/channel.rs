@@ -132,7 +132,7 @@ pub fn connect_as(address: &str, access: &Access) -> Result<Channel, Error> {
         if let Some(header) = token.header() {
             request.headers_mut().insert(AUTHORIZATION, header);
         }
-        request
+        crate::trace::inject(request)
     })))
 }
 

@@ -90,7 +90,7 @@ fn origin(request: &Parts, caller: &Caller) -> Origin {
     Origin {
         principal: Arc::clone(caller.principal()),
         method: request.uri.path().trim_start_matches('/').into(),
-        traceparent: request.headers.get("traceparent").and_then(|v| v.to_str().ok()).map(Into::into),
+        traceparent: crate::trace::traceparent(&request.headers),
     }
 }
 
@@ -135,7 +135,9 @@ impl Service<Request<Body>> for Stack {
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let stack = self.clone();
-        Box::pin(async move { Ok(stack.run(request).await.unwrap_or_else(|e| Status::from(e).into_http())) })
+        let run = async |request| stack.run(request).await.unwrap_or_else(|e| Status::from(e).into_http());
+        // 0. telemetry: whatever is refused below is seen, too
+        Box::pin(async move { Ok(crate::trace::observed(request, run).await) })
     }
 }
 

@@ -13,6 +13,7 @@
 //! | [`limits`] | how much may be under way at once |
 //! | [`server`] | serving on a socket, or in memory for calls within the process |
 //! | [`channel`] | one client transport for both |
+//! | `trace` | a span and a measurement per call, and the context of calls that go out |
 
 pub mod audit;
 pub mod auth;
@@ -25,6 +26,7 @@ pub mod layers;
 pub mod limits;
 pub mod page;
 pub mod server;
+mod trace;
 
 pub use caller::Caller;
 pub use channel::Channel;

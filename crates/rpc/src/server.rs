@@ -83,7 +83,9 @@ impl ServiceRoutes {
     /// A channel to these servers that never leaves memory.
     pub fn channel(&self) -> Channel {
         BoxCloneSyncService::new(
-            Stack::inner(self.routes(), Limits::default()).map_err(|never| match never {}),
+            Stack::inner(self.routes(), Limits::default())
+                .map_request(crate::trace::inject)
+                .map_err(|never| match never {}),
         )
     }
 

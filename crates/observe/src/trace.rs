@@ -1,0 +1,182 @@
+//! Contexts of traces: in and out of calls and events, and links where slices join them.
+//!
+//! Spans are made with tracing, under [`TARGET`]: the exporter takes these and no others, the log none of them, so without
+//! an exporter a span costs a look at a flag. W3C is spoken by the propagator that `runtime::telemetry` installs; without
+//! it nothing is read and nothing is sent.
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use opentelemetry::propagation::{Extractor, Injector};
+use opentelemetry::trace::{SpanContext, TraceContextExt};
+use opentelemetry::{Context, global};
+use tracing::Span;
+use tracing_opentelemetry::OpenTelemetrySpanExt;
+
+/// Target of the spans that are exported.
+pub const TARGET: &str = "laurel::span";
+/// Header, and field of events, that holds a context.
+pub const TRACEPARENT: &str = "traceparent";
+
+/// The context of the span one is in, if it is traced.
+pub fn current() -> Option<SpanContext> {
+    Context::map_current(|context| {
+        let span = context.span();
+        let context = span.span_context();
+        context.is_valid().then(|| context.clone())
+    })
+}
+
+/// The same as text, for what outlives the call.
+pub fn traceparent() -> Option<String> {
+    current().map(|context| {
+        let (trace, span, flags) = (context.trace_id(), context.span_id(), context.trace_flags());
+        format!("00-{trace}-{span}-{flags:02x}")
+    })
+}
+
+/// Reads what [`traceparent`] wrote; none if it is not a context, or nothing is traced here.
+pub fn parse(traceparent: &str) -> Option<SpanContext> {
+    if traceparent.is_empty() {
+        return None;
+    }
+    let context = extract(&One(traceparent));
+    let context = context.span().span_context().clone();
+    context.is_valid().then_some(context)
+}
+
+/// Makes `span`, not yet entered, part of the trace that the headers of a call name, if they name one.
+pub fn continue_from(span: &Span, headers: &HeaderMap) {
+    if !span.is_disabled() && headers.contains_key(TRACEPARENT) {
+        let parent = extract(&Headers(headers));
+        if parent.span().span_context().is_valid() {
+            // fails only where nothing is traced
+            let _ = span.set_parent(parent);
+        }
+    }
+}
+
+/// Makes `span`, not yet entered, a child of `parent`.
+pub fn child_of(span: &Span, parent: SpanContext) {
+    let _ = span.set_parent(Context::new().with_remote_span_context(parent));
+}
+
+/// Makes `span`, not yet entered, the root of a trace of its own, wherever it is made.
+pub fn root(span: &Span) {
+    let _ = span.set_parent(Context::new());
+}
+
+/// Links `span` to each of `contexts` once, to `most` at most.
+pub fn link(span: &Span, contexts: impl Iterator<Item = SpanContext>, most: usize) {
+    if span.is_disabled() {
+        return;
+    }
+    for context in distinct(contexts, most) {
+        span.add_link(context);
+    }
+}
+
+/// The first `most` different ones of `contexts`.
+pub fn distinct(contexts: impl Iterator<Item = SpanContext>, most: usize) -> Vec<SpanContext> {
+    let mut distinct: Vec<SpanContext> = Vec::new();
+    for context in contexts {
+        if distinct.len() == most {
+            break;
+        }
+        // those of one call come one after the other
+        if !distinct.iter().rev().any(|known| known.span_id() == context.span_id()) {
+            distinct.push(context);
+        }
+    }
+    distinct
+}
+
+/// Adds the context of the span one is in to the headers of a call that goes out; leaves them alone if there is none.
+pub fn inject(headers: &mut HeaderMap) {
+    if current().is_some() {
+        let context = Context::current();
+        global::get_text_map_propagator(|p| p.inject_context(&context, &mut HeadersMut(headers)));
+    }
+}
+
+fn extract(from: &dyn Extractor) -> Context {
+    global::get_text_map_propagator(|p| p.extract_with_context(&Context::new(), from))
+}
+
+struct One<'a>(&'a str);
+
+impl Extractor for One<'_> {
+    fn get(&self, key: &str) -> Option<&str> {
+        (key == TRACEPARENT).then_some(self.0)
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        vec![TRACEPARENT]
+    }
+}
+
+struct Headers<'a>(&'a HeaderMap);
+
+impl Extractor for Headers<'_> {
+    fn get(&self, key: &str) -> Option<&str> {
+        self.0.get(key).and_then(|value| value.to_str().ok())
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        self.0.keys().map(HeaderName::as_str).collect()
+    }
+}
+
+struct HeadersMut<'a>(&'a mut HeaderMap);
+
+impl Injector for HeadersMut<'_> {
+    fn set(&mut self, key: &str, value: String) {
+        // an empty state is as good as none
+        if let (false, Ok(name), Ok(value)) =
+            (value.is_empty(), HeaderName::try_from(key), HeaderValue::try_from(value))
+        {
+            self.0.insert(name, value);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use opentelemetry_sdk::propagation::TraceContextPropagator;
+
+    use super::*;
+
+    const CALLER: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+    #[test]
+    fn a_context_comes_back_as_it_went() {
+        global::set_text_map_propagator(TraceContextPropagator::new());
+        let context = parse(CALLER).unwrap();
+        assert!(context.is_sampled() && context.is_remote());
+        let _within = Context::new().with_remote_span_context(context).attach();
+        assert_eq!(traceparent().as_deref(), Some(CALLER));
+        let mut headers = HeaderMap::new();
+        inject(&mut headers);
+        assert_eq!(headers.len(), 1);
+        assert_eq!(headers[TRACEPARENT], CALLER);
+    }
+
+    #[test]
+    fn what_is_no_context_is_none() {
+        global::set_text_map_propagator(TraceContextPropagator::new());
+        let zero = "00-00000000000000000000000000000000-00f067aa0ba902b7-01";
+        for text in ["", "nonsense", zero, &CALLER[..40]] {
+            assert_eq!(parse(text), None, "{text}");
+        }
+        assert_eq!((current(), traceparent()), (None, None));
+        let mut headers = HeaderMap::new();
+        inject(&mut headers);
+        assert!(headers.is_empty());
+    }
+
+    #[test]
+    fn contexts_of_one_call_are_one_link_and_links_are_bounded() {
+        global::set_text_map_propagator(TraceContextPropagator::new());
+        let context = |n: usize| parse(&format!("00-{:032x}-{:016x}-01", n / 2 + 1, n / 2 + 1)).unwrap();
+        assert_eq!(distinct((0..10).map(context), 32).len(), 5);
+        assert_eq!(distinct((0..1000).map(context), 32).len(), 32);
+    }
+}

@@ -1,0 +1,215 @@
+//! One span and one measurement per call, and the trace's context on calls that go out.
+//!
+//! Only methods of our contracts are seen: a path that a caller made up becomes neither a span's name nor a label.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::{Arc, LazyLock, OnceLock};
+use std::time::Instant;
+
+use http::{HeaderMap, Request, Response};
+use observe::metrics::{Histogram, rpc_duration};
+use observe::trace::{TARGET, TRACEPARENT, continue_from};
+use prost::Message;
+use tonic::Code;
+use tonic::body::Body;
+use tracing::field::Empty;
+use tracing::{Instrument, Span};
+
+/// Carries out a call of one of our methods under a span of its own, and measures it until its answer begins.
+pub(crate) async fn observed<F>(
+    request: Request<Body>,
+    call: impl FnOnce(Request<Body>) -> F,
+) -> Response<Body>
+where
+    F: Future<Output = Response<Body>>,
+{
+    let Some(method) = METHODS.get(request.uri().path()) else { return call(request).await };
+    let mut measured = Measured { method, begun: Instant::now(), code: Code::Cancelled };
+    let span = method.span(request.headers());
+    let response = call(request).instrument(span.clone()).await;
+    measured.code = code_of(&response);
+    finish(&span, measured.code);
+    response
+}
+
+/// The trace that what a call does is part of: the span of the call where calls are traced, else what the caller sent.
+pub(crate) fn traceparent(headers: &HeaderMap) -> Option<Arc<str>> {
+    let sent = || headers.get(TRACEPARENT).and_then(|value| value.to_str().ok());
+    observe::trace::traceparent().as_deref().or_else(sent).map(Into::into)
+}
+
+/// Makes a call that goes out part of the trace one is in.
+pub(crate) fn inject(mut request: Request<Body>) -> Request<Body> {
+    observe::trace::inject(request.headers_mut());
+    request
+}
+
+/// Every method of our contracts, by its path.
+static METHODS: LazyLock<HashMap<String, Method>> = LazyLock::new(|| {
+    let descriptors = prost_types::FileDescriptorSet::decode(proto::DESCRIPTORS).unwrap_or_default();
+    let mut methods = HashMap::new();
+    for file in descriptors.file {
+        for service in &file.service {
+            let service_name = format!("{}.{}", file.package(), service.name());
+            for method in &service.method {
+                let method = Method::new(&service_name, method.name());
+                methods.insert(format!("/{}", method.name), method);
+            }
+        }
+    }
+    methods
+});
+
+/// Codes are numbered from 0 to 16.
+const CODES: usize = 17;
+
+struct Method {
+    /// Such as `laurel.orders.v1.OrderService/RecordOrder`.
+    name: String,
+    /// Length of what is before the slash.
+    service: usize,
+    durations: [OnceLock<Histogram>; CODES],
+}
+
+impl Method {
+    fn new(service: &str, method: &str) -> Self {
+        Self { name: format!("{service}/{method}"), service: service.len(), durations: Default::default() }
+    }
+
+    fn parts(&self) -> (&str, &str) {
+        (&self.name[..self.service], &self.name[self.service + 1..])
+    }
+
+    fn span(&self, headers: &HeaderMap) -> Span {
+        let (service, method) = self.parts();
+        let span = tracing::info_span!(
+            target: TARGET,
+            "call",
+            otel.name = self.name,
+            otel.kind = "server",
+            rpc.system = "grpc",
+            rpc.service = service,
+            rpc.method = method,
+            rpc.grpc.status_code = Empty,
+            otel.status_code = Empty,
+        );
+        continue_from(&span, headers);
+        span
+    }
+
+    fn duration(&self, code: Code) -> &Histogram {
+        let (service, method) = self.parts();
+        // a `Code` is one of the 17
+        let slot = usize::try_from(i32::from(code)).unwrap_or_default().min(CODES - 1);
+        self.durations[slot].get_or_init(|| rpc_duration(service, method, name_of(code)))
+    }
+}
+
+/// Measures a call also when its caller goes away before it is answered.
+struct Measured {
+    method: &'static Method,
+    begun: Instant,
+    code: Code,
+}
+
+impl Drop for Measured {
+    fn drop(&mut self) {
+        self.method.duration(self.code).observe(self.begun.elapsed().as_secs_f64());
+    }
+}
+
+/// What headers tell: errors come in them, without a body. A stream may still fail later.
+fn code_of(response: &Response<Body>) -> Code {
+    let status = response.headers().get("grpc-status").map(http::HeaderValue::as_bytes);
+    status.map_or(Code::Ok, Code::from_bytes)
+}
+
+fn finish(span: &Span, code: Code) {
+    if span.is_disabled() {
+        return;
+    }
+    span.record("rpc.grpc.status_code", i32::from(code));
+    // what the caller did wrong is no failure of ours
+    if matches!(
+        code,
+        Code::Unknown
+            | Code::DeadlineExceeded
+            | Code::Unimplemented
+            | Code::Internal
+            | Code::Unavailable
+            | Code::DataLoss
+    ) {
+        span.record("otel.status_code", "ERROR");
+    }
+}
+
+fn name_of(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "OK",
+        Code::Cancelled => "CANCELLED",
+        Code::Unknown => "UNKNOWN",
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::NotFound => "NOT_FOUND",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::Aborted => "ABORTED",
+        Code::OutOfRange => "OUT_OF_RANGE",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        Code::Internal => "INTERNAL",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::DataLoss => "DATA_LOSS",
+        Code::Unauthenticated => "UNAUTHENTICATED",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tonic::Status;
+
+    use super::*;
+
+    fn request(path: &str) -> Request<Body> {
+        Request::builder().uri(path).body(Body::empty()).unwrap()
+    }
+
+    fn counted(line: &str) -> bool {
+        observe::metrics::text().lines().any(|l| l == line)
+    }
+
+    #[tokio::test]
+    async fn a_call_is_measured_by_method_and_code() {
+        let not_found = async |_| Status::not_found("").into_http();
+        observed(request("/laurel.orders.v1.OrderService/GetOrder"), not_found).await;
+        let labels = r#"rpc_service="laurel.orders.v1.OrderService",rpc_method="GetOrder",code="NOT_FOUND""#;
+        assert!(counted(&format!("laurel_rpc_server_duration_seconds_count{{{labels}}} 1")));
+    }
+
+    #[tokio::test]
+    async fn a_path_that_is_no_method_becomes_no_label() {
+        let path = "/laurel.orders.v1.OrderService/bob@example.com";
+        let answer = observed(request(path), async |_| Status::unimplemented("").into_http()).await;
+        assert_eq!(code_of(&answer), Code::Unimplemented);
+        assert!(!observe::metrics::text().contains("bob"));
+    }
+
+    #[tokio::test]
+    async fn a_call_whose_caller_goes_away_is_measured_as_cancelled() {
+        let call = observed(request("/laurel.orders.v1.OrderService/ListOrders"), |_| std::future::pending());
+        assert!(futures::FutureExt::now_or_never(call).is_none());
+        let labels =
+            r#"rpc_service="laurel.orders.v1.OrderService",rpc_method="ListOrders",code="CANCELLED""#;
+        assert!(counted(&format!("laurel_rpc_server_duration_seconds_count{{{labels}}} 1")));
+    }
+
+    #[test]
+    fn without_traces_the_callers_context_is_passed_on() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(traceparent(&headers), None);
+        headers.insert(TRACEPARENT, http::HeaderValue::from_static("00-1-2-01"));
+        assert_eq!(traceparent(&headers).as_deref(), Some("00-1-2-01"));
+    }
+}
