@@ -5,6 +5,7 @@
 //! next is being prepared, if it is as large, else once that one is done: small slices beside large ones cost as much and
 //! bring less. Commands keep their order. One bad command fails alone.
 
+mod observed;
 mod queue;
 mod worker;
 
@@ -34,6 +35,11 @@ pub trait Work: Send + Sync + 'static {
     type Answer: Send + 'static;
     /// A rule violation, or a failure of the whole slice.
     type Error: From<Refused> + Send + 'static;
+
+    /// What spans and metrics call it: `orders.RecordOrders`.
+    fn name() -> String {
+        observed::short_name(std::any::type_name::<Self>())
+    }
 
     /// Bytes a command takes in the queue, about.
     fn weight(command: &Self::Command) -> usize;

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use observe::metrics::Watched;
+use opentelemetry::trace::SpanContext;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
-use crate::{Options, Work, worker};
+use crate::{Options, Work, observed, worker};
 
 /// Why a command got no answer of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -28,6 +30,8 @@ pub(crate) struct Queued<W: Work> {
     pub(crate) reply: oneshot::Sender<Result<W::Answer, W::Error>>,
     // given back when the command is answered, so that what is being worked on counts too
     pub(crate) room: Room,
+    /// The span of whoever handed it in, if that is traced.
+    pub(crate) call: Option<SpanContext>,
 }
 
 pub(crate) struct Room {
@@ -41,6 +45,7 @@ pub struct Batcher<W: Work> {
     count: Arc<Semaphore>,
     bytes: Arc<Semaphore>,
     options: Options,
+    watched: Arc<Watched>,
 }
 
 impl<W: Work> Clone for Batcher<W> {
@@ -50,6 +55,7 @@ impl<W: Work> Clone for Batcher<W> {
             count: Arc::clone(&self.count),
             bytes: Arc::clone(&self.bytes),
             options: self.options,
+            watched: Arc::clone(&self.watched),
         }
     }
 }
@@ -77,7 +83,8 @@ impl<W: Work> Batcher<W> {
         worker::spawn(Arc::new(work), commands, options.slice);
         let count = Arc::new(Semaphore::new(options.queue_count));
         let bytes = Arc::new(Semaphore::new(options.queue_bytes));
-        Self { queue, count, bytes, options }
+        let watched = Arc::new(observed::watch_queue(&W::name(), &count, options.queue_count));
+        Self { queue, count, bytes, options, watched }
     }
 
     /// Runs one command; a full queue is refused at once. For unary calls.
@@ -131,7 +138,7 @@ impl<W: Work> Batcher<W> {
     fn push(&self, command: W::Command, room: Room) -> Pending<W> {
         let (reply, answer) = oneshot::channel();
         // if the worker is gone, the reply is dropped and the caller gets UNAVAILABLE
-        let _ = self.queue.send(Queued { command, reply, room });
+        let _ = self.queue.send(Queued { command, reply, room, call: observe::trace::current() });
         Pending(answer)
     }
 }

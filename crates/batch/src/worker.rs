@@ -6,8 +6,11 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use opentelemetry::trace::SpanContext;
 use tokio::sync::{mpsc, oneshot, watch};
+use tracing::{Instrument, Span};
 
+use crate::observed::Observed;
 use crate::queue::{Queued, Room};
 use crate::{Answers, Prepared, Refused, Work};
 
@@ -23,6 +26,7 @@ type Reply<W> = (oneshot::Sender<Result<<W as Work>::Answer, <W as Work>::Error>
 struct Slice<W: Work> {
     prepared: Vec<W::Prepared>,
     replies: Vec<Reply<W>>,
+    span: Span,
 }
 
 /// Two tasks with room for one slice between them, so that one slice is prepared while the other commits.
@@ -68,6 +72,7 @@ async fn prepare_all<W: Work>(
     mut beside: watch::Receiver<usize>,
     limit: usize,
 ) {
+    let observed = Observed::new(W::name());
     loop {
         // reserved before draining: what waits meanwhile joins the slice
         let Ok(permit) = ready.reserve().await else { return };
@@ -75,9 +80,10 @@ async fn prepare_all<W: Work>(
         if queued.is_empty() {
             return;
         }
+        let span = observed.slice(queued.len(), calls(&queued));
         let (commands, replies): (Vec<_>, Vec<_>) =
             queued.into_iter().map(|q| (q.command, (q.reply, q.room))).unzip();
-        let prepared = AssertUnwindSafe(work.prepare(commands)).catch_unwind();
+        let prepared = AssertUnwindSafe(work.prepare(commands)).catch_unwind().instrument(span.clone());
         let results = match tokio::time::timeout(PATIENCE, prepared).await {
             Ok(Ok(results)) => results,
             Ok(Err(_panic)) => {
@@ -90,7 +96,7 @@ async fn prepare_all<W: Work>(
                 continue;
             }
         };
-        let mut slice = Slice { prepared: Vec::with_capacity(results.len()), replies: Vec::new() };
+        let mut slice = Slice { prepared: Vec::with_capacity(results.len()), replies: Vec::new(), span };
         for (result, (reply, room)) in results.into_iter().zip(replies) {
             match result {
                 Prepared::Answered(answer) => drop(reply.send(answer)),
@@ -113,7 +119,7 @@ async fn apply_all<W: Work>(
 ) {
     while let Some(slice) = slices.recv().await {
         applying.send_replace(slice.prepared.len());
-        let answers = apply(work.as_ref(), &slice.prepared).await;
+        let answers = apply(work.as_ref(), &slice.prepared).instrument(slice.span).await;
         applying.send_replace(0);
         for (answer, (reply, room)) in answers.into_iter().zip(slice.replies) {
             // a caller that went away gets no answer; what it asked for stands
@@ -121,6 +127,10 @@ async fn apply_all<W: Work>(
             drop(room);
         }
     }
+}
+
+fn calls<W: Work>(queued: &[Queued<W>]) -> impl Iterator<Item = &SpanContext> + Clone {
+    queued.iter().filter_map(|q| q.call.as_ref())
 }
 
 fn refuse_all<W: Work>(replies: Vec<Reply<W>>, why: Refused) {

@@ -15,6 +15,8 @@ pub trait Event: Message + Default + Clone + Send + Sync + 'static {
     fn cursor(&self) -> &str;
     /// Sets what [`Event::cursor`] returns.
     fn set_cursor(&mut self, cursor: String);
+    /// W3C context of the call that caused it; empty if that was not traced.
+    fn traceparent(&self) -> &str;
     /// Names of its facts, as a watch filters by them.
     const FACTS: &'static [&'static str];
     /// The name of its fact; empty for one that this version does not know.
@@ -59,6 +61,9 @@ macro_rules! contract {
             }
             fn set_cursor(&mut self, cursor: String) {
                 self.cursor = cursor;
+            }
+            fn traceparent(&self) -> &str {
+                &self.traceparent
             }
             const FACTS: &'static [&'static str] = &[$($name),+];
             fn fact(&self) -> &'static str {

@@ -9,14 +9,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
+use observe::metrics::{Duplicate, duplicates};
 use pg::sqlx::Connection;
 use pg::sqlx::postgres::PgConnection;
 use pg::{Database, WriteTx};
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status, Streaming};
+use tracing::Instrument;
 use types::Clock;
 
 use crate::contract::WatchResponse;
+use crate::observed::{Observed, Spans};
 use crate::{Cursor, Event, Scope, parked, subscription};
 
 /// Events applied in one transaction, at most.
@@ -96,6 +99,7 @@ pub struct Follower<S> {
     clock: Arc<dyn Clock>,
     /// Whether to stand by while another process follows; saves double work, correctness does not rest on it.
     exclusive: bool,
+    observed: Observed,
 }
 
 impl<S> std::fmt::Debug for Follower<S> {
@@ -107,7 +111,7 @@ impl<S> std::fmt::Debug for Follower<S> {
 impl<S: Subscriber> Follower<S> {
     /// A follower that keeps its cursor in `db`, the schema its effects go to.
     pub fn new(db: Database, subscriber: S, clock: Arc<dyn Clock>) -> Self {
-        Self { db, subscriber, clock, exclusive: true }
+        Self { db, subscriber, clock, exclusive: true, observed: Observed::new(S::NAME) }
     }
 
     /// Does not stand by while another follower of the subscription lives; the fence alone keeps them apart.
@@ -175,8 +179,10 @@ impl<S: Subscriber> Follower<S> {
                 },
             };
             position = Some(from);
+            self.observed.behind(events.len(), checkpoint.lag);
+            self.observed.count_parked(&self.db).await;
             if !events.is_empty() {
-                match self.apply_all(at.epoch, from, &events).await? {
+                match self.apply_all(at.epoch, from, &events, checkpoint.lag).await? {
                     Some(now) => position = Some(now),
                     None => return Ok(()),
                 }
@@ -194,7 +200,13 @@ impl<S: Subscriber> Follower<S> {
     }
 
     /// Applies a batch in as many transactions as `ready` asks for; `None` if superseded.
-    async fn apply_all(&self, epoch: i64, from: i64, events: &[EventOf<S>]) -> Result<Option<i64>, Lost> {
+    async fn apply_all(
+        &self,
+        epoch: i64,
+        from: i64,
+        events: &[EventOf<S>],
+        beyond: u64,
+    ) -> Result<Option<i64>, Lost> {
         let mut at = Cursor { epoch, position: from };
         let mut rest = events;
         while !rest.is_empty() {
@@ -209,12 +221,17 @@ impl<S: Subscriber> Follower<S> {
                 continue;
             }
             let (slice, later) = rest.split_at(ready.min(rest.len()));
-            match self.apply_slice(at, slice).await? {
+            let spans = Spans::of(S::NAME, slice);
+            match self.apply_slice(at, slice).instrument(spans.slice()).await? {
                 Applied::Yes => {
                     at.position = decode(slice[slice.len() - 1].cursor(), <EventOf<S>>::STREAM)?.position;
                     rest = later;
+                    self.observed.behind(rest.len(), beyond);
                 }
-                Applied::Superseded => return Ok(None),
+                Applied::Superseded => {
+                    duplicates(Duplicate::RedeliveredEvent, slice.len());
+                    return Ok(None);
+                }
             }
         }
         Ok(Some(at.position))
@@ -268,6 +285,7 @@ impl<S: Subscriber> Follower<S> {
         };
         let now = self.clock.now();
         if let Some(reason) = park {
+            self.observed.parked();
             parked::park(&mut tx, S::NAME, slice.iter(), reason, now).await?;
         } else if some_parked {
             let behind = parked::blocked(&mut tx, S::NAME, slice).await?;
@@ -310,6 +328,7 @@ impl<S: Subscriber> Follower<S> {
             if held {
                 return Ok(connection);
             }
+            self.observed.stands_by();
             tokio::time::sleep(jitter(STAND_BY)).await;
         }
     }

@@ -17,6 +17,7 @@ pub mod append;
 pub mod contract;
 pub mod cursor;
 pub mod follow;
+mod observed;
 pub mod parked;
 pub mod source;
 pub mod subscription;

@@ -1,8 +1,10 @@
 //! Connections, and the writing transaction.
 
 use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
 use std::time::Duration;
 
+use observe::metrics::{Watched, on_read, pool_connections};
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use sqlx::{AssertSqlSafe, Postgres, Transaction, raw_sql};
 use tokio::sync::watch;
@@ -23,6 +25,8 @@ pub struct Database {
     schema: Schema,
     commits: watch::Sender<u64>,
     process: Process,
+    /// Has the pool counted whenever metrics are read.
+    _counted: Arc<Watched>,
 }
 
 /// Who this process is to the others that use the database.
@@ -61,7 +65,9 @@ impl Database {
         // who cannot connect learns it now
         writer.turn().await?.done();
         let process = Process::Named(rand::random());
-        Ok(Self { pool, writer, reader, schema, commits: watch::Sender::new(0), process })
+        let counted = Arc::new(count_connections(pool.clone(), schema));
+        let commits = watch::Sender::new(0);
+        Ok(Self { pool, writer, reader, schema, commits, process, _counted: counted })
     }
 
     /// For a database that no other process uses: nobody is notified of commits, and nobody is listened to.
@@ -120,13 +126,27 @@ impl Database {
         loop {
             let mut turn = self.writer.turn().await?;
             match raw_sql(AssertSqlSafe(begin.clone())).execute(&mut *turn).await {
-                Ok(_) => return Ok(WriteTx { turn, commits: self.commits.clone(), process: self.process }),
+                Ok(_) => {
+                    return Ok(WriteTx {
+                        turn,
+                        commits: self.commits.clone(),
+                        process: self.process,
+                        committed: Vec::new(),
+                    });
+                }
                 // a connection that died while idle; nothing was sent on it yet
                 Err(sqlx::Error::Io(_)) if tries < STALE_CONNECTIONS => tries += 1,
                 Err(error) => return Err(error.into()),
             }
         }
     }
+}
+
+fn count_connections(pool: PgPool, schema: Schema) -> Watched {
+    on_read(move || {
+        let (all, idle) = (usize::try_from(pool.size()).unwrap_or_default(), pool.num_idle());
+        pool_connections(schema.name, idle, all.saturating_sub(idle));
+    })
 }
 
 impl Process {
@@ -139,11 +159,17 @@ impl Process {
 }
 
 /// A transaction that holds the sequencer lock; dropped without [`WriteTx::commit`], it never happened.
-#[derive(Debug)]
 pub struct WriteTx {
     turn: Turn,
     commits: watch::Sender<u64>,
     process: Process,
+    committed: Vec<Box<dyn FnOnce() + Send>>,
+}
+
+impl std::fmt::Debug for WriteTx {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WriteTx").field("turn", &self.turn).finish_non_exhaustive()
+    }
 }
 
 impl WriteTx {
@@ -152,12 +178,18 @@ impl WriteTx {
         self.process.name()
     }
 
+    /// Runs `then` once all of this is committed, and never if it is not: for counting what became true.
+    pub fn after_commit(&mut self, then: impl FnOnce() + Send + 'static) {
+        self.committed.push(Box::new(then));
+    }
+
     /// Commits, and wakes who follows. A failure after COMMIT was sent is [`Error::CommitUnknown`].
     pub async fn commit(mut self) -> Result<(), Error> {
         match raw_sql("COMMIT").execute(&mut *self.turn).await {
             Ok(_) => {
                 self.turn.done();
                 self.commits.send_modify(|n| *n = n.wrapping_add(1));
+                self.committed.into_iter().for_each(|then| then());
                 Ok(())
             }
             Err(error) => match Error::from(error) {

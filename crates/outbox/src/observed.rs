@@ -1,0 +1,106 @@
+//! What a follower tells about itself: how far behind it is, what it has parked, and spans for what it applies.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use observe::metrics::{self, Gauge};
+use observe::trace::{self, TARGET};
+use pg::Database;
+use tracing::Span;
+
+use crate::Event;
+
+/// Events of a slice that are seen one by one, at most: an import must not flood the collector.
+const EVENTS: usize = 64;
+
+/// One follower, as metrics see it.
+pub(crate) struct Observed {
+    subscription: &'static str,
+    /// Whether there may be parked events: then they are counted again from time to time.
+    some_parked: AtomicBool,
+}
+
+impl Observed {
+    pub(crate) fn new(subscription: &'static str) -> Self {
+        Self { subscription, some_parked: AtomicBool::new(true) }
+    }
+
+    /// So many positions are not applied yet.
+    pub(crate) fn behind(&self, events: usize, beyond: u64) {
+        let lag: Gauge = metrics::stream_lag(self.subscription);
+        lag.set(metrics::as_i64(events).saturating_add(i64::try_from(beyond).unwrap_or(i64::MAX)));
+    }
+
+    /// Events may have been parked.
+    pub(crate) fn parked(&self) {
+        self.some_parked.store(true, Ordering::Relaxed);
+    }
+
+    /// Counts parked events again, if there were any: they are retried by others, too. A failure is made up for by the next.
+    pub(crate) async fn count_parked(&self, db: &Database) {
+        if !self.some_parked.load(Ordering::Relaxed) {
+            return;
+        }
+        let count = pg::sqlx::query_scalar("SELECT count(*) FROM parked WHERE subscription = $1")
+            .bind(self.subscription)
+            .fetch_one(db.read());
+        let Ok(count) = count.await else { return };
+        metrics::parked_events(self.subscription).set(count);
+        self.some_parked.store(count > 0, Ordering::Relaxed);
+    }
+
+    /// Another process follows.
+    pub(crate) fn stands_by(&self) {
+        metrics::forget_subscription(self.subscription);
+        self.some_parked.store(true, Ordering::Relaxed);
+    }
+}
+
+/// The spans of one slice: its own, and one for each event in the trace of the call that caused it, so that one trace leads
+/// from a call to all that came of it. They end when this is dropped.
+pub(crate) struct Spans {
+    slice: Span,
+    _events: Vec<Span>,
+}
+
+impl Spans {
+    /// Of events that come from calls that are recorded; no span if there are none.
+    pub(crate) fn of<E: Event>(subscription: &'static str, events: &[E]) -> Self {
+        let traced = |event: &E| trace::parse(event.traceparent()).filter(|context| context.is_sampled());
+        let mut callers =
+            events.iter().filter_map(|e| traced(e).map(|context| (e.fact(), context))).take(EVENTS);
+        let Some(first) = callers.next() else { return Self { slice: Span::none(), _events: Vec::new() } };
+        let callers: Vec<_> = std::iter::once(first).chain(callers).collect();
+        let slice = tracing::info_span!(
+            target: TARGET,
+            parent: None,
+            "apply",
+            otel.name = format_args!("apply {subscription}"),
+            subscription,
+            events = events.len(),
+        );
+        if slice.is_disabled() {
+            return Self { slice, _events: Vec::new() };
+        }
+        // there may be many callers: it belongs to none of their traces
+        trace::root(&slice);
+        trace::link(&slice, callers.iter().map(|(_, context)| context.clone()), EVENTS);
+        let span_of = |(fact, parent)| {
+            let span = tracing::info_span!(
+                target: TARGET,
+                parent: None,
+                "event",
+                otel.name = format_args!("{subscription} {fact}"),
+                otel.kind = "consumer",
+                subscription,
+            );
+            trace::child_of(&span, parent);
+            span
+        };
+        Self { slice, _events: callers.into_iter().map(span_of).collect() }
+    }
+
+    /// What applying the slice runs under.
+    pub(crate) fn slice(&self) -> Span {
+        self.slice.clone()
+    }
+}
