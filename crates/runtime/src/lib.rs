@@ -7,7 +7,7 @@
 //! | [`edge`] | from settings to who is let in |
 //! | [`lifecycle`] | tasks that live as long as the process, and its end in two stages |
 //! | [`process`] | a whole service process: pool, migrations, serving, drain |
-//! | [`telemetry`] | structured logs |
+//! | [`telemetry`] | structured logs, traces to a collector, metrics for Prometheus |
 
 pub mod config;
 pub mod config_table;

@@ -1,0 +1,101 @@
+//! Spans to an OpenTelemetry collector, in batches, from a thread of their own. Whoever makes spans never waits: when the
+//! queue is full, because the collector is slow or away, spans are dropped.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use observe::trace::TARGET;
+use opentelemetry::global;
+use opentelemetry::trace::TracerProvider;
+use opentelemetry_otlp::{ExporterBuildError, WithExportConfig};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::propagation::TraceContextPropagator;
+use opentelemetry_sdk::trace::{SdkTracerProvider, SpanData, SpanExporter};
+use tracing::{Level, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::registry::LookupSpan;
+
+use super::setting;
+
+/// How long the collector may take for a batch.
+const TIMEOUT: Duration = Duration::from_secs(3);
+
+/// The collector's address, if one is named: Laurel's own setting before OpenTelemetry's.
+pub(super) fn endpoint() -> Option<String> {
+    ["LAUREL_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"]
+        .into_iter()
+        .find_map(setting)
+}
+
+/// Spans of `service` go to `endpoint`, over gRPC. The sampler is the one that `OTEL_TRACES_SAMPLER` names, else the caller's
+/// decision, else all. To be called on the executor that is to do the sending.
+pub(super) fn provider(
+    endpoint: &str,
+    service: &'static str,
+) -> Result<SdkTracerProvider, ExporterBuildError> {
+    let exporter = opentelemetry_otlp::SpanExporter::builder()
+        .with_tonic()
+        .with_endpoint(endpoint)
+        .with_timeout(TIMEOUT)
+        .build()?;
+    global::set_text_map_propagator(TraceContextPropagator::new());
+    Ok(SdkTracerProvider::builder()
+        .with_batch_exporter(Quiet { exporter, fails: AtomicBool::new(false) })
+        .with_resource(Resource::builder().with_service_name(service).build())
+        .build())
+}
+
+/// Takes our own spans. Not those of others: the exporter's connection makes spans, too.
+pub(super) fn layer<S>(provider: &SdkTracerProvider) -> impl Layer<S> + use<S>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    tracing_opentelemetry::layer()
+        .with_tracer(provider.tracer("laurel"))
+        // where in the code, on which thread: four more attributes that nobody asks for
+        .with_location(false)
+        .with_threads(false)
+        .with_tracked_inactivity(false)
+        .with_target(false)
+        .with_filter(Targets::new().with_target(TARGET, Level::INFO))
+}
+
+/// Says once that the collector is away, and once that it is back. An operator who has none in this hour has other worries
+/// than a line for every batch.
+#[derive(Debug)]
+struct Quiet<E> {
+    exporter: E,
+    fails: AtomicBool,
+}
+
+impl<E: SpanExporter> SpanExporter for Quiet<E> {
+    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+        match self.exporter.export(batch).await {
+            Ok(()) => {
+                if self.fails.swap(false, Ordering::Relaxed) {
+                    tracing::info!("traces are exported again");
+                }
+            }
+            Err(error) => {
+                if !self.fails.swap(true, Ordering::Relaxed) {
+                    tracing::warn!(%error, "traces are not exported, spans are dropped; tried again with each batch");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.exporter.shutdown_with_timeout(timeout)
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        self.exporter.force_flush()
+    }
+
+    fn set_resource(&mut self, resource: &Resource) {
+        self.exporter.set_resource(resource);
+    }
+}
