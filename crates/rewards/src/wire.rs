@@ -102,7 +102,8 @@ pub(crate) fn state(of: State) -> wire::RewardState {
     }
 }
 
-fn outcome(of: Outcome) -> wire::DecisionOutcome {
+/// An outcome.
+pub(crate) fn outcome(of: Outcome) -> wire::DecisionOutcome {
     match of {
         Outcome::Created => wire::DecisionOutcome::Created,
         Outcome::ConditionFalse => wire::DecisionOutcome::ConditionFalse,

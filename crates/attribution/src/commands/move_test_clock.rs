@@ -1,5 +1,6 @@
 //! Setting and advancing a test clock (M4).
 
+use observe::metrics::{Duplicate, duplicates};
 use pg::requests::{self, Seen};
 use pg::{Audit, Database, Inserts};
 use types::{Clock, Origin, TenantId, Timestamp};
@@ -27,6 +28,7 @@ pub(crate) async fn run(
         if request.hash != seen.hash {
             return Err(Violation::RequestIdReused.into());
         }
+        duplicates(Duplicate::RequestId, 1);
         return book.test_clock.ok_or_else(|| Violation::TestClockNotFound.into());
     }
     let shows = book.move_clock(tenant, how)?;

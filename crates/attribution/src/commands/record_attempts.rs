@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use batch::{Prepared, Refused, Work};
+use observe::metrics::{Duplicate, duplicates};
 use pg::requests::{self, Key, Seen};
 use pg::{Audit, Database, Inserts, WriteTx};
 use types::{Clock, Origin, TenantId, Timestamp};
@@ -106,6 +107,7 @@ impl Slice {
         if command.request.as_ref().is_some_and(|request| request.hash != seen.hash) {
             return Err(Violation::RequestIdReused.into());
         }
+        duplicates(Duplicate::RequestId, 1);
         let book = self.books.get(&command.tenant);
         let found = attempt_of(seen).zip(book).and_then(|(id, book)| {
             let logged = self.logged.get(&id).or_else(|| book.attempts.iter().find(|a| a.id == id))?;

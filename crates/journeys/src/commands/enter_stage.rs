@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use batch::{Prepared, Refused, Work};
+use observe::metrics::{Duplicate, duplicates};
 use pg::{Audit, Database, WriteTx};
 use rpc::fields;
 use types::{Clock, JourneyKey, Origin, StageKey, TenantId, Timestamp, TransitionId};
@@ -170,6 +171,7 @@ async fn answers(
         Ok((id, new)) => {
             let transition =
                 known.get(&id).cloned().ok_or_else(|| pg::Error::unreadable("transitions", id))?;
+            duplicates(Duplicate::NaturalKey, usize::from(!new));
             Ok(Ok(Entered { transition, new }))
         }
     };

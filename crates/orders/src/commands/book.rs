@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use observe::metrics::{Duplicate, duplicates};
 use pg::requests::{self, Key, Seen};
 use pg::{Audit, Inserts, WriteTx};
 use proto::orders::OrderEvent;
@@ -80,6 +81,7 @@ impl Book {
         if seen.hash != request.hash {
             return Err(Error::RequestIdReused);
         }
+        duplicates(Duplicate::RequestId, 1);
         let order = self.orders.get(&ready.command.order.key).cloned();
         Ok(order.map(|order| Recorded { order, result: RecordResult::AlreadyRecorded }))
     }
@@ -107,7 +109,10 @@ impl Book {
         let answer = ready.answer.as_ref();
         let contact = answer.and_then(Answer::contact);
         let (order, refund) = match record_again(&ready.command.order, stored, &ready.facts, contact)? {
-            Again::Same => return Ok(RecordResult::AlreadyRecorded),
+            Again::Same => {
+                duplicates(Duplicate::NaturalKey, 1);
+                return Ok(RecordResult::AlreadyRecorded);
+            }
             Again::Updated(order, refund) => (*order, refund),
         };
         let head = answer.map(Answer::head);

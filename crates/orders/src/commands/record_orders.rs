@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use batch::{Prepared, Work};
+use observe::metrics::{Duplicate, duplicates};
 use pg::Database;
 use pg::requests::Hasher;
 use rpc::{Channel, fields};
@@ -152,6 +153,7 @@ impl RecordOrders {
         let may_have_changed = command.place.as_ref().is_some_and(Place::is_behind_updates);
         match record_again(order, stored, facts, None) {
             Ok(Again::Same) if command.request.is_none() && !may_have_changed => {
+                duplicates(Duplicate::NaturalKey, 1);
                 let (order, result) = (stored.clone(), RecordResult::AlreadyRecorded);
                 Triage::Answered(Box::new(Ok(Recorded { order, result })))
             }

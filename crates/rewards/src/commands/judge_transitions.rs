@@ -52,6 +52,8 @@ fn decide(
             let decision = consider(judge, rule, transition, now);
             if decided.insert(decision.key()) {
                 record(decision, rule, now, effects);
+            } else {
+                effects.twins += 1;
             }
         }
         effects.sign(trace.as_ref());

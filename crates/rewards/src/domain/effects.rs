@@ -29,6 +29,8 @@ pub struct Effects {
     pub facts: Vec<Fact>,
     /// Trace that each of the facts was caused under, as far as they are signed.
     pub traces: Vec<Option<Arc<str>>>,
+    /// Decisions that had been made before, and were not made again (R5).
+    pub twins: usize,
 }
 
 impl Effects {
