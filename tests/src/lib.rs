@@ -3,10 +3,13 @@
 pub mod cdnow;
 pub mod process;
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
 
 use anyhow::Context;
 use laurel::client::Clients;
@@ -51,6 +54,8 @@ pub fn program(name: &str) -> anyhow::Result<Command> {
 /// A running `laurel up`; killed when dropped.
 pub struct Up {
     child: Child,
+    log: Arc<Log>,
+    reader: JoinHandle<()>,
     /// Where it listens.
     pub address: String,
 }
@@ -64,19 +69,30 @@ impl Up {
     /// The same with settings in its environment.
     pub fn start_with(data_dir: &Path, settings: &[(&str, &str)]) -> anyhow::Result<Self> {
         let mut command = laurel(&["up", "--listen", "127.0.0.1:0"], data_dir)?;
-        let mut child = command.envs(settings.iter().copied()).spawn()?;
+        command.envs(settings.iter().copied());
+        Self::spawn(command)
+    }
+
+    /// The same, as `command` has it.
+    pub fn spawn(mut command: Command) -> anyhow::Result<Self> {
+        let mut child = command.spawn()?;
         let stdout = child.stdout.take().context("no standard output")?;
         // its log must not fill a pipe that nobody reads
         let stderr = child.stderr.take().context("no standard error")?;
-        let log = std::thread::spawn(move || read_all(stderr));
+        let log = Arc::<Log>::default();
+        let reader = std::thread::spawn({
+            let log = Arc::clone(&log);
+            move || log.read(stderr)
+        });
         let mut line = String::new();
         BufReader::new(stdout).read_line(&mut line)?;
         if let Some(address) = line.trim().strip_prefix("ready ") {
-            return Ok(Self { child, address: address.to_owned() });
+            return Ok(Self { child, log, reader, address: address.to_owned() });
         }
         let _ = child.kill();
         child.wait()?;
-        anyhow::bail!("not ready: {}", log.join().unwrap_or_default())
+        let _ = reader.join();
+        anyhow::bail!("not ready: {}", log.text())
     }
 
     /// Clients of a tenant over the network.
@@ -106,6 +122,22 @@ impl Up {
         Ok(self.child.wait()?)
     }
 
+    /// Waits for a line with `what` in its log.
+    pub fn logged(&self, what: &str) -> anyhow::Result<String> {
+        self.log.wait_for(what).with_context(|| format!("no {what:?} in the log:\n{}", self.log.text()))
+    }
+
+    /// SIGTERM, how it ended, and all that it logged.
+    pub fn terminate_with_log(mut self) -> anyhow::Result<(ExitStatus, String)> {
+        Command::new("kill").arg(self.child.id().to_string()).status()?;
+        let ended = self.child.wait()?;
+        // it is closed when the process is gone
+        while !self.reader.is_finished() {
+            std::thread::yield_now();
+        }
+        Ok((ended, self.log.text()))
+    }
+
     /// SIGTERM, and how it ended.
     pub fn terminate(mut self) -> anyhow::Result<ExitStatus> {
         Command::new("kill").arg(self.child.id().to_string()).status()?;
@@ -120,8 +152,35 @@ impl Drop for Up {
     }
 }
 
-fn read_all(mut stderr: ChildStderr) -> String {
-    let mut text = String::new();
-    let _ = stderr.read_to_string(&mut text);
-    text
+/// Longest wait for a line.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What a process says on standard error. Read as it comes: a pipe that nobody reads would stop it.
+#[derive(Default)]
+struct Log {
+    lines: Mutex<Vec<String>>,
+    more: Condvar,
+}
+
+impl Log {
+    fn read(&self, stderr: ChildStderr) {
+        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+            self.lines.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+            self.more.notify_all();
+        }
+    }
+
+    fn text(&self) -> String {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner).join("\n")
+    }
+
+    fn wait_for(&self, what: &str) -> Option<String> {
+        let find = |lines: &[String]| lines.iter().find(|line| line.contains(what)).cloned();
+        let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        let (lines, _) = self
+            .more
+            .wait_timeout_while(lines, PATIENCE, |lines| find(lines).is_none())
+            .unwrap_or_else(PoisonError::into_inner);
+        find(&lines)
+    }
 }

@@ -1,0 +1,245 @@
+//! What a process tells about itself: one trace from an order to its reward, metrics, logs; and what it does not tell.
+
+mod collector;
+mod story;
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use collector::{Collector, named};
+use laurel::client::Clients;
+use opentelemetry_proto::tonic::trace::v1::Span;
+use pg::embedded::Cluster;
+use pg::sqlx::postgres::{PgConnectOptions, PgConnection};
+use pg::sqlx::{ConnectOptions, query_scalar};
+use proto::orders::GetOrderRequest;
+use story::{CALLER, EMAIL, FIRST_NAME, TOKEN, TRACE};
+use tests::{DataDir, Up, laurel};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+const RECORD_ORDER: &str = "laurel.orders.v1.OrderService/RecordOrder";
+const ATTRIBUTE: &str = "laurel.attribution.v1.AttributionService/BatchRecordAttributions";
+const SLICE: &str = "slice orders.RecordOrders";
+/// What journeys and rewards make of what came of the order.
+const FOLLOWED: [&str; 2] = ["journeys.orders order_recorded", "rewards.journeys stage_entered"];
+
+/// Longest wait for a fact.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn id(hex: &str) -> Vec<u8> {
+    let digits = hex.as_bytes().chunks(2).map(|two| std::str::from_utf8(two).unwrap());
+    digits.map(|two| u8::from_str_radix(two, 16).unwrap()).collect()
+}
+
+/// `laurel up` that exports to `collector` without delay, and serves metrics.
+fn up(data_dir: &Path, collector: &str) -> anyhow::Result<Command> {
+    let mut command = laurel(&["up", "--listen", "127.0.0.1:0"], data_dir)?;
+    command
+        .env("LAUREL_OTLP_ENDPOINT", collector)
+        .env("OTEL_BSP_SCHEDULE_DELAY", "50")
+        .env("LAUREL_METRICS_LISTEN", "127.0.0.1:0");
+    Ok(command)
+}
+
+/// Where metrics are served: the log says it.
+fn metrics_address(up: &Up) -> anyhow::Result<String> {
+    let line = up.logged("serve metrics")?;
+    let address = line.split("address=").nth(1).map(str::trim).unwrap_or_default();
+    Ok(address.split_whitespace().next().unwrap_or_default().to_owned())
+}
+
+/// Status line and body of a GET.
+async fn get(address: &str, path: &str) -> anyhow::Result<(String, String)> {
+    let mut connection = tokio::net::TcpStream::connect(address).await?;
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    connection.write_all(request.as_bytes()).await?;
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).await?;
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+    Ok((head.lines().next().unwrap_or_default().to_owned(), body.to_owned()))
+}
+
+/// Metrics, once all of `lines` are there, each as the beginning of one.
+async fn metrics(address: &str, lines: &[&str]) -> anyhow::Result<String> {
+    let mut last = String::new();
+    let read = async {
+        loop {
+            last = get(address, "/metrics").await?.1;
+            if lines.iter().all(|line| last.lines().any(|l| l.starts_with(line))) {
+                return Ok::<_, anyhow::Error>(());
+            }
+        }
+    };
+    match tokio::time::timeout(PATIENCE, read).await {
+        Ok(done) => done.map(|()| last),
+        Err(_) => anyhow::bail!("{lines:#?} not all in\n{last}"),
+    }
+}
+
+async fn play(clients: &Clients) -> anyhow::Result<()> {
+    story::prepare(clients).await?;
+    clients.clone().contacts.upsert_contact(story::name()).await?;
+    clients.clone().orders.record_order(story::order()).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_trace_leads_from_the_callers_span_to_the_reward() -> anyhow::Result<()> {
+    let (data_dir, collector) = (DataDir::new()?, Collector::start().await?);
+    let up = Up::spawn(up(&data_dir.path(), &collector.address)?)?;
+    play(&up.clients("acme")?).await?;
+
+    let trace = id(TRACE);
+    let all = [RECORD_ORDER, ATTRIBUTE, SLICE, FOLLOWED[0], FOLLOWED[1]];
+    let spans = collector.spans(|spans| all.iter().all(|name| named(spans, &trace, name).is_ok())).await?;
+    // call, slice and the call to attribution hang together
+    let call = named(&spans, &trace, RECORD_ORDER)?;
+    assert_eq!(call.parent_span_id, id(CALLER));
+    let slice = named(&spans, &trace, SLICE)?;
+    assert_eq!(slice.parent_span_id, call.span_id);
+    assert!(slice.links.iter().any(|link| link.span_id == call.span_id));
+    assert_eq!(named(&spans, &trace, ATTRIBUTE)?.parent_span_id, slice.span_id);
+    // and the slices that journeys and rewards applied know where they come from
+    for subscription in ["journeys.orders", "rewards.journeys"] {
+        let name = format!("apply {subscription}");
+        let linked = |spans: &[_]| {
+            let mut applied = spans.iter().filter(|s: &&Span| s.name == name);
+            applied.any(|span| span.links.iter().any(|link| link.trace_id == trace))
+        };
+        collector.spans(linked).await?;
+    }
+    assert_eq!(collector.services(), ["laurel"]);
+    assert!(up.terminate()?.success());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_personal_data_and_no_credential_is_logged_exported_or_streamed() -> anyhow::Result<()> {
+    let (data_dir, collector) = (DataDir::new()?, Collector::start().await?);
+    let mut command = up(&data_dir.path(), &collector.address)?;
+    let ours = "attribution orders journeys rewards rpc batch outbox pg runtime laurel observe definitions";
+    let filter = ours.split(' ').fold("debug".to_owned(), |filter, name| format!("{filter},{name}=trace"));
+    let up = Up::spawn({
+        command.env("LAUREL_LOG", filter);
+        command
+    })?;
+    play(&up.clients("acme")?).await?;
+    // what is refused is seen as well
+    let mut refused = story::order();
+    refused.get_mut().order.as_mut().unwrap().revenue = None;
+    refused.get_mut().order.as_mut().unwrap().order_id = "o-2".to_owned();
+    up.clients("acme")?.orders.record_order(refused).await.unwrap_err();
+
+    let counted = [r#"laurel_decisions_total{outcome="CREATED"} 1"#];
+    let counts = metrics(&metrics_address(&up)?, &counted).await?;
+    let mut database = database(&data_dir.path()).await?;
+    let mut seen = vec![("metrics".to_owned(), counts.into_bytes())];
+    for schema in ["attribution", "orders", "journeys", "rewards"] {
+        let payloads = pg::sqlx::AssertSqlSafe(format!("SELECT payload FROM {schema}.events"));
+        let payloads: Vec<Vec<u8>> = query_scalar(payloads).fetch_all(&mut database).await?;
+        assert!(!payloads.is_empty(), "{schema} has events");
+        seen.push((format!("events of {schema}"), payloads.concat()));
+    }
+    drop(database);
+    let trace = id(TRACE);
+    collector.spans(|spans| named(spans, &trace, RECORD_ORDER).is_ok()).await?;
+    let (ended, log) = up.terminate_with_log()?;
+    assert!(ended.success());
+    assert!(log.contains("DEBUG"), "the log is there");
+    seen.push(("log".to_owned(), log.into_bytes()));
+    seen.push(("traces".to_owned(), collector.bytes()));
+
+    for (place, bytes) in &seen {
+        for secret in [EMAIL, FIRST_NAME, TOKEN] {
+            let found = bytes.windows(secret.len()).any(|w| w.eq_ignore_ascii_case(secret.as_bytes()));
+            assert!(!found, "{secret} in {place}");
+        }
+    }
+    Ok(())
+}
+
+/// The embedded cluster of a running process, as its administrator.
+async fn database(data_dir: &Path) -> anyhow::Result<PgConnection> {
+    let options = PgConnectOptions::new_without_pgpass()
+        .host("localhost")
+        .username(Cluster::SUPERUSER)
+        .socket(data_dir.join("run"))
+        .port(Cluster::PORT)
+        .database("laurel");
+    Ok(options.connect().await?)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn metrics_show_calls_queues_slices_streams_decisions_and_pools() -> anyhow::Result<()> {
+    let data_dir = DataDir::new()?;
+    let mut command = laurel(&["up", "--listen", "127.0.0.1:0"], &data_dir.path())?;
+    command.env("LAUREL_METRICS_LISTEN", "127.0.0.1:0");
+    let up = Up::spawn(command)?;
+    let clients = up.clients("acme")?;
+    play(&clients).await?;
+    // the same again changes nothing
+    clients.clone().orders.record_order(story::order()).await?;
+    let request = GetOrderRequest { order_id: "nosuch".to_owned(), ..Default::default() };
+    clients.clone().orders.get_order(request).await.unwrap_err();
+
+    let address = metrics_address(&up)?;
+    let lines = [
+        r#"laurel_rpc_server_duration_seconds_count{rpc_service="laurel.orders.v1.OrderService",rpc_method="RecordOrder",code="OK"} 2"#,
+        r#"laurel_rpc_server_duration_seconds_count{rpc_service="laurel.orders.v1.OrderService",rpc_method="GetOrder",code="NOT_FOUND"} 1"#,
+        r#"laurel_batch_queue_depth{work="orders.RecordOrders"} 0"#,
+        r#"laurel_batch_slice_size_count{work="orders.RecordOrders"} 2"#,
+        r#"laurel_batch_slice_size_count{work="attribution.RecordAttempts"} 1"#,
+        r#"laurel_stream_lag_events{subscription="rewards.journeys"} 0"#,
+        r#"laurel_parked_events{subscription="rewards.journeys"} 0"#,
+        r#"laurel_duplicates_suppressed_total{reason="natural_key"} 1"#,
+        r#"laurel_decisions_total{outcome="CREATED"} 1"#,
+        r#"laurel_pool_connections{schema="orders",state="idle"} "#,
+        r#"laurel_pool_connections{schema="orders",state="used"} "#,
+    ];
+    let text = metrics(&address, &lines).await?;
+    assert!(!text.contains("acme") && !text.contains("o-1"), "{text}");
+    assert_eq!(get(&address, "/").await?.0, "HTTP/1.1 404 Not Found");
+    assert!(up.terminate()?.success());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_collector_that_does_not_answer_is_a_line_in_the_log_and_no_more() -> anyhow::Result<()> {
+    // nobody accepts: connections are made, and nothing ever comes back
+    let silent = std::net::TcpListener::bind("127.0.0.1:0")?;
+    let gone = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+    for collector in [silent.local_addr()?, gone] {
+        let data_dir = DataDir::new()?;
+        let up = Up::spawn(up(&data_dir.path(), &format!("http://{collector}"))?)?;
+        let clients = up.clients("acme")?;
+        play(&clients).await?;
+        up.logged("traces are not exported")?;
+        clients.clone().orders.record_order(story::order()).await?;
+        let (ended, log) = up.terminate_with_log()?;
+        assert!(ended.success());
+        assert_eq!(log.matches("traces are not exported").count(), 1, "{log}");
+        assert_eq!(log.lines().filter(|line| line.contains("ERROR")).count(), 0, "{log}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lines_of_a_traced_call_carry_its_ids() -> anyhow::Result<()> {
+    for (format, wanted) in
+        [("json", format!("\"trace_id\":\"{TRACE}\"")), ("text", format!(" trace_id={TRACE} span_id="))]
+    {
+        let (data_dir, collector) = (DataDir::new()?, Collector::start().await?);
+        let mut command = up(&data_dir.path(), &collector.address)?;
+        command.env("LAUREL_LOG", "info,sqlx=trace").env("LAUREL_LOG_FORMAT", format);
+        let up = Up::spawn(command)?;
+        play(&up.clients("acme")?).await?;
+        let line = up.logged(&wanted)?;
+        if format == "json" {
+            let line: serde_json::Value = serde_json::from_str(&line)?;
+            assert!(line["span_id"].as_str().is_some_and(|id| id.len() == 16), "{line}");
+        }
+        assert!(up.terminate()?.success());
+    }
+    Ok(())
+}
