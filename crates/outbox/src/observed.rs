@@ -1,5 +1,6 @@
 //! What a follower tells about itself: how far behind it is, what it has parked, and spans for what it applies.
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use observe::metrics::{self, Gauge};
@@ -9,7 +10,7 @@ use tracing::Span;
 
 use crate::Event;
 
-/// Events of a slice that are seen one by one, at most: an import must not flood the collector.
+/// Spans for the events of one slice, at most: a crowd of callers must not flood the collector.
 const EVENTS: usize = 64;
 
 /// One follower, as metrics see it.
@@ -55,7 +56,7 @@ impl Observed {
     }
 }
 
-/// The spans of one slice: its own, and one for each event in the trace of the call that caused it, so that one trace leads
+/// The spans of one slice: its own, and one in the trace of each call that caused its events, for each fact, so that one trace leads
 /// from a call to all that came of it. They end when this is dropped.
 pub(crate) struct Spans {
     slice: Span,
@@ -65,11 +66,18 @@ pub(crate) struct Spans {
 impl Spans {
     /// Of events that come from calls that are recorded; no span if there are none.
     pub(crate) fn of<E: Event>(subscription: &'static str, events: &[E]) -> Self {
-        let traced = |event: &E| trace::parse(event.traceparent()).filter(|context| context.is_sampled());
-        let mut callers =
-            events.iter().filter_map(|e| traced(e).map(|context| (e.fact(), context))).take(EVENTS);
-        let Some(first) = callers.next() else { return Self { slice: Span::none(), _events: Vec::new() } };
-        let callers: Vec<_> = std::iter::once(first).chain(callers).collect();
+        // an import is one call with many events: it is seen once in a slice
+        let mut seen = HashSet::new();
+        let callers: Vec<_> = events
+            .iter()
+            .filter(|event| seen.insert((event.traceparent(), event.fact())))
+            .filter_map(|event| trace::parse(event.traceparent()).map(|context| (event.fact(), context)))
+            .filter(|(_, context)| context.is_sampled())
+            .take(EVENTS)
+            .collect();
+        if callers.is_empty() {
+            return Self { slice: Span::none(), _events: Vec::new() };
+        }
         let slice = tracing::info_span!(
             target: TARGET,
             parent: None,
