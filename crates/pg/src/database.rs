@@ -189,7 +189,9 @@ impl WriteTx {
             Ok(_) => {
                 self.turn.done();
                 self.commits.send_modify(|n| *n = n.wrapping_add(1));
-                self.committed.into_iter().for_each(|then| then());
+                for then in self.committed {
+                    then();
+                }
                 Ok(())
             }
             Err(error) => match Error::from(error) {

@@ -27,11 +27,6 @@ const FOLLOWED: [&str; 2] = ["journeys.orders order_recorded", "rewards.journeys
 /// Longest wait for a fact.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-fn id(hex: &str) -> Vec<u8> {
-    let digits = hex.as_bytes().chunks(2).map(|two| std::str::from_utf8(two).unwrap());
-    digits.map(|two| u8::from_str_radix(two, 16).unwrap()).collect()
-}
-
 /// `laurel up` that exports to `collector` without delay, and serves metrics.
 fn up(data_dir: &Path, collector: &str) -> anyhow::Result<Command> {
     let mut command = laurel(&["up", "--listen", "127.0.0.1:0"], data_dir)?;
@@ -90,12 +85,12 @@ async fn one_trace_leads_from_the_callers_span_to_the_reward() -> anyhow::Result
     let up = Up::spawn(up(&data_dir.path(), &collector.address)?)?;
     play(&up.clients("acme")?).await?;
 
-    let trace = id(TRACE);
+    let trace = TRACE.to_be_bytes();
     let all = [RECORD_ORDER, ATTRIBUTE, SLICE, FOLLOWED[0], FOLLOWED[1]];
     let spans = collector.spans(|spans| all.iter().all(|name| named(spans, &trace, name).is_ok())).await?;
     // call, slice and the call to attribution hang together
     let call = named(&spans, &trace, RECORD_ORDER)?;
-    assert_eq!(call.parent_span_id, id(CALLER));
+    assert_eq!(call.parent_span_id, CALLER.to_be_bytes());
     let slice = named(&spans, &trace, SLICE)?;
     assert_eq!(slice.parent_span_id, call.span_id);
     assert!(slice.links.iter().any(|link| link.span_id == call.span_id));
@@ -142,7 +137,7 @@ async fn no_personal_data_and_no_credential_is_logged_exported_or_streamed() -> 
         seen.push((format!("events of {schema}"), payloads.concat()));
     }
     drop(database);
-    let trace = id(TRACE);
+    let trace = TRACE.to_be_bytes();
     collector.spans(|spans| named(spans, &trace, RECORD_ORDER).is_ok()).await?;
     let (ended, log) = up.terminate_with_log()?;
     assert!(ended.success());
@@ -226,9 +221,10 @@ async fn a_collector_that_does_not_answer_is_a_line_in_the_log_and_no_more() -> 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn lines_of_a_traced_call_carry_its_ids() -> anyhow::Result<()> {
-    for (format, wanted) in
-        [("json", format!("\"trace_id\":\"{TRACE}\"")), ("text", format!(" trace_id={TRACE} span_id="))]
-    {
+    for (format, wanted) in [
+        ("json", format!("\"trace_id\":\"{TRACE:032x}\"")),
+        ("text", format!(" trace_id={TRACE:032x} span_id=")),
+    ] {
         let (data_dir, collector) = (DataDir::new()?, Collector::start().await?);
         let mut command = up(&data_dir.path(), &collector.address)?;
         command.env("LAUREL_LOG", "info,sqlx=trace").env("LAUREL_LOG_FORMAT", format);

@@ -5,16 +5,19 @@ use proto::attribution as a;
 use proto::common::ContactRef;
 use proto::google::r#type::Money;
 use proto::{journeys, orders, rewards};
+use tonic::metadata::MetadataValue;
 
 /// Who buys: nothing of this may be seen outside of attribution's tables.
 pub(crate) const EMAIL: &str = "zebulon.quux@example.com";
 pub(crate) const FIRST_NAME: &str = "Zebulonius";
 /// What the call authenticates with.
+const CREDENTIAL: &str = "Bearer tok-5f1c7a9e0b";
 pub(crate) const TOKEN: &str = "tok-5f1c7a9e0b";
 
 /// The caller's own span.
-pub(crate) const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
-pub(crate) const CALLER: &str = "00f067aa0ba902b7";
+const TRACEPARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+pub(crate) const TRACE: u128 = 0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736;
+pub(crate) const CALLER: u64 = 0x00f0_67aa_0ba9_02b7;
 
 const JOURNEY: &str = "\
 journey: lifecycle
@@ -82,9 +85,8 @@ pub(crate) fn order() -> tonic::Request<orders::RecordOrderRequest> {
     };
     let mut request =
         tonic::Request::new(orders::RecordOrderRequest { order: Some(order), ..Default::default() });
-    let header = format!("00-{TRACE}-{CALLER}-01");
-    request.metadata_mut().insert("traceparent", header.parse().expect("plain text"));
-    request.metadata_mut().insert("authorization", format!("Bearer {TOKEN}").parse().expect("plain text"));
+    request.metadata_mut().insert("traceparent", MetadataValue::from_static(TRACEPARENT));
+    request.metadata_mut().insert("authorization", MetadataValue::from_static(CREDENTIAL));
     request
 }
 

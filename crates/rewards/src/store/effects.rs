@@ -42,7 +42,9 @@ fn count(tx: &mut WriteTx, effects: &Effects) {
     if twins > 0 || !outcomes.is_empty() {
         tx.after_commit(move || {
             metrics::duplicates(Duplicate::TwinReward, twins);
-            outcomes.into_iter().for_each(|(outcome, count)| metrics::decisions(outcome, count));
+            for (outcome, count) in outcomes {
+                metrics::decisions(outcome, count);
+            }
         });
     }
 }
