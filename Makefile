@@ -13,6 +13,7 @@ demo: setup
 
 test: setup lint deploy-check
 	cargo build --locked --workspace --bins
+	scripts/first-steps
 	target/debug/with-postgres $(NEXTEST) nextest run --locked --workspace
 
 lint: setup

@@ -60,7 +60,7 @@ impl Deployment {
 
     /// The program of a service, knowing its database.
     pub fn command(&self, service: &str) -> anyhow::Result<Command> {
-        let mut command = program(service)?;
+        let mut command = program(&format!("laurel-{service}"))?;
         let url = format!("postgres://postgres@localhost/{}?host={}", self.database, self.socket);
         command.env("LAUREL_DATABASE_URL", url);
         Ok(command)

@@ -1,6 +1,5 @@
 //! The main job against an independent calculation straight from the data file, undisturbed and killed again and again.
 
-use std::collections::HashMap;
 use std::fs;
 use std::io::Read;
 use std::path::Path;
@@ -10,7 +9,7 @@ use std::time::Duration;
 use anyhow::Context;
 use pg::sqlx::postgres::PgConnectOptions;
 use pg::sqlx::{ConnectOptions, query_scalar};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tests::cdnow::independent;
 use tests::{DataDir, laurel};
 

@@ -16,7 +16,7 @@ use crate::storage::Storage;
 
 /// Serves until SIGTERM or SIGINT.
 pub fn run(arguments: &UpArguments) -> anyhow::Result<()> {
-    telemetry::start("info");
+    let _telemetry = telemetry::start("info", "laurel")?;
     let config = Config::load_edge(arguments.listen)?;
     with_platform(&arguments.storage, arguments.up_to, |platform, lifecycle| async move {
         let listener = runtime::process::bind(arguments.listen).await?;

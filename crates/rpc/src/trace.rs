@@ -35,8 +35,17 @@ where
 
 /// The trace that what a call does is part of: the span of the call where calls are traced, else what the caller sent.
 pub(crate) fn traceparent(headers: &HeaderMap) -> Option<Arc<str>> {
-    let sent = || headers.get(TRACEPARENT).and_then(|value| value.to_str().ok());
+    // it is passed on in every event, so it is what it says, or nothing
+    let sent =
+        || headers.get(TRACEPARENT).and_then(|value| value.to_str().ok()).filter(|text| is_context(text));
     observe::trace::traceparent().as_deref().or_else(sent).map(Into::into)
+}
+
+/// Whether a text is a W3C trace context: version, trace, span and flags in hexadecimal.
+fn is_context(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('-').collect();
+    let hex = |part: &&str| part.bytes().all(|b| b.is_ascii_hexdigit());
+    parts.iter().map(|part| part.len()).eq([2, 32, 16, 2]) && parts.iter().all(hex)
 }
 
 /// Makes a call that goes out part of the trace one is in.
@@ -206,10 +215,18 @@ mod tests {
     }
 
     #[test]
-    fn without_traces_the_callers_context_is_passed_on() {
+    fn without_traces_the_callers_context_is_passed_on_if_it_is_one() {
         let mut headers = HeaderMap::new();
         assert_eq!(traceparent(&headers), None);
-        headers.insert(TRACEPARENT, http::HeaderValue::from_static("00-1-2-01"));
-        assert_eq!(traceparent(&headers).as_deref(), Some("00-1-2-01"));
+        headers.insert(TRACEPARENT, http::HeaderValue::from_static("00-1-2-01, and much more"));
+        assert_eq!(traceparent(&headers), None);
+        headers.insert(
+            TRACEPARENT,
+            http::HeaderValue::from_static("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+        );
+        assert_eq!(
+            traceparent(&headers).as_deref(),
+            Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+        );
     }
 }

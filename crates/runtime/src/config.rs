@@ -91,7 +91,7 @@ impl Default for Config {
             tenant_per_second: 0,
             deadline_seconds: 60,
             connection_age_seconds: 300,
-            connection_grace_seconds: 30,
+            connection_grace_seconds: 3600,
             drain_seconds: 10,
             scope_orders_by_source: String::new(),
             log: "info".to_owned(),
@@ -185,6 +185,15 @@ fn read(defaults: Config, environment: Env) -> Result<Config, Error> {
         figment = figment.merge(Toml::file_exact(path));
     }
     figment.merge(environment).extract().map_err(|e| Error::Invalid(Box::new(e)))
+}
+
+/// One setting by its name, for what begins before all of them are read.
+pub(crate) fn one(name: &str) -> Option<String> {
+    let mut figment = Figment::new();
+    if let Ok(path) = std::env::var("LAUREL_CONFIG") {
+        figment = figment.merge(Toml::file(path));
+    }
+    figment.merge(Env::prefixed("LAUREL_").only(&[name])).extract_inner(name).ok()
 }
 
 /// What `setting` names; its error tells both.

@@ -29,7 +29,7 @@ const SETTINGS: &[(&str, &str)] = &[
     ("connections", "Connections of the pool; three more are kept for writing, hot reads and wake-ups"),
     (
         "migrate",
-        "`on-start`: the process prepares schema and role itself; `never`: `<service> migrate` has done it",
+        "`on-start`: the process prepares schema and role itself; `never`: `laurel-<service> migrate` has done it",
     ),
     ("attribution_url", "Address of the attribution service; `http://` or `https://`"),
     ("orders_url", "Address of the orders service"),
@@ -66,7 +66,10 @@ const SETTINGS: &[(&str, &str)] = &[
         "connection_age_seconds",
         "A connection is closed at about this age, so that clients spread over new replicas; 0: never",
     ),
-    ("connection_grace_seconds", "How long calls on such a connection may still take"),
+    (
+        "connection_grace_seconds",
+        "How long calls on such a connection, watches and imports among them, may still take",
+    ),
     ("drain_seconds", "How long calls may still take after SIGTERM"),
     (
         "scope_orders_by_source",

@@ -51,15 +51,15 @@ where
         [] | ["serve"] => false,
         ["migrate"] => true,
         ["--version"] => {
-            println!("{} {}", schema.name, env!("CARGO_PKG_VERSION"));
+            println!("laurel-{} {}", schema.name, env!("CARGO_PKG_VERSION"));
             return Ok(());
         }
         _ => anyhow::bail!(
-            "usage: {} [serve | migrate | --version]; settings: docs/configuration.md",
+            "usage: laurel-{} [serve | migrate | --version]; settings: docs/configuration.md",
             schema.name
         ),
     };
-    telemetry::start("info");
+    let _telemetry = telemetry::start("info", schema.name)?;
     let config = Config::load(port)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async move {

@@ -17,7 +17,7 @@ use crate::{target, up};
 
 /// Plays the story, prints what came of it, and serves on if asked to.
 pub fn run(arguments: &DemoArguments) -> anyhow::Result<()> {
-    telemetry::start("warn");
+    let _telemetry = telemetry::start("warn", "laurel")?;
     if let Some(address) = &arguments.address {
         return play_on(address, arguments);
     }

@@ -94,8 +94,9 @@ pub(crate) async fn load(
         "SELECT o.* FROM unnest($1::text[], $2::text[], $3::text[]) AS k (tenant, scope, id)
               CROSS JOIN LATERAL (SELECT ",
         columns!(),
-        " FROM orders
-               WHERE tenant_id = k.tenant AND source_scope = k.scope AND order_id = k.id LIMIT 1) AS o"
+        r" FROM orders
+               WHERE tenant_id || E'\x1f' || source_scope || E'\x1f' || order_id
+                     = k.tenant || E'\x1f' || k.scope || E'\x1f' || k.id OFFSET 0) AS o"
     ))
     .bind(tenants)
     .bind(scopes)

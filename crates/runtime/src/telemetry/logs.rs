@@ -19,7 +19,7 @@ use super::{install, setting, traces};
 pub(super) fn start(level: &str, traces: Option<&SdkTracerProvider>) {
     // what migrations find in place already is no news
     let default = format!("{level},sqlx::postgres::notice=warn");
-    let parsed = setting("LAUREL_LOG").map(|text| EnvFilter::try_new(&text).map_err(|error| (text, error)));
+    let parsed = setting("log").map(|text| EnvFilter::try_new(&text).map_err(|error| (text, error)));
     let (filter, wrong) = match parsed {
         Some(Ok(filter)) => (filter, None),
         Some(Err(wrong)) => (EnvFilter::new(&default), Some(wrong)),
@@ -32,7 +32,7 @@ pub(super) fn start(level: &str, traces: Option<&SdkTracerProvider>) {
         .log_internal_errors(false);
     let spans = traces.map(traces::layer);
     let registry = tracing_subscriber::registry();
-    if setting("LAUREL_LOG_FORMAT").is_some_and(|format| format == "json") {
+    if setting("log_format").is_some_and(|format| format == "json") {
         let format = WithTrace(Format::default().json());
         let lines = lines.fmt_fields(JsonFields::new()).event_format(format).with_filter(filter);
         install(registry.with(spans).with(lines));

@@ -12,7 +12,7 @@ use super::setting;
 /// Binds the address that `LAUREL_METRICS_LISTEN` names; none if it names none. It may be one that others can reach: metrics
 /// hold counts, and names that the code knows.
 pub(super) fn bind() -> anyhow::Result<Option<TcpListener>> {
-    let Some(text) = setting("LAUREL_METRICS_LISTEN") else { return Ok(None) };
+    let Some(text) = setting("metrics_listen") else { return Ok(None) };
     let address: SocketAddr = text
         .parse()
         .map_err(|_| anyhow::anyhow!("LAUREL_METRICS_LISTEN is not an address such as 127.0.0.1:9464"))?;

@@ -75,9 +75,10 @@ impl Drop for Telemetry {
     }
 }
 
-/// A setting from the environment; an empty one is none.
+/// A setting from environment or file, such as `metrics_listen`; an empty one is none. What is wrong with the rest is said
+/// when all is read.
 fn setting(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.is_empty())
+    crate::config::one(name).filter(|value| !value.is_empty())
 }
 
 /// Installs what logs and traces are made of; a second time, in tests, leaves the first in place.

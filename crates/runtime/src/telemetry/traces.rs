@@ -24,9 +24,9 @@ const TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The collector's address, if one is named: Laurel's own setting before OpenTelemetry's.
 pub(super) fn endpoint() -> Option<String> {
-    ["LAUREL_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"]
-        .into_iter()
-        .find_map(setting)
+    let standard = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"];
+    let given = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    setting("otlp_endpoint").or_else(|| standard.into_iter().find_map(given))
 }
 
 /// Spans of `service` go to `endpoint`, over gRPC. The sampler is the one that `OTEL_TRACES_SAMPLER` names, else the caller's
