@@ -128,7 +128,7 @@ async fn until(counter: &AtomicU64, reached: u64) -> anyhow::Result<()> {
             tick.tick().await;
         }
     };
-    Ok(tokio::time::timeout(Duration::from_secs(60), wait).await?)
+    Ok(tokio::time::timeout(Duration::from_mins(1), wait).await?)
 }
 
 async fn count(orders: &mut OrderServiceClient<rpc::Channel>) -> anyhow::Result<u64> {

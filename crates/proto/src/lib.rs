@@ -1,7 +1,9 @@
 //! Generated code and descriptors of the contracts in `proto/`, and the codec that holds messages to their constraints.
 #![expect(
     missing_docs,
+    clippy::all,
     clippy::pedantic,
+    clippy::expect_used,
     clippy::allow_attributes,
     clippy::large_enum_variant,
     unused_mut,

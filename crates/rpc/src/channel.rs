@@ -148,7 +148,8 @@ fn tls(access: &Access) -> ClientTlsConfig {
 }
 
 /// A channel that sends each call to the channel of its package, such as `laurel.orders.v1`.
-pub fn by_package(channels: HashMap<String, Channel>) -> Channel {
+pub fn by_package(channels: impl IntoIterator<Item = (String, Channel)>) -> Channel {
+    let channels: HashMap<String, Channel> = channels.into_iter().collect();
     BoxCloneSyncService::new(tower::service_fn(move |request: Request<Body>| {
         let path = request.uri().path().trim_start_matches('/');
         let package =

@@ -68,10 +68,8 @@ impl Gate {
 
     /// Asks everybody for a credential.
     pub async fn closed(settings: Settings, clock: Arc<dyn Clock>) -> Result<Self, KeysError> {
-        let tokens = match settings.jwks.is_empty() {
-            true => None,
-            false => Some(Tokens::load(&settings, clock).await?),
-        };
+        let tokens =
+            if settings.jwks.is_empty() { None } else { Some(Tokens::load(&settings, clock).await?) };
         let certificates = certificate::Certificates::new(settings.certificates)?;
         let methods = Arc::new(Methods::load()?);
         Ok(Self { methods, proof: Some(Arc::new(Proof { tokens, certificates })) })
