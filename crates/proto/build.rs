@@ -57,7 +57,8 @@ fn checked(descriptors: &[u8], validators: &str) -> Result<String, Box<dyn Error
     let mut code = String::new();
     for name in requests.union(&responses) {
         let path = name.trim_start_matches('.').replace('.', "::");
-        let constrained = requests.contains(name) && validators.contains(&format!("Validate for {path} {{"));
+        // a long header stands on two lines
+        let constrained = requests.contains(name) && validators.contains(&format!("for {path} {{"));
         let body = if constrained {
             "fn check(&self) -> Result<(), ::prost_protovalidate::ValidationError> {\
              ::prost_protovalidate::Validate::validate(self) }"

@@ -127,6 +127,11 @@ impl Up {
         self.log.wait_for(what).with_context(|| format!("no {what:?} in the log:\n{}", self.log.text()))
     }
 
+    /// All that it has logged so far.
+    pub fn log(&self) -> String {
+        self.log.text()
+    }
+
     /// SIGTERM, how it ended, and all that it logged.
     pub fn terminate_with_log(mut self) -> anyhow::Result<(ExitStatus, String)> {
         Command::new("kill").arg(self.child.id().to_string()).status()?;

@@ -30,6 +30,18 @@ async fn j4_a_caller_out_of_order_is_told_the_stage_expected() {
 }
 
 #[tokio::test]
+async fn j4_a_sequence_that_is_required_does_not_go_back() {
+    let stack = Stack::start().await;
+    let tenant = stack.tenant(TENANT);
+    tenant.apply(&journey("sequence: REQUIRED", &[("a", ""), ("b", "optional: true"), ("c", "")])).await;
+    let contact = tenant.contact("a@example.com").await;
+    tenant.enter(&contact, "a", "").await.unwrap();
+    tenant.enter(&contact, "c", "").await.unwrap();
+    assert_eq!(reason(&tenant.enter(&contact, "b", "").await.unwrap_err()), "STAGE_GOING_BACK");
+    assert_eq!(story(&tenant.run(&contact).await.unwrap()), ["a/", "c/"]);
+}
+
+#[tokio::test]
 async fn j5_entering_again_under_the_same_key_returns_the_first_transition() {
     let stack = Stack::start().await;
     let tenant = stack.tenant(TENANT);

@@ -87,7 +87,9 @@ pub async fn list(
     page_size: i32,
     page_token: &str,
 ) -> Result<(Vec<ParkedEvent>, String), rpc::Error> {
-    let page = Page::read(tenant, "ListParked", &[], page_size, page_token)?;
+    // every service that follows a stream has such a list
+    let list = format!("{}.ListParked", db.schema().name);
+    let page = Page::read(tenant, &list, &[], page_size, page_token)?;
     let mut rows: Vec<Row> = pg::sqlx::query_as(
         "SELECT parked_id, subscription, event_id, contact_id, reason, parked_at, attempts
            FROM parked WHERE tenant_id = $1 AND parked_id > $2 ORDER BY parked_id LIMIT $3",

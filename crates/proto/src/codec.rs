@@ -64,13 +64,42 @@ impl<U: Checked> Decoder for CheckingDecoder<U> {
     }
 }
 
+/// Bytes that the fields at fault may take in an answer: it travels as a header, and many clients take no more than 8 KiB of
+/// those, in base64; what is longer costs them the connection.
+const BREACHES: usize = 4096;
+/// Bytes of a text in an answer.
+const TEXT: usize = 512;
+
+/// A text as an answer has room for it.
+pub fn fitting_text(text: &str) -> String {
+    if text.len() <= TEXT {
+        text.to_owned()
+    } else {
+        format!("{}…", &text[..text.floor_char_boundary(TEXT)])
+    }
+}
+
+/// The first of the fields at fault, as many as an answer has room for: each a path and what is wrong.
+pub fn fitting<'a>(breaches: impl IntoIterator<Item = (&'a str, &'a str)>) -> Vec<FieldViolation> {
+    let mut room = BREACHES;
+    let mut fitting = Vec::new();
+    for (path, what) in breaches {
+        let (path, what) = (fitting_text(path), fitting_text(what));
+        // tags and lengths
+        let Some(rest) = room.checked_sub(path.len() + what.len() + 8) else { break };
+        room = rest;
+        fitting.push(FieldViolation::new(path, what));
+    }
+    fitting
+}
+
 /// INVALID_ARGUMENT, INVALID_FIELD, with each breach by its path.
 fn refuse(error: &ValidationError) -> Status {
-    let breaches: Vec<FieldViolation> =
-        error.violations().iter().map(|v| FieldViolation::new(path(v), text(v))).collect();
+    let told: Vec<(String, String)> = error.violations().iter().map(|v| (path(v), text(v))).collect();
+    let breaches = fitting(told.iter().map(|(path, what)| (path.as_str(), what.as_str())));
     let message = breaches.first().map_or_else(
         || "invalid request".to_owned(),
-        |first| format!("{} {}", first.field, first.description),
+        |first| fitting_text(&format!("{} {}", first.field, first.description)),
     );
     let mut details = ErrorDetails::with_error_info("INVALID_FIELD", ERROR_DOMAIN, HashMap::new());
     details.set_bad_request(breaches);
@@ -119,5 +148,71 @@ fn text(violation: &Violation) -> String {
         "enum.defined_only" => "is not a value of the enum".to_owned(),
         "message.oneof" => format!("or another, but exactly one, must be set: {said}"),
         _ => said.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use prost_reflect::{DescriptorPool, DynamicMessage, Value};
+    use tonic_types::StatusExt;
+
+    use super::*;
+
+    /// Every `pattern` in these rules, and in those of items, keys and values.
+    fn patterns(rules: &DynamicMessage, found: &mut BTreeSet<String>) {
+        for (field, value) in rules.fields() {
+            match value {
+                Value::String(pattern) if field.name() == "pattern" => drop(found.insert(pattern.clone())),
+                Value::Message(inner) => patterns(inner, found),
+                _ => (),
+            }
+        }
+    }
+
+    #[test]
+    fn every_pattern_of_the_contracts_has_words_and_all_words_are_used() {
+        let pool = DescriptorPool::decode(crate::DESCRIPTORS).unwrap();
+        let rules = pool.get_extension_by_name("buf.validate.field").unwrap();
+        let mut used = BTreeSet::new();
+        for message in pool.all_messages().filter(|message| message.full_name().starts_with("laurel.")) {
+            for field in message.fields().filter(|field| field.options().has_extension(&rules)) {
+                if let Value::Message(rules) = field.options().get_extension(&rules).as_ref() {
+                    patterns(rules, &mut used);
+                }
+            }
+        }
+        assert!(used.len() > 5, "{used:?}");
+        for pattern in &used {
+            let words = PATTERNS.iter().filter(|(known, _)| pattern.starts_with(known)).count();
+            assert_eq!(words, 1, "{pattern}");
+        }
+        for (known, _) in PATTERNS {
+            assert!(used.iter().any(|pattern| pattern.starts_with(known)), "{known} is used no more");
+        }
+    }
+
+    #[test]
+    fn an_answer_has_room_in_a_header_however_much_is_wrong() {
+        let request = crate::attribution::WatchAttributionEventsRequest {
+            types: vec!["é".repeat(1000); 10_000],
+            ..Default::default()
+        };
+        let status = refuse(&request.check().unwrap_err());
+        assert!(status.details().len() < 5 * 1024, "{}", status.details().len());
+        let breaches = status.get_details_bad_request().unwrap().field_violations;
+        assert_eq!(breaches[0].field, "types[0]");
+        let long = fitting(["é".repeat(10_000)].iter().map(|path| (path.as_str(), "is long")));
+        assert_eq!((long.len(), long[0].field.len()), (1, 512 + "…".len()));
+    }
+
+    #[test]
+    fn a_breach_is_told_in_the_words_of_its_pattern() {
+        let request = crate::attribution::GetSegmentRequest { segment_id: "A b".to_owned() };
+        let status = refuse(&request.check().unwrap_err());
+        let breaches = status.get_details_bad_request().unwrap().field_violations;
+        let told: Vec<_> = breaches.iter().map(|b| (b.field.as_str(), b.description.as_str())).collect();
+        assert_eq!(told, [("segment_id", "must be lower-case letters, digits and inner hyphens")]);
     }
 }

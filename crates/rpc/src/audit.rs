@@ -47,7 +47,9 @@ pub async fn list(
     }
     let times = [filter.since, filter.until].map(|at| at.map_or_else(String::new, |at| at.to_string()));
     let bound = [query.principal, query.method, &times[0], &times[1]];
-    let page = Page::read(tenant, "ListAuditEntries", &bound, query.page_size, query.page_token)?;
+    // every service has such a list
+    let list = format!("{}.ListAuditEntries", db.schema().name);
+    let page = Page::read(tenant, &list, &bound, query.page_size, query.page_token)?;
     let mut entries = audit::list(db, tenant, &filter, page.after_as::<Uuid>()?, page.limit()).await?;
     let next = page.cut(&mut entries, |entry| entry.audit_id.to_string());
     Ok((entries.into_iter().map(wire).collect(), next))

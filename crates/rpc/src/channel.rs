@@ -6,11 +6,13 @@ use std::time::{Duration, Instant};
 
 use http::header::AUTHORIZATION;
 use http::{HeaderValue, Request, Response};
-use tonic::Status;
 use tonic::body::Body;
 use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
+use tonic::{Code, Status, TimeoutExpired};
 use tower::ServiceExt;
 use tower::util::BoxCloneSyncService;
+
+use crate::Reason;
 
 /// What generated clients speak through.
 pub type Channel = BoxCloneSyncService<Request<Body>, Response<Body>, Status>;
@@ -126,7 +128,7 @@ pub fn connect_as(address: &str, access: &Access) -> Result<Channel, Error> {
     if address.starts_with("https://") {
         endpoint = endpoint.tls_config(tls(access)).map_err(wrong)?;
     }
-    let channel = endpoint.connect_lazy().map_err(|_| Status::unavailable("connection failed"));
+    let channel = endpoint.connect_lazy().map_err(|error| lost(&error));
     let token = access.token.clone();
     Ok(BoxCloneSyncService::new(channel.map_request(move |mut request: Request<Body>| {
         if let Some(header) = token.header() {
@@ -134,6 +136,16 @@ pub fn connect_as(address: &str, access: &Access) -> Result<Channel, Error> {
         }
         crate::trace::inject(request)
     })))
+}
+
+/// What a call comes to that got no answer.
+fn lost(error: &tonic::transport::Error) -> Status {
+    let mut causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
+    if causes.any(|cause| cause.is::<TimeoutExpired>()) {
+        let message = "the deadline passed before the answer";
+        return crate::Error::new(Code::DeadlineExceeded, Reason::DeadlineExceeded, message).into();
+    }
+    Status::unavailable("connection failed")
 }
 
 fn tls(access: &Access) -> ClientTlsConfig {

@@ -10,6 +10,8 @@ use proto::common::ErrorReason as Reason;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
+use proto::codec::{fitting, fitting_text};
+
 pub use proto::codec::ERROR_DOMAIN as DOMAIN;
 
 /// An error as a client sees it.
@@ -147,25 +149,29 @@ pub fn reason_name(reason: Reason) -> &'static str {
     reason.as_str_name().trim_start_matches("ERROR_REASON_")
 }
 
+/// What the error says goes into a header, and is cut to the room there is.
 impl From<Error> for Status {
     fn from(error: Error) -> Self {
         let metadata: HashMap<String, String> =
-            error.metadata.into_iter().map(|(key, value)| (key.into_owned(), value)).collect();
+            error.metadata.into_iter().map(|(key, value)| (key.into_owned(), fitting_text(&value))).collect();
+        let message = fitting_text(&error.message);
         let mut details = ErrorDetails::with_error_info(reason_name(error.reason), DOMAIN, metadata);
-        for (path, what) in error.fields {
-            details.add_bad_request_violation(path, what);
+        let breaches = error.fields.iter().map(|(path, what)| (path.as_str(), what.as_str()));
+        let breaches = fitting(breaches);
+        if !breaches.is_empty() {
+            details.set_bad_request(breaches);
         }
         if error.code == Code::FailedPrecondition {
-            details.add_precondition_failure_violation(reason_name(error.reason), "", &error.message);
+            details.add_precondition_failure_violation(reason_name(error.reason), "", &message);
         }
         if let Some(resource) = error.resource {
             let (kind, name) = *resource;
-            details.set_resource_info(kind, name, "", &error.message);
+            details.set_resource_info(kind, fitting_text(&name), "", &message);
         }
         if let Some(after) = error.retry {
             details.set_retry_info(Some(after));
         }
-        Self::with_error_details(error.code, error.message, details)
+        Self::with_error_details(error.code, message, details)
     }
 }
 

@@ -1,6 +1,7 @@
 //! What every call passes through, outside in. The same stack serves sockets and calls within the process.
 
 use std::convert::Infallible;
+use std::error::Error as _;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
@@ -65,7 +66,7 @@ impl Stack {
         head.extensions.insert(caller);
         head.extensions.insert(origin);
         // 5. deadline: the caller's, else ours; in memory nothing else looks at it
-        let deadline = timeout_of(&head.headers).unwrap_or(self.limits.deadline);
+        let deadline = timeout_of(&head.headers).map_or(self.limits.deadline, ahead_of_transport);
         // 6. panics: one INTERNAL for the caller, not a dead process or a dead caller
         let call =
             AssertUnwindSafe(self.routes.ready_and_call(Request::from_parts(head, body))).catch_unwind();
@@ -94,16 +95,23 @@ fn origin(request: &Parts, caller: &Caller) -> Origin {
     }
 }
 
-/// What the transport itself refuses comes without details, unlike all that we say: a message it cannot read as INTERNAL, one
-/// that is too large as OUT_OF_RANGE. Both are the caller's fault.
 fn transport_error(response: &Response<Body>) -> Option<Error> {
-    let status = Status::from_header_map(response.headers()).filter(|status| status.details().is_empty())?;
+    Status::from_header_map(response.headers()).as_ref().and_then(refused_by_transport)
+}
+
+/// What the transport itself refuses comes without details, unlike all that we say: a message it cannot read as INTERNAL, one
+/// that is too large as OUT_OF_RANGE, or as RESOURCE_EXHAUSTED if it was compressed. All are the caller's fault. A broken
+/// connection is none of them: its status has a source.
+pub fn refused_by_transport(status: &Status) -> Option<Error> {
+    if !status.details().is_empty() || status.source().is_some() {
+        return None;
+    }
     match status.code() {
         Code::Internal => {
             let message = "the message cannot be read";
             Some(Error::new(Code::InvalidArgument, Reason::MalformedRequest, message))
         }
-        Code::OutOfRange => {
+        Code::OutOfRange | Code::ResourceExhausted => {
             let message = "the message is too large";
             Some(Error::new(Code::ResourceExhausted, Reason::MessageTooLarge, message))
         }
@@ -141,6 +149,11 @@ impl Service<Request<Body>> for Stack {
     }
 }
 
+/// A little less: on a socket the transport ends the call at the deadline itself, as CANCELLED and without a reason.
+fn ahead_of_transport(timeout: Duration) -> Duration {
+    timeout - (timeout / 5).min(Duration::from_millis(10))
+}
+
 /// The `grpc-timeout` of a request: at most 8 digits and a unit.
 fn timeout_of(headers: &http::HeaderMap) -> Option<Duration> {
     let text = headers.get("grpc-timeout")?.to_str().ok()?;
@@ -170,6 +183,13 @@ mod tests {
         assert_eq!(told(large), Some((Code::ResourceExhausted, Reason::MessageTooLarge)));
         assert_eq!(told(Error::internal().into()), None, "a bug of ours stays one");
         assert_eq!(told(Status::unimplemented("")), None);
+    }
+
+    #[test]
+    fn a_connection_that_broke_is_not_a_message_that_cannot_be_read() {
+        let mut broken = Status::internal("h2 protocol error");
+        broken.set_source(Arc::new(std::io::Error::other("reset")));
+        assert_eq!(refused_by_transport(&broken), None);
     }
 
     #[test]

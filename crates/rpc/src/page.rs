@@ -1,5 +1,5 @@
-//! Page sizes and page tokens (AIP-158). A token is bound to tenant, list and query; its content is the key after which
-//! the next page begins.
+//! Page sizes and page tokens (AIP-158). A token holds the key after which the next page begins, and a checksum of it
+//! together with tenant, list and query.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
@@ -14,14 +14,15 @@ pub const DEFAULT_SIZE: i32 = 100;
 /// Items on a page at most.
 pub const MAX_SIZE: i32 = 1000;
 
-const BINDING_BYTES: usize = 8;
+const CHECKSUM_BYTES: usize = 8;
 
 /// One list call: how many, and after which key.
 #[derive(Debug, Clone)]
 pub struct Page {
     size: usize,
     after: Option<String>,
-    binding: [u8; BINDING_BYTES],
+    /// Over tenant, list and query; a token's key follows.
+    binding: Sha256,
 }
 
 impl Page {
@@ -40,7 +41,7 @@ impl Page {
             _ => return Err(Error::field("page_size", format!("must be 0 to {MAX_SIZE}"))),
         };
         let binding = bind(tenant, list, query);
-        let after = if page_token.is_empty() { None } else { Some(open(page_token, binding)?) };
+        let after = if page_token.is_empty() { None } else { Some(open(page_token, &binding)?) };
         Ok(Self { size: usize::try_from(size).unwrap_or(1), after, binding })
     }
 
@@ -69,25 +70,32 @@ impl Page {
     }
 
     fn token(&self, key: &str) -> String {
-        BASE64.encode([&self.binding[..], key.as_bytes()].concat())
+        BASE64.encode([&checksum(&self.binding, key.as_bytes())[..], key.as_bytes()].concat())
     }
 }
 
-fn bind(tenant: &TenantId, list: &str, query: &[&str]) -> [u8; BINDING_BYTES] {
+fn bind(tenant: &TenantId, list: &str, query: &[&str]) -> Sha256 {
     let mut hash = Sha256::new();
     for part in [tenant.as_str(), list].iter().chain(query) {
         hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_le_bytes());
         hash.update(part.as_bytes());
     }
-    let digest: [u8; 32] = hash.finalize().into();
-    let mut binding = [0; BINDING_BYTES];
-    binding.copy_from_slice(&digest[..BINDING_BYTES]);
-    binding
+    hash
 }
 
-fn open(token: &str, binding: [u8; BINDING_BYTES]) -> Result<String, Error> {
+fn checksum(binding: &Sha256, key: &[u8]) -> [u8; CHECKSUM_BYTES] {
+    let digest: [u8; 32] = binding.clone().chain_update(key).finalize().into();
+    let mut checksum = [0; CHECKSUM_BYTES];
+    checksum.copy_from_slice(&digest[..CHECKSUM_BYTES]);
+    checksum
+}
+
+fn open(token: &str, binding: &Sha256) -> Result<String, Error> {
     let bytes = BASE64.decode(token).map_err(|_| invalid())?;
-    let key = bytes.strip_prefix(&binding[..]).ok_or_else(invalid)?;
+    let (sum, key) = bytes.split_first_chunk().ok_or_else(invalid)?;
+    if *sum != checksum(binding, key) {
+        return Err(invalid());
+    }
     String::from_utf8(key.to_vec()).map_err(|_| invalid())
 }
 
@@ -120,6 +128,18 @@ mod tests {
             assert_eq!(error.reason(), Reason::InvalidPageToken);
         }
         assert!(page("t", "q", "%%%").is_err());
+    }
+
+    #[test]
+    fn a_token_that_is_damaged_anywhere_is_refused() {
+        let token = page("t", "q", "").unwrap().cut(&mut vec!["a", "b", "c"], |i| (*i).to_owned());
+        for at in 0..token.len() {
+            let mut damaged = token.clone();
+            let other = if damaged.as_bytes()[at] == b'A' { "B" } else { "A" };
+            damaged.replace_range(at..=at, other);
+            assert!(page("t", "q", &damaged).is_err(), "{damaged}");
+            assert!(page("t", "q", &token[..at]).is_err() || at == 0, "{at}");
+        }
     }
 
     #[test]

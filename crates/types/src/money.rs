@@ -67,7 +67,7 @@ impl Money {
 
     /// From `google.type.Money`'s parts.
     pub fn from_units(units: i64, nanos: i32, currency: Currency) -> Result<Self, MoneyError> {
-        if nanos.abs() > 999_999_999 || (units > 0 && nanos < 0) || (units < 0 && nanos > 0) {
+        if nanos.unsigned_abs() > 999_999_999 || (units > 0 && nanos < 0) || (units < 0 && nanos > 0) {
             return Err(MoneyError::Contradictory);
         }
         let nanos_per_minor = 10_i32.pow(9 - u32::from(currency.exponent()));
@@ -181,7 +181,9 @@ mod tests {
         }
         let too_large = Money::parse_decimal("99999999999999999999", currency("USD"));
         assert_eq!(too_large, Err(MoneyError::TooLarge));
-        assert_eq!(Money::from_units(1, -5, currency("USD")), Err(MoneyError::Contradictory));
+        for (units, nanos) in [(1, -5), (0, 1_000_000_000), (0, i32::MIN), (-1, i32::MIN)] {
+            assert_eq!(Money::from_units(units, nanos, currency("USD")), Err(MoneyError::Contradictory));
+        }
     }
 
     #[test]

@@ -92,6 +92,57 @@ async fn o10_an_import_that_cannot_go_on_ends_and_may_be_run_again() {
     assert_eq!(summary.unwrap().recorded, 2);
 }
 
+#[tokio::test]
+async fn a_write_that_keeps_losing_is_aborted_and_may_be_repeated() {
+    let world = World::start().await;
+    let acme = world.of("acme");
+    let mut admin = world.sandbox.admin().await.unwrap();
+    let lose = "CREATE FUNCTION orders.lose() RETURNS trigger LANGUAGE plpgsql AS
+                    $$ BEGIN RAISE EXCEPTION 'lost' USING ERRCODE = 'serialization_failure'; END $$;
+                CREATE TRIGGER lose BEFORE INSERT ON orders.orders EXECUTE FUNCTION orders.lose();
+                GRANT EXECUTE ON FUNCTION orders.lose() TO PUBLIC";
+    sqlx::raw_sql(lose).execute(&mut admin).await.unwrap();
+    refused(acme.try_record(order("o-1", "eve", 100)).await, Code::Aborted, "CONTENTION");
+    assert_eq!(world.count("SELECT count(*) FROM orders").await, 0);
+    sqlx::raw_sql("DROP TRIGGER lose ON orders.orders").execute(&mut admin).await.unwrap();
+    assert_eq!(acme.record(order("o-1", "eve", 100)).await.1, RecordResult::Recorded);
+}
+
+#[tokio::test]
+async fn a_full_queue_refuses_at_once_and_records_what_it_took() {
+    let world = World::start().await;
+    let acme = world.of("acme");
+    // whoever writes waits for this, and the queue fills up behind it
+    let mut admin = world.sandbox.admin().await.unwrap();
+    sqlx::raw_sql("SELECT pg_advisory_lock(hashtext('orders'), 0)").execute(&mut admin).await.unwrap();
+    let heavy = |n: usize| {
+        let line = v1::LineItem {
+            sku: "s".repeat(128),
+            name: "n".repeat(200),
+            quantity: 1,
+            unit_price: order("o", "eve", 1).revenue,
+        };
+        v1::NewOrder { line_items: vec![line; 200], ..order(&format!("o-{n}"), "eve", 100) }
+    };
+    let mut calls = tokio::task::JoinSet::new();
+    for n in 0..300 {
+        let (acme, order) = (acme.clone(), heavy(n));
+        calls.spawn(async move { acme.try_record(order).await });
+    }
+    let first = calls.join_next().await.unwrap().unwrap();
+    refused(first, Code::ResourceExhausted, "OVERLOADED");
+    sqlx::raw_sql("SELECT pg_advisory_unlock(hashtext('orders'), 0)").execute(&mut admin).await.unwrap();
+    let mut recorded = 0;
+    for answer in calls.join_all().await {
+        match answer {
+            Ok(_) => recorded += 1,
+            Err(status) => drop(refused::<()>(Err(status), Code::ResourceExhausted, "OVERLOADED")),
+        }
+    }
+    assert!(recorded > 0);
+    assert_eq!(world.count("SELECT count(*) FROM orders").await, recorded);
+}
+
 /// Orders behind a proxy that can cut its connections.
 async fn behind_a_proxy() -> (World, Proxy) {
     let socket = std::env::var(testkit::CLUSTER).unwrap();

@@ -117,8 +117,8 @@ fn too_long() -> Error {
 
 /// The caller went away, or sent what cannot be received.
 fn broken_off(status: &Status) -> Error {
-    match status.code() {
-        Code::OutOfRange | Code::ResourceExhausted => too_long(),
-        _ => Error::new(Code::Cancelled, Reason::Unavailable, "the upload broke off; it may be run again"),
-    }
+    rpc::layers::refused_by_transport(status).unwrap_or_else(|| {
+        let message = "the upload broke off; it may be run again";
+        Error::new(Code::Cancelled, Reason::Unavailable, message)
+    })
 }

@@ -1,0 +1,141 @@
+//! Any well-formed message to any method: the answer is one of the contract's, it comes, and nothing is left broken.
+
+use futures::StreamExt;
+use prost_reflect::DynamicMessage;
+use tonic::{Code, Status};
+use tonic_types::StatusExt;
+
+use crate::maker::Maker;
+use crate::seed;
+use crate::values::Values;
+use crate::world::{Method, World, methods, told};
+
+/// Messages for each method and seed.
+const MESSAGES: usize = 60;
+/// The seed of every run; another one is drawn besides.
+const SEED: u64 = 20_250_101;
+/// Calls under way at once.
+const CALLS: usize = 8;
+
+/// What a call gets: one message, or for an upload up to three.
+fn messages(maker: &mut Maker, method: &Method, n: usize) -> Vec<DynamicMessage> {
+    let count = if method.0.is_client_streaming() { n % 4 } else { 1 };
+    (0..count).map(|_| maker.message(&method.0.input())).collect()
+}
+
+/// What is wrong with an error, if anything is.
+fn fault(status: &Status) -> Option<&'static str> {
+    if matches!(status.code(), Code::Unknown | Code::Internal | Code::Unimplemented | Code::DataLoss) {
+        return Some("is no answer");
+    }
+    let details = status.get_error_details();
+    let Some(info) = details.error_info().filter(|info| info.domain == "laurel") else {
+        return Some("has no reason of ours");
+    };
+    let fields = details.bad_request().map(|bad| bad.field_violations.as_slice()).unwrap_or_default();
+    match info.reason.as_str() {
+        "INVALID_FIELD" if fields.iter().all(|field| field.field.is_empty()) => Some("names no field"),
+        "MALFORMED_REQUEST" => Some("calls a well-formed message malformed"),
+        "OVERLOADED" | "RATE_LIMITED" => Some("judged nothing"),
+        _ => None,
+    }
+}
+
+/// A line that is short enough to read.
+fn shown(what: String) -> String {
+    what.chars().take(1500).collect()
+}
+
+fn texts(messages: &[DynamicMessage]) -> String {
+    messages.iter().map(DynamicMessage::to_string).collect::<Vec<_>>().join("; ")
+}
+
+/// Calls all methods in a mix, those that move the clock last; what was wrong, and how many calls went well.
+async fn play(world: &World, values: &Values, seed: u64) -> (Vec<String>, usize) {
+    let mut maker = Maker::new(values.clone(), seed);
+    let token = world.all_scopes();
+    let mut calls: Vec<(Method, Vec<DynamicMessage>)> = Vec::new();
+    let (clocks, others): (Vec<_>, Vec<_>) =
+        methods().into_iter().partition(|m| m.0.name().ends_with("TestClock"));
+    for methods in [others, clocks] {
+        for n in 0..MESSAGES {
+            calls.extend(methods.iter().map(|method| (method.clone(), messages(&mut maker, method, n))));
+        }
+    }
+    let call = async |(method, messages): (Method, Vec<DynamicMessage>)| match world
+        .call(&method, &token, &messages)
+        .await
+    {
+        Ok(_) => Ok(()),
+        Err(status) => Err(fault(&status).map(|fault| {
+            format!(
+                "{} {fault}: {}\n{}",
+                method.path(),
+                shown(format!("{status:?}")),
+                shown(texts(&messages))
+            )
+        })),
+    };
+    let answers: Vec<_> =
+        futures::stream::iter(calls.into_iter().map(call)).buffer_unordered(CALLS).collect().await;
+    let went_well = answers.iter().filter(|answer| answer.is_ok()).count();
+    (answers.into_iter().filter_map(|answer| answer.err().flatten()).collect(), went_well)
+}
+
+/// Nothing that was accepted stopped a stream, or unbalanced the ledger.
+async fn is_whole(world: &World) -> anyhow::Result<()> {
+    seed::settled(world).await?;
+    let token = world.all_scopes();
+    for method in methods() {
+        let request = DynamicMessage::new(method.0.input());
+        match method.0.name() {
+            "ListParked" => {
+                let parked = world.call(&method, &token, &[request]).await?.remove(0);
+                assert_eq!(parked, DynamicMessage::new(method.0.output()), "{}", method.path());
+            }
+            "VerifyLedger" => {
+                let verified = world.call(&method, &token, &[request]).await?.remove(0);
+                let balanced = verified.get_field_by_name("balanced").and_then(|b| b.as_bool());
+                assert_eq!(balanced, Some(true), "{verified}");
+            }
+            _ => (),
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn any_message_gets_an_answer_of_the_contract_and_breaks_nothing() -> anyhow::Result<()> {
+    let world = World::start()?;
+    let values = Values { ids: seed::fill(&world).await? };
+    let drawn: u64 = rand::random();
+    println!("drawn seed: {drawn}");
+    for seed in [SEED, drawn] {
+        let (faults, went_well) = play(&world, &values, seed).await;
+        let count = faults.len();
+        let first: Vec<String> = faults.into_iter().take(20).collect();
+        let failures = world.failures().join("\n");
+        assert!(
+            count == 0,
+            "seed {seed}: {count} faults, the first of them:\n{}\n{failures}",
+            first.join("\n\n")
+        );
+        assert!(
+            went_well > methods().len() * MESSAGES / 10,
+            "only {went_well} calls got as far as to go well"
+        );
+    }
+    is_whole(&world).await?;
+    let failures = world.failures();
+    assert!(failures.is_empty(), "the process failed where no answer says so:\n{}", failures.join("\n"));
+    Ok(())
+}
+
+#[test]
+fn an_answer_without_reason_is_a_fault_and_one_of_ours_is_none() {
+    assert_eq!(fault(&Status::internal("")), Some("is no answer"));
+    assert_eq!(fault(&Status::not_found("")), Some("has no reason of ours"));
+    assert_eq!(fault(&rpc::Error::field("", "is wrong").into()), Some("names no field"));
+    assert_eq!(fault(&rpc::Error::field("name", "is wrong").into()), None);
+    assert_eq!(told(&rpc::Error::field("name", "is wrong").into()).1, "INVALID_FIELD");
+}

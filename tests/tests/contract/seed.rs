@@ -1,0 +1,223 @@
+//! A tenant with at least three of everything, made by the public methods only.
+
+use anyhow::Context;
+use laurel::client::Clients;
+use prost_types::Timestamp;
+use proto::attribution as a;
+use proto::common::ContactRef;
+use proto::google::r#type::Money;
+use proto::journeys as j;
+use proto::journeys::run_service_client::RunServiceClient;
+use proto::orders as o;
+use proto::rewards as r;
+use proto::rewards::reward_event::Fact;
+use time::OffsetDateTime;
+use time::macros::datetime;
+
+use crate::world::{TENANT, World};
+
+/// What the test clock shows when all begins.
+const BEGIN: OffsetDateTime = datetime!(2025-01-01 0:00 UTC);
+
+/// Journeys: one that everybody goes, one that refuses what the orders want of it, one that is entered by call only.
+pub(crate) const JOURNEYS: [&str; 3] = [
+    "journey: way
+campaigns: [spring]
+sequence: OPTIONAL
+stages:
+  - stage: lead
+    enter_on: [{event: attribution.activated}]
+  - stage: bought
+    enter_on: [{event: order.recorded, when: order.revenue_minor > 0}]
+",
+    "journey: strict
+campaigns: [spring]
+sequence: REQUIRED
+on_gap: REFUSE
+stages:
+  - stage: asked
+  - stage: signed
+    enter_on: [{event: order.recorded}]
+",
+    "journey: plain
+campaigns: none
+sequence: OPTIONAL
+stages: [{stage: one}, {stage: two}]
+",
+];
+
+/// The reward program of a campaign, in force from a date.
+pub(crate) fn program(campaign: &str, from: &str) -> String {
+    format!(
+        "program: {campaign} of {from}
+campaign: {campaign}
+effective_from: {from}
+rules:
+  - {{key: held, journey: way, stage: bought, action: CREATE, beneficiary: ADVOCATE, amount: {{fixed: 10.00 USD}}, hold: 30d}}
+  - {{key: share, journey: way, stage: bought, action: CREATE, beneficiary: CONTACT, amount: {{percent: 5%}}, approval: BY_HAND, fulfilment: BY_HAND}}
+"
+    )
+}
+
+/// Ids of what was made, newest first.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Ids {
+    pub(crate) contacts: Vec<String>,
+    pub(crate) attributions: Vec<String>,
+    pub(crate) runs: Vec<String>,
+    pub(crate) transitions: Vec<String>,
+    pub(crate) rewards: Vec<String>,
+}
+
+/// Fills [`TENANT`].
+pub(crate) async fn fill(world: &World) -> anyhow::Result<Ids> {
+    let channel = world.channel_with_token()?;
+    let clients = Clients::new(channel.clone(), &TENANT.parse().map_err(|e| anyhow::anyhow!("{e}"))?);
+    begin(&clients).await?;
+    definitions(&clients).await?;
+    advocates(&clients).await?;
+    attributions(&clients).await?;
+    orders(&clients).await?;
+    let mut runs = RunServiceClient::new(channel);
+    settled(world).await?;
+    let contacts = clients
+        .contacts
+        .clone()
+        .list_contacts(a::ListContactsRequest::default())
+        .await?
+        .into_inner()
+        .contacts;
+    for contact in contacts.iter().take(3) {
+        let (journey, stage, contact_id) = ("plain".to_owned(), "one".to_owned(), contact.contact_id.clone());
+        runs.enter_stage(j::EnterStageRequest { journey, stage, contact_id, ..Default::default() }).await?;
+    }
+    let attributions =
+        clients.attributions.clone().list_attributions(a::ListAttributionsRequest::default()).await?;
+    let rewards = clients.rewards.clone().list_rewards(r::ListRewardsRequest::default()).await?;
+    let transitions = runs.list_transitions(j::ListTransitionsRequest::default()).await?;
+    let runs = runs.list_runs(j::ListRunsRequest::default()).await?;
+    Ok(Ids {
+        contacts: contacts.into_iter().map(|c| c.contact_id).collect(),
+        attributions: attributions.into_inner().attributions.into_iter().map(|a| a.attribution_id).collect(),
+        runs: runs.into_inner().runs.into_iter().map(|r| r.run_id).collect(),
+        transitions: transitions.into_inner().transitions.into_iter().map(|t| t.transition_id).collect(),
+        rewards: rewards.into_inner().rewards.into_iter().map(|r| r.reward_id).collect(),
+    })
+}
+
+fn wire(at: OffsetDateTime) -> Option<Timestamp> {
+    Some(rpc::fields::wire_time(at))
+}
+
+fn by_email(name: &str) -> ContactRef {
+    ContactRef { email: format!("{name}@example.com"), ..Default::default() }
+}
+
+async fn begin(clients: &Clients) -> anyhow::Result<()> {
+    clients.test_clock.clone().set_test_clock(a::SetTestClockRequest { now: wire(BEGIN) }).await?;
+    for segment in ["advocates", "friends", "others"] {
+        let request = a::CreateSegmentRequest { segment_id: segment.to_owned(), ..Default::default() };
+        clients.segments.clone().create_segment(request).await?;
+    }
+    for campaign in ["spring", "summer", "autumn"] {
+        let request = a::CreateCampaignRequest {
+            campaign_id: campaign.to_owned(),
+            currency_code: "USD".to_owned(),
+            segment_ids: vec!["advocates".to_owned()],
+            starts_at: wire(BEGIN),
+            ..Default::default()
+        };
+        clients.campaigns.clone().create_campaign(request).await?;
+    }
+    Ok(())
+}
+
+async fn definitions(clients: &Clients) -> anyhow::Result<()> {
+    for definition in JOURNEYS {
+        let request = j::ApplyJourneyRequest { definition: definition.to_owned(), base_version: 0 };
+        clients.journeys.clone().apply_journey(request).await?;
+    }
+    for campaign in ["spring", "summer"] {
+        for from in ["2025-01-01", "2098-01-01", "2099-01-01"] {
+            let request = r::ApplyProgramRequest { definition: program(campaign, from), base_version: 0 };
+            clients.programs.clone().apply_program(request).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn advocates(clients: &Clients) -> anyhow::Result<()> {
+    for (name, shortcode) in [("ann", "ANN10"), ("bob", "BOB10"), ("cyd", "CYD10")] {
+        let contact = Some(by_email(name));
+        let segment_ids = vec!["advocates".to_owned()];
+        let request = a::EnrollContactRequest { contact: contact.clone(), segment_ids, occurred_at: None };
+        clients.contacts.clone().enroll_contact(request).await?;
+        let (campaign_id, shortcode) = ("spring".to_owned(), shortcode.to_owned());
+        let request = a::IssueShortcodeRequest { campaign_id, advocate: contact, shortcode };
+        clients.codes.clone().issue_shortcode(request).await?;
+    }
+    Ok(())
+}
+
+fn evidence(shortcode: &str) -> Option<a::Evidence> {
+    Some(a::Evidence { shortcode: shortcode.to_owned(), advocate: None })
+}
+
+async fn attributions(clients: &Clients) -> anyhow::Result<()> {
+    for (name, shortcode) in [
+        ("eve", "ANN10"),
+        ("eve", "BOB10"),
+        ("fay", "BOB10"),
+        ("gus", "CYD10"),
+        ("hal", "NOBODY"),
+        ("ann", "ANN10"),
+    ] {
+        let attempt = a::Attempt {
+            contact: Some(by_email(name)),
+            campaign_id: "spring".to_owned(),
+            evidence: evidence(shortcode),
+            source: "web".to_owned(),
+            ..Default::default()
+        };
+        let request = a::RecordAttributionRequest { attempt: Some(attempt), ..Default::default() };
+        clients.attributions.clone().record_attribution(request).await?;
+    }
+    Ok(())
+}
+
+async fn orders(clients: &Clients) -> anyhow::Result<()> {
+    for (order_id, name) in [("o-1", "eve"), ("o-2", "fay"), ("o-3", "gus"), ("o-4", "ida")] {
+        let order = o::NewOrder {
+            order_id: order_id.to_owned(),
+            customer: Some(by_email(name)),
+            revenue: Some(Money { currency_code: "USD".to_owned(), units: 100, nanos: 0 }),
+            campaign_id: "spring".to_owned(),
+            evidence: evidence("ANN10"),
+            ..Default::default()
+        };
+        let request = o::RecordOrderRequest { order: Some(order), ..Default::default() };
+        clients.orders.clone().record_order(request).await?;
+    }
+    // so that there is an end to wait for
+    let seconds = 60;
+    let request = a::AdvanceTestClockRequest { seconds, request_id: "seeded".to_owned() };
+    clients.test_clock.clone().advance_test_clock(request).await?;
+    Ok(())
+}
+
+/// Waits until all that is due at the tenant's time is carried through in all services (M4).
+pub(crate) async fn settled(world: &World) -> anyhow::Result<()> {
+    let clients =
+        Clients::new(world.channel_with_token()?, &TENANT.parse().map_err(|e| anyhow::anyhow!("{e}"))?);
+    let clock = clients.test_clock.clone().get_test_clock(a::GetTestClockRequest {}).await?.into_inner().now;
+    let request = r::WatchRewardEventsRequest { types: vec!["clock_moved".to_owned()], ..Default::default() };
+    let mut events = clients.rewards.clone().watch_reward_events(request).await?.into_inner();
+    while let Some(message) = events.message().await? {
+        for event in message.events {
+            if matches!(event.fact, Some(Fact::ClockMoved(moved)) if moved.to == clock) {
+                return Ok(());
+            }
+        }
+    }
+    Err(anyhow::anyhow!("the stream ended")).context("rewards")
+}
