@@ -141,7 +141,7 @@ pub fn connect_as(address: &str, access: &Access) -> Result<Channel, Error> {
 /// What a call comes to that got no answer.
 fn lost(error: &tonic::transport::Error) -> Status {
     let mut causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
-    if causes.any(|cause| cause.is::<TimeoutExpired>()) {
+    if causes.any(<dyn std::error::Error>::is::<TimeoutExpired>) {
         let message = "the deadline passed before the answer";
         return crate::Error::new(Code::DeadlineExceeded, Reason::DeadlineExceeded, message).into();
     }

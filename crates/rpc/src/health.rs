@@ -41,7 +41,8 @@ impl Health {
         self.set(&["startup", "ready", ""], Serving).await;
     }
 
-    pub(crate) async fn draining(&self) {
+    pub(crate) async fn draining(&self, services: &[&'static str]) {
+        self.set(services, NotServing).await;
         self.set(&["ready", ""], NotServing).await;
     }
 

@@ -151,7 +151,7 @@ impl Service<Request<Body>> for Stack {
 
 /// A little less: on a socket the transport ends the call at the deadline itself, as CANCELLED and without a reason.
 fn ahead_of_transport(timeout: Duration) -> Duration {
-    timeout - (timeout / 5).min(Duration::from_millis(10))
+    timeout.saturating_sub((timeout / 5).min(Duration::from_millis(10)))
 }
 
 /// The `grpc-timeout` of a request: at most 8 digits and a unit.

@@ -103,23 +103,15 @@ pub struct Options {
     pub limits: Limits,
     /// Certificate and key, and the CA of client certificates; none for plain text.
     pub tls: Option<ServerTlsConfig>,
-    /// A connection is closed when it is about this old, so that clients spread over new replicas; none: never.
+    /// A connection takes no new calls when it is about this old, and closes when those on it are done, so that clients spread over
+    /// new replicas; none: never.
     pub connection_age: Option<Duration>,
-    /// How long calls on such a connection may still take.
-    pub connection_grace: Duration,
 }
 
 impl Options {
     /// Plain text, for callers who are believed: loopback only.
     pub fn open() -> Result<Self, MethodsError> {
-        let connection_grace = Duration::from_secs(30);
-        Ok(Self {
-            gate: Gate::open()?,
-            limits: Limits::default(),
-            tls: None,
-            connection_age: None,
-            connection_grace,
-        })
+        Ok(Self { gate: Gate::open()?, limits: Limits::default(), tls: None, connection_age: None })
     }
 }
 
@@ -136,7 +128,7 @@ pub async fn serve(
             .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
-    let Options { gate, limits, tls, connection_age, connection_grace } = options;
+    let Options { gate, limits, tls, connection_age } = options;
     let names = services.names.clone();
     let routes = services
         .routes()
@@ -146,8 +138,7 @@ pub async fn serve(
         .add_service(reflection().build_v1()?);
     let mut server = Server::builder()
         .http2_keepalive_interval(Some(KEEP_ALIVE))
-        .http2_keepalive_timeout(Some(KEEP_ALIVE))
-        .max_connection_age_grace(connection_grace);
+        .http2_keepalive_timeout(Some(KEEP_ALIVE));
     if let Some(age) = connection_age {
         server = server.max_connection_age(age);
     }
@@ -155,9 +146,10 @@ pub async fn serve(
         server = server.tls_config(tls)?;
     }
     health.ready(&names).await;
+    let serving = names.clone();
     let stopping = async {
         shutdown.await;
-        health.draining().await;
+        health.draining(&serving).await;
     };
     server
         .layer(layer::layer_fn(move |routes: Routes| Stack::edge(routes, &names, limits, gate.clone())))

@@ -64,11 +64,7 @@ const SETTINGS: &[(&str, &str)] = &[
     ("deadline_seconds", "Time a call may take if it names no deadline itself"),
     (
         "connection_age_seconds",
-        "A connection is closed at about this age, so that clients spread over new replicas; 0: never",
-    ),
-    (
-        "connection_grace_seconds",
-        "How long calls on such a connection, watches and imports among them, may still take",
+        "A connection of about this age takes no new calls, and closes when those on it are done, so that clients spread over new replicas; 0: never",
     ),
     ("drain_seconds", "How long calls may still take after SIGTERM"),
     (

@@ -39,7 +39,6 @@ pub async fn options(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<O
         },
         tls: tls(config)?,
         connection_age: (!age.is_zero()).then_some(age),
-        connection_grace: seconds(config.connection_grace_seconds),
     })
 }
 

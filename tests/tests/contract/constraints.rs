@@ -34,9 +34,10 @@ fn breaches(values: &Values, descriptor: &MessageDescriptor) -> Vec<Breach> {
             continue;
         }
         for breach in breaches(values, &inner) {
-            let (index, value) = match field.is_list() {
-                true => ("[0]", Value::List(vec![Value::Message(breach.message)])),
-                false => ("", Value::Message(breach.message)),
+            let (index, value) = if field.is_list() {
+                ("[0]", Value::List(vec![Value::Message(breach.message)]))
+            } else {
+                ("", Value::Message(breach.message))
             };
             let path = format!("{}{index}.{}", field.name(), breach.path);
             all.push(Breach { path, message: with(values, descriptor, &field, Some(value)) });

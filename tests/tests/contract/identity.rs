@@ -180,9 +180,10 @@ impl Authority {
         let key = rcgen::KeyPair::generate()?;
         let mut params = rcgen::CertificateParams::new(Vec::new())?;
         for name in names {
-            params.subject_alt_names.push(match name.contains("://") {
-                true => rcgen::SanType::URI((*name).try_into()?),
-                false => rcgen::SanType::DnsName((*name).try_into()?),
+            params.subject_alt_names.push(if name.contains("://") {
+                rcgen::SanType::URI((*name).try_into()?)
+            } else {
+                rcgen::SanType::DnsName((*name).try_into()?)
             });
         }
         Ok((params.signed_by(&key, &self.issuer)?.pem(), key.serialize_pem()))

@@ -8,7 +8,7 @@ use tonic::{Code, Status};
 use crate::maker::Maker;
 use crate::seed;
 use crate::values::Values;
-use crate::world::{World, methods, told};
+use crate::world::{Method, World, methods, told};
 
 /// Whether the message, or one in it, has a `request_id`.
 fn has_request_id(message: &MessageDescriptor) -> bool {
@@ -147,7 +147,7 @@ async fn what_has_no_side_effects_changes_nothing() -> anyhow::Result<()> {
     let (mut maker, token) = (Maker::tame(Values { ids }), world.all_scopes());
     let before = done_so_far(&world, &token).await;
     let mut answered = 0;
-    for method in methods().into_iter().filter(|method| method.only_reads()) {
+    for method in methods().into_iter().filter(Method::only_reads) {
         for message in [
             maker.least(&method.0.input()),
             maker.message(&method.0.input()),

@@ -105,6 +105,7 @@ pub(crate) async fn fill(world: &World) -> anyhow::Result<Ids> {
     })
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "as the field has it")]
 fn wire(at: OffsetDateTime) -> Option<Timestamp> {
     Some(rpc::fields::wire_time(at))
 }
@@ -159,6 +160,7 @@ async fn advocates(clients: &Clients) -> anyhow::Result<()> {
     Ok(())
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "as the field has it")]
 fn evidence(shortcode: &str) -> Option<a::Evidence> {
     Some(a::Evidence { shortcode: shortcode.to_owned(), advocate: None })
 }

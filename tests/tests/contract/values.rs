@@ -79,6 +79,7 @@ impl Values {
     }
 
     /// Required by its rules, or by its comment.
+    #[expect(clippy::unused_self, reason = "one way to ask")]
     pub(crate) fn is_needed(&self, field: &FieldDescriptor) -> bool {
         let above_zero = |kind, name| match rules(field).and_then(|rules| rule(&rules, kind, name)) {
             Some(Value::I32(n)) => n > 0,

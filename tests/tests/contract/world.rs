@@ -133,6 +133,7 @@ impl World {
         self.sign_with(&self.key, key_id, claims)
     }
 
+    #[expect(clippy::unused_self, reason = "one way to sign")]
     pub(crate) fn sign_with(&self, key: &EncodingKey, key_id: &str, claims: &Json) -> String {
         let header = Header { kid: Some(key_id.to_owned()), ..Header::new(Algorithm::ES256) };
         encode(&header, claims, key).unwrap()
@@ -170,9 +171,10 @@ impl World {
         messages: &[DynamicMessage],
     ) -> Result<Vec<DynamicMessage>, Status> {
         let call = self.call_patiently(method, token, messages);
-        match method.is_watch() {
-            true => tokio::time::timeout(GLANCE, call).await.unwrap_or_else(|_| Ok(Vec::new())),
-            false => call.await,
+        if method.is_watch() {
+            tokio::time::timeout(GLANCE, call).await.unwrap_or_else(|_| Ok(Vec::new()))
+        } else {
+            call.await
         }
     }
 

@@ -71,7 +71,7 @@ impl Tokens {
         let generation = self.keys.generation();
         if let Some(seen) = self.seen.get(&hash).filter(|seen| seen.generation == generation) {
             self.keys.refresh_if_stale();
-            return if seen.expires + self.skew > self.clock.now().unix_timestamp() {
+            return if seen.expires.saturating_add(self.skew) > self.clock.now().unix_timestamp() {
                 Ok(seen.credential.clone())
             } else {
                 Err(untimely("the token has expired"))
