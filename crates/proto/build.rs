@@ -41,11 +41,25 @@ fn main() -> Result<(), Box<dyn Error>> {
         .extern_path(".google.protobuf", "::prost_types")
         .fail_on_runtime_only(true)
         .compile()?;
-    fs::write(
-        out.join("checked.rs"),
-        checked(&encoded, &fs::read_to_string(out.join("validate_impl.rs"))?)?,
-    )?;
+    let validators = bounded(&fs::read_to_string(out.join("validate_impl.rs"))?)?;
+    fs::write(out.join("checked.rs"), checked(&encoded, &validators)?)?;
+    fs::write(out.join("validators.rs"), validators)?;
     Ok(())
+}
+
+/// The generated checks, with loops over items that end when enough breaches are known: a message of the largest size has
+/// millions of items, and a breach takes a hundred times the memory of the item.
+fn bounded(validators: &str) -> Result<String, Box<dyn Error>> {
+    const ENOUGH: &str = "if violations.len() >= crate::codec::ENOUGH { break; }";
+    let mut code = String::new();
+    for line in validators.lines() {
+        let loops = line.trim_start().starts_with("for (") && line.contains("self.");
+        if loops && !line.ends_with('{') {
+            return Err(format!("a loop of a form that is not known: {line}").into());
+        }
+        writeln!(code, "{line}{}", if loops { ENOUGH } else { "" })?;
+    }
+    Ok(code)
 }
 
 /// `Checked` for what methods take and return: with the constraints of what they take, where there are any.

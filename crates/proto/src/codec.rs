@@ -14,6 +14,9 @@ use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 /// Domain of every `ErrorInfo`.
 pub const ERROR_DOMAIN: &str = "laurel";
 
+/// Breaches of one message that are looked for; no answer has room for more.
+pub(crate) const ENOUGH: usize = 100;
+
 /// A message with the constraints of its contract. What methods return has none: a client believes its server.
 pub trait Checked: Message + Default + Send + 'static {
     /// All breaches, each with its field's path.
@@ -80,11 +83,13 @@ pub fn fitting_text(text: &str) -> String {
 }
 
 /// The first of the fields at fault, as many as an answer has room for: each a path and what is wrong.
-pub fn fitting<'a>(breaches: impl IntoIterator<Item = (&'a str, &'a str)>) -> Vec<FieldViolation> {
+pub fn fitting<P: AsRef<str>, W: AsRef<str>>(
+    breaches: impl IntoIterator<Item = (P, W)>,
+) -> Vec<FieldViolation> {
     let mut room = BREACHES;
     let mut fitting = Vec::new();
     for (path, what) in breaches {
-        let (path, what) = (fitting_text(path), fitting_text(what));
+        let (path, what) = (fitting_text(path.as_ref()), fitting_text(what.as_ref()));
         // tags and lengths
         let Some(rest) = room.checked_sub(path.len() + what.len() + 8) else { break };
         room = rest;
@@ -95,8 +100,7 @@ pub fn fitting<'a>(breaches: impl IntoIterator<Item = (&'a str, &'a str)>) -> Ve
 
 /// INVALID_ARGUMENT, INVALID_FIELD, with each breach by its path.
 fn refuse(error: &ValidationError) -> Status {
-    let told: Vec<(String, String)> = error.violations().iter().map(|v| (path(v), text(v))).collect();
-    let breaches = fitting(told.iter().map(|(path, what)| (path.as_str(), what.as_str())));
+    let breaches = fitting(error.violations().iter().map(|v| (path(v), text(v))));
     let message = breaches.first().map_or_else(
         || "invalid request".to_owned(),
         |first| fitting_text(&format!("{} {}", first.field, first.description)),
@@ -202,9 +206,16 @@ mod tests {
         let status = refuse(&request.check().unwrap_err());
         assert!(status.details().len() < 5 * 1024, "{}", status.details().len());
         let breaches = status.get_details_bad_request().unwrap().field_violations;
-        assert_eq!(breaches[0].field, "types[0]");
-        let long = fitting(["é".repeat(10_000)].iter().map(|path| (path.as_str(), "is long")));
+        assert_eq!((breaches[0].field.as_str(), breaches[1].field.as_str()), ("types", "types[0]"));
+        let long = fitting([("é".repeat(10_000), "is long")]);
         assert_eq!((long.len(), long[0].field.len()), (1, 512 + "…".len()));
+    }
+
+    #[test]
+    fn however_many_items_are_wrong_only_enough_of_them_are_looked_at() {
+        let types = vec![String::new(); 1_000_000];
+        let request = crate::attribution::WatchAttributionEventsRequest { types, ..Default::default() };
+        assert_eq!(request.check().unwrap_err().violations().len(), ENOUGH);
     }
 
     #[test]

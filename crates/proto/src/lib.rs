@@ -55,7 +55,7 @@ pub mod laurel {
     }
 }
 
-include!(concat!(env!("OUT_DIR"), "/validate_impl.rs"));
+include!(concat!(env!("OUT_DIR"), "/validators.rs"));
 include!(concat!(env!("OUT_DIR"), "/checked.rs"));
 
 pub use laurel::{attribution::v1 as attribution, common::v1 as common};
