@@ -1,11 +1,18 @@
 //! `laurel up`: one process, a cluster of its own, and one clear line when something is in the way.
 
 use std::net::TcpListener;
+use std::time::{Duration, Instant};
 
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use proto::attribution::CreateSegmentRequest;
 use proto::attribution::{GetSegmentRequest, ListSegmentsRequest};
+use proto::orders::WatchOrderEventsRequest;
 use tests::{DataDir, Up, laurel};
 use tonic::Code;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
 
 fn create(id: &str) -> CreateSegmentRequest {
     CreateSegmentRequest { segment_id: id.to_owned(), ..Default::default() }
@@ -46,6 +53,49 @@ fn it_ends_with_an_error_when_its_postgres_does() -> anyhow::Result<()> {
     assert!(!up.ended()?.success());
     // and starts again as if nothing had been
     assert!(Up::start(&data_dir.path())?.terminate()?.success());
+    Ok(())
+}
+
+// a client that watches the health must not keep the process from ending, nor one that only stays connected
+#[tokio::test(flavor = "multi_thread")]
+async fn who_watches_its_health_hears_that_it_ends_and_does_not_hold_it_up() -> anyhow::Result<()> {
+    let data_dir = DataDir::new()?;
+    let up = Up::start_with(&data_dir.path(), &[("LAUREL_DRAIN_SECONDS", "3600")])?;
+    let channel = rpc::channel::connect(&format!("http://{}", up.address))?;
+    let request = HealthCheckRequest { service: "ready".to_owned() };
+    let mut health = HealthClient::new(channel).watch(request).await?.into_inner();
+    assert_eq!(health.message().await?.map(|told| told.status()), Some(ServingStatus::Serving));
+    let ended = tokio::task::spawn_blocking(move || up.terminate());
+    assert_eq!(health.message().await?.map(|told| told.status()), Some(ServingStatus::NotServing));
+    assert_eq!(health.message().await.unwrap_err().code(), Code::Unavailable);
+    assert!(tokio::time::timeout(Duration::from_mins(1), ended).await???.success());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_connection_of_age_is_closed_and_its_calls_are_finished() -> anyhow::Result<()> {
+    let data_dir = DataDir::new()?;
+    let up = Up::start_with(&data_dir.path(), &[("LAUREL_CONNECTION_AGE_SECONDS", "1")])?;
+    let stream = tokio::net::TcpStream::connect(&up.address).await?;
+    let (sender, connection) =
+        http2::handshake::<_, _, String>(TokioExecutor::new(), TokioIo::new(stream)).await?;
+    // nobody hangs up but the server
+    tokio::time::timeout(Duration::from_mins(1), connection).await??;
+    assert!(sender.is_closed());
+    // a client of ours connects again, and a watch that is open stays
+    let clients = up.clients("acme")?;
+    let begun = Instant::now();
+    let mut watch =
+        clients.orders.clone().watch_order_events(WatchOrderEventsRequest::default()).await?.into_inner();
+    while begun.elapsed() < Duration::from_secs(3) {
+        let list = || async { clients.segments.clone().list_segments(ListSegmentsRequest::default()).await };
+        match list().await {
+            // it met the end of its connection: docs/clients.md has clients repeat it
+            Err(status) if status.code() == Code::Unavailable => list().await?,
+            answer => answer?,
+        };
+        assert!(watch.message().await?.is_some(), "a heartbeat each second");
+    }
     Ok(())
 }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use secrecy::SecretString;
 use time::format_description::well_known::Rfc3339;
 use types::Timestamp;
 
@@ -89,7 +90,7 @@ pub struct StorageArguments {
     pub data_dir: Option<PathBuf>,
     /// Use this Postgres instead of the embedded one: a postgres:// URL of a user who may create roles
     #[arg(long, value_name = "URL", env = "LAUREL_DATABASE_URL", hide_env_values = true)]
-    pub database_url: Option<String>,
+    pub database_url: Option<SecretString>,
     /// Tenants whose order ids are scoped by source (O1), separated by commas
     #[arg(long, value_name = "TENANTS", env = "LAUREL_SCOPE_ORDERS_BY_SOURCE", default_value = "")]
     pub scope_orders_by_source: String,
@@ -163,7 +164,7 @@ pub struct Target {
 pub struct Credentials {
     /// Bearer token, for services that ask for one
     #[arg(long, env = "LAUREL_TOKEN", hide_env_values = true)]
-    pub token: Option<String>,
+    pub token: Option<SecretString>,
     /// File with the bearer token
     #[arg(long, value_name = "FILE", env = "LAUREL_TOKEN_FILE", conflicts_with = "token")]
     pub token_file: Option<String>,

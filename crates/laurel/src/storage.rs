@@ -8,6 +8,7 @@ use anyhow::Context;
 use pg::embedded::{Cluster, Options, Tuning};
 use pg::sqlx::postgres::PgConnectOptions;
 use pg::{Access, Server};
+use secrecy::ExposeSecret;
 
 use crate::cli::StorageArguments;
 
@@ -29,7 +30,10 @@ impl Storage {
     /// Starts the embedded cluster, or uses the server that was named. To be called on the main thread.
     pub fn open(arguments: &StorageArguments) -> anyhow::Result<Self> {
         if let Some(url) = &arguments.database_url {
-            return Ok(Self { server: runtime::process::external_server(url)?, cluster: None });
+            return Ok(Self {
+                server: runtime::process::external_server(url.expose_secret())?,
+                cluster: None,
+            });
         }
         let data_dir = arguments.data_dir.clone().map_or_else(default_data_dir, Ok)?;
         let cluster = Cluster::start(&Options { data_dir, tuning: Tuning::Durable })?;

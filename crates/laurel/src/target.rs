@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use rpc::Channel;
 use rpc::channel::{self, Access, Token};
+use secrecy::ExposeSecret;
 
 use crate::cli::Credentials;
 use crate::client::Clients;
@@ -49,7 +50,7 @@ fn is_http(address: &str) -> bool {
 
 fn access(credentials: &Credentials) -> anyhow::Result<Access> {
     let token = match (&credentials.token, &credentials.token_file) {
-        (Some(token), _) => Token::fixed(token)?,
+        (Some(token), _) => Token::fixed(token.expose_secret())?,
         (None, Some(path)) => Token::file(path)?,
         (None, None) => Token::None,
     };

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rpc::health::Health;
 use runtime::{Config, Lifecycle, telemetry};
@@ -18,7 +19,7 @@ use crate::storage::Storage;
 pub fn run(arguments: &UpArguments) -> anyhow::Result<()> {
     let _telemetry = telemetry::start("info", "laurel")?;
     let config = Config::load_edge(arguments.listen)?;
-    with_platform(&arguments.storage, arguments.up_to, |platform, lifecycle| async move {
+    with_platform(&arguments.storage, config.drain(), arguments.up_to, |platform, lifecycle| async move {
         let listener = runtime::process::bind(arguments.listen).await?;
         serve(&platform, &lifecycle, listener, &config, |address| {
             // whoever started us may not read it
@@ -30,14 +31,19 @@ pub fn run(arguments: &UpArguments) -> anyhow::Result<()> {
 }
 
 /// Opens storage, starts the platform, runs `work`, and takes everything down in the opposite order.
-pub(crate) fn with_platform<F, Fut>(storage: &StorageArguments, last: Service, work: F) -> anyhow::Result<()>
+pub(crate) fn with_platform<F, Fut>(
+    storage: &StorageArguments,
+    drain: Duration,
+    last: Service,
+    work: F,
+) -> anyhow::Result<()>
 where
     F: FnOnce(Platform, Lifecycle) -> Fut,
     Fut: Future<Output = anyhow::Result<()>>,
 {
     let scoped = tenants(&storage.scope_orders_by_source)?;
     let mut storage = Storage::open(storage)?;
-    let lifecycle = Lifecycle::default();
+    let lifecycle = Lifecycle::new(drain);
     // half of the cores: Postgres, which is mostly on the same machine, has as much to do
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let workers = cores.div_ceil(2);

@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const FRESH: Duration = Duration::from_secs(1);
 
 /// Makes its connection when first needed, and again when it is lost. Turns are given in the order of asking.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Lane {
     options: Arc<PgConnectOptions>,
     kept: Arc<Mutex<Option<Kept>>>,
@@ -31,6 +31,13 @@ struct Kept {
     connection: PgConnection,
     /// When the last turn ended as it should; none if a statement failed or its caller went away.
     done: Option<Instant>,
+}
+
+impl std::fmt::Debug for Lane {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // the options have the password
+        f.debug_struct("Lane").finish_non_exhaustive()
+    }
 }
 
 impl Lane {

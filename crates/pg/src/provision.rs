@@ -25,12 +25,19 @@ pub enum Access {
 }
 
 /// A database on a server, and how its roles are named and reached.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Server {
     options: PgConnectOptions,
     database: String,
     role_prefix: String,
     access: Access,
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // the options have the password
+        f.debug_struct("Server").field("database", &self.database).finish_non_exhaustive()
+    }
 }
 
 impl Server {

@@ -90,6 +90,16 @@ impl Error {
         Self::new(Code::ResourceExhausted, Reason::RateLimited, message).retry(Duration::from_secs(1))
     }
 
+    /// UNAUTHENTICATED: the credential is not what it must be.
+    pub(crate) fn not_proved(message: impl Into<String>) -> Self {
+        Self::new(Code::Unauthenticated, Reason::CredentialInvalid, message)
+    }
+
+    /// UNAUTHENTICATED: the credential's time has not come, or is over.
+    pub(crate) fn expired(message: impl Into<String>) -> Self {
+        Self::new(Code::Unauthenticated, Reason::CredentialExpired, message)
+    }
+
     /// ABORTED: it kept losing against others.
     pub fn contention() -> Self {
         let message = "the write kept losing against others; repeat it";

@@ -12,15 +12,22 @@ use std::time::Duration;
 use futures::FutureExt;
 use http::request::Parts;
 use http::{Request, Response};
+use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 use tonic::service::Routes;
 use tonic::{Code, Status};
 use tower::{Service, ServiceExt};
 use types::Origin;
 
-use crate::auth::Gate;
-use crate::limits::{Limits, Meter};
+use crate::auth::{Admitted, Gate, Method};
+use crate::body::Tended;
+use crate::limits::{Kind, Limits, Meter, Places};
 use crate::{Caller, Error, Reason};
+
+/// The question of a probe.
+const HEALTH_CHECK: &str = "/grpc.health.v1.Health/Check";
+/// The longest deadline of a caller that is heeded.
+const LONGEST: Duration = Duration::from_hours(1);
 
 /// One service's routes inside the stack.
 #[derive(Debug, Clone)]
@@ -36,13 +43,57 @@ pub struct Stack {
 struct Edge {
     gate: Gate,
     meter: Arc<Meter>,
+    /// Cancelled when the server stops.
+    stop: CancellationToken,
+}
+
+/// What a call at the edge holds, and for how long.
+#[derive(Debug)]
+struct Held {
+    kind: Kind,
+    places: Places,
+    left: Option<Duration>,
+}
+
+impl Edge {
+    /// What a call to `path` counts as. What is not of our contracts goes on as long as it likes, but a probe's question.
+    fn kind(&self, path: &str) -> Kind {
+        let streams = self.gate.method(path).map_or(path != HEALTH_CHECK, Method::streams);
+        if streams { Kind::Stream } else { Kind::Call }
+    }
+
+    async fn admit(&self, head: &Parts) -> Result<(Caller, Held), Error> {
+        let path = head.uri.path();
+        let kind = self.kind(path);
+        // 1. limit of the service: cheapest first, so that an overload costs little
+        let mut places = self.meter.service(path, kind)?;
+        // 2. identity: no handler runs without one
+        let Admitted { caller, left } = self.gate.admit(head).await?;
+        // 3. limits of the tenant, which is known now
+        places.extend(self.meter.tenant(&caller, kind)?);
+        Ok((caller, Held { kind, places, left }))
+    }
+
+    /// A stream keeps its places until it is over, and does not outlive its credential. Our own streams end with the server by
+    /// themselves.
+    fn tend(&self, path: &str, held: Held, response: Response<Body>) -> Response<Body> {
+        if held.kind == Kind::Call {
+            return response;
+        }
+        response.map(|body| {
+            let tended = Tended::new(body, held.places).expiring(held.left);
+            let ours = self.gate.method(path).is_some();
+            Body::new(if ours { tended } else { tended.stopping_with(self.stop.clone()) })
+        })
+    }
 }
 
 impl Stack {
-    /// For the edge: callers are let in by `gate`, and calls beyond the limits are refused.
-    pub fn edge(routes: Routes, names: &[&str], limits: Limits, gate: Gate) -> Self {
+    /// For the edge: callers are let in by `gate`, and calls beyond the limits are refused. `stop` is cancelled when the server
+    /// stops.
+    pub fn edge(routes: Routes, names: &[&str], limits: Limits, gate: Gate, stop: CancellationToken) -> Self {
         let meter = Arc::new(Meter::new(names, limits));
-        Self { routes: routes.prepare(), limits, edge: Some(Edge { gate, meter }) }
+        Self { routes: routes.prepare(), limits, edge: Some(Edge { gate, meter, stop }) }
     }
 
     /// For calls within the process.
@@ -50,40 +101,48 @@ impl Stack {
         Self { routes: routes.prepare(), limits, edge: None }
     }
 
-    async fn run(mut self, request: Request<Body>) -> Result<Response<Body>, Error> {
-        let (mut head, body) = request.into_parts();
-        // 1. limit of the service: cheapest first, so that an overload costs little; held until the answer begins
-        let permit = self.edge.as_ref().map(|edge| edge.meter.service(head.uri.path())).transpose()?;
-        // 2. identity: no handler runs without one
-        let caller = match &self.edge {
-            Some(edge) => edge.gate.admit(&head).await?,
-            None => Caller::from_headers(&head.headers)?,
-        };
-        // 3. limits of the tenant, which is known now
-        let share = self.edge.as_ref().map(|edge| edge.meter.tenant(&caller)).transpose()?;
-        // 4. origin: what the command will be known by, in the audit and in the events that come of it
-        let origin = origin(&head, &caller);
-        head.extensions.insert(caller);
-        head.extensions.insert(origin);
-        // 5. deadline: the caller's, else ours; in memory nothing else looks at it
-        let deadline = timeout_of(&head.headers).map_or(self.limits.deadline, ahead_of_transport);
-        // 6. panics: one INTERNAL for the caller, not a dead process or a dead caller
-        let call =
-            AssertUnwindSafe(self.routes.ready_and_call(Request::from_parts(head, body))).catch_unwind();
-        let response = match tokio::time::timeout(deadline, call).await {
-            Ok(Ok(Ok(response))) => response,
-            Ok(Ok(Err(never))) => match never {},
+    async fn run(self, request: Request<Body>) -> Result<Response<Body>, Error> {
+        // 1. deadline: in memory nothing else looks at it
+        let deadline = deadline(request.headers(), self.limits.deadline);
+        // 2. panics: one INTERNAL for the caller, not a dead process or a dead caller
+        let call = AssertUnwindSafe(self.call_admitted(request)).catch_unwind();
+        match tokio::time::timeout(deadline, call).await {
+            Ok(Ok(outcome)) => outcome,
             Ok(Err(_panic)) => {
                 tracing::error!("handler panicked");
-                return Err(Error::internal());
+                Err(Error::internal())
             }
             Err(_elapsed) => {
                 let message = "the deadline passed";
-                return Err(Error::new(Code::DeadlineExceeded, Reason::DeadlineExceeded, message));
+                Err(Error::new(Code::DeadlineExceeded, Reason::DeadlineExceeded, message))
             }
+        }
+    }
+
+    async fn call_admitted(mut self, request: Request<Body>) -> Result<Response<Body>, Error> {
+        let (mut head, body) = request.into_parts();
+        // 3. limits and identity
+        let (caller, held) = match &self.edge {
+            Some(edge) => edge.admit(&head).await.map(|(caller, held)| (caller, Some(held)))?,
+            None => (Caller::from_headers(&head.headers)?, None),
         };
-        drop((permit, share));
-        transport_error(&response).map_or(Ok(response), Err)
+        // 4. origin: what the command will be known by, in the audit and in the events that come of it
+        let origin = origin(&head, &caller);
+        let path = head.uri.path().to_owned();
+        head.extensions.insert(caller);
+        head.extensions.insert(origin);
+        let response = match self.routes.ready_and_call(Request::from_parts(head, body)).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        };
+        if let Some(refused) = transport_error(&response) {
+            return Err(refused);
+        }
+        // 5. what goes on after this
+        Ok(match self.edge.as_ref().zip(held) {
+            Some((edge, held)) => edge.tend(&path, held, response),
+            None => response,
+        })
     }
 }
 
@@ -149,6 +208,11 @@ impl Service<Request<Body>> for Stack {
     }
 }
 
+/// How long a call may take: what its caller says, within reason, else `usual`.
+fn deadline(headers: &http::HeaderMap, usual: Duration) -> Duration {
+    timeout_of(headers).map_or(usual, |named| ahead_of_transport(named).min(LONGEST))
+}
+
 /// A little less: on a socket the transport ends the call at the deadline itself, as CANCELLED and without a reason.
 fn ahead_of_transport(timeout: Duration) -> Duration {
     timeout.saturating_sub((timeout / 5).min(Duration::from_millis(10)))
@@ -190,6 +254,17 @@ mod tests {
         let mut broken = Status::internal("h2 protocol error");
         broken.set_source(Arc::new(std::io::Error::other("reset")));
         assert_eq!(refused_by_transport(&broken), None);
+    }
+
+    #[test]
+    fn a_caller_names_the_deadline_within_reason() {
+        let usual = Duration::from_mins(1);
+        let mut headers = http::HeaderMap::new();
+        assert_eq!(deadline(&headers, usual), usual);
+        headers.insert("grpc-timeout", http::HeaderValue::from_static("20M"));
+        assert_eq!(deadline(&headers, usual), ahead_of_transport(Duration::from_mins(20)));
+        headers.insert("grpc-timeout", http::HeaderValue::from_static("99999999H"));
+        assert_eq!(deadline(&headers, usual), LONGEST);
     }
 
     #[test]

@@ -10,6 +10,7 @@
 //! | [`page`] | page sizes and page tokens |
 //! | [`health`] | start-up, live and ready |
 //! | [`layers`] | what every call passes through, as one commented list |
+//! | `body` | answers that go on: their places, and their end |
 //! | [`limits`] | how much may be under way at once |
 //! | [`server`] | serving on a socket, or in memory for calls within the process |
 //! | [`channel`] | one client transport for both |
@@ -17,6 +18,7 @@
 
 pub mod audit;
 pub mod auth;
+mod body;
 pub mod caller;
 pub mod channel;
 pub mod error;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 use tonic::server::NamedService;
 use tonic::service::Routes;
@@ -147,12 +148,18 @@ pub async fn serve(
     }
     health.ready(&names).await;
     let serving = names.clone();
+    let stop = CancellationToken::new();
+    let told = stop.clone();
     let stopping = async {
         shutdown.await;
         health.draining(&serving).await;
+        // who watches the health has heard it by now, and would keep its connection for ever
+        told.cancel();
     };
     server
-        .layer(layer::layer_fn(move |routes: Routes| Stack::edge(routes, &names, limits, gate.clone())))
+        .layer(layer::layer_fn(move |routes: Routes| {
+            Stack::edge(routes, &names, limits, gate.clone(), stop.clone())
+        }))
         .add_routes(routes)
         .serve_with_incoming_shutdown(incoming(listener), stopping)
         .await?;

@@ -4,19 +4,24 @@
 
 use std::collections::HashMap;
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::{Arc, LazyLock, OnceLock};
-use std::time::Instant;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
 use http::{HeaderMap, Request, Response};
+use http_body::Frame;
 use observe::metrics::{Histogram, rpc_duration};
 use observe::trace::{TARGET, TRACEPARENT, continue_from};
 use prost::Message;
-use tonic::Code;
 use tonic::body::Body;
+use tonic::codegen::Bytes;
+use tonic::{Code, Status};
 use tracing::field::Empty;
 use tracing::{Instrument, Span};
 
-/// Carries out a call of one of our methods under a span of its own, and measures it until its answer begins.
+/// Carries out a call of one of our methods under a span of its own, and measures it until its answer begins. A stream is counted
+/// when it is over, by the code that it ended with.
 pub(crate) async fn observed<F>(
     request: Request<Body>,
     call: impl FnOnce(Request<Body>) -> F,
@@ -25,12 +30,44 @@ where
     F: Future<Output = Response<Body>>,
 {
     let Some(method) = METHODS.get(request.uri().path()) else { return call(request).await };
-    let mut measured = Measured { method, begun: Instant::now(), code: Code::Cancelled };
+    let mut measured = Measured { method, begun: Instant::now(), took: None, code: Code::Cancelled };
     let span = method.span(request.headers());
     let response = call(request).instrument(span.clone()).await;
-    measured.code = code_of(&response);
-    finish(&span, measured.code);
+    let code = code_of(response.headers());
+    finish(&span, code.unwrap_or(Code::Ok));
+    measured.took = Some(measured.begun.elapsed());
+    if method.streams && code.is_none() {
+        return response.map(|inner| Body::new(Counted { inner, measured }));
+    }
+    measured.code = code.unwrap_or(Code::Ok);
     response
+}
+
+/// The body of a stream.
+struct Counted {
+    inner: Body,
+    measured: Measured,
+}
+
+impl http_body::Body for Counted {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let frame = std::task::ready!(Pin::new(&mut self.inner).poll_frame(context));
+        self.measured.code = match &frame {
+            Some(Ok(frame)) => match frame.trailers_ref() {
+                Some(trailers) => code_of(trailers).unwrap_or(Code::Ok),
+                None => self.measured.code,
+            },
+            Some(Err(status)) => status.code(),
+            None => self.measured.code,
+        };
+        Poll::Ready(frame)
+    }
 }
 
 /// The trace that what a call does is part of: the span of the call where calls are traced, else what the caller sent.
@@ -62,7 +99,8 @@ static METHODS: LazyLock<HashMap<String, Method>> = LazyLock::new(|| {
         for service in &file.service {
             let service_name = format!("{}.{}", file.package(), service.name());
             for method in &service.method {
-                let method = Method::new(&service_name, method.name());
+                let streams = method.client_streaming() || method.server_streaming();
+                let method = Method::new(&service_name, method.name(), streams);
                 methods.insert(format!("/{}", method.name), method);
             }
         }
@@ -78,12 +116,14 @@ struct Method {
     name: String,
     /// Length of what is before the slash.
     service: usize,
+    streams: bool,
     durations: [OnceLock<Histogram>; CODES],
 }
 
 impl Method {
-    fn new(service: &str, method: &str) -> Self {
-        Self { name: format!("{service}/{method}"), service: service.len(), durations: Default::default() }
+    fn new(service: &str, method: &str, streams: bool) -> Self {
+        let name = format!("{service}/{method}");
+        Self { name, service: service.len(), streams, durations: Default::default() }
     }
 
     fn parts(&self) -> (&str, &str) {
@@ -119,19 +159,21 @@ impl Method {
 struct Measured {
     method: &'static Method,
     begun: Instant,
+    /// Until the answer began, if it did.
+    took: Option<Duration>,
     code: Code,
 }
 
 impl Drop for Measured {
     fn drop(&mut self) {
-        self.method.duration(self.code).observe(self.begun.elapsed().as_secs_f64());
+        let took = self.took.unwrap_or_else(|| self.begun.elapsed());
+        self.method.duration(self.code).observe(took.as_secs_f64());
     }
 }
 
-/// What headers tell: errors come in them, without a body. A stream may still fail later.
-fn code_of(response: &Response<Body>) -> Code {
-    let status = response.headers().get("grpc-status").map(http::HeaderValue::as_bytes);
-    status.map_or(Code::Ok, Code::from_bytes)
+/// What headers or trailers tell: an error that comes before any message has a code in the headers.
+fn code_of(headers: &HeaderMap) -> Option<Code> {
+    headers.get("grpc-status").map(|status| Code::from_bytes(status.as_bytes()))
 }
 
 fn finish(span: &Span, code: Code) {
@@ -177,7 +219,7 @@ fn name_of(code: Code) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use tonic::Status;
+    use http_body_util::{BodyExt, StreamBody};
 
     use super::*;
 
@@ -201,7 +243,7 @@ mod tests {
     async fn a_path_that_is_no_method_becomes_no_label() {
         let path = "/laurel.orders.v1.OrderService/bob@example.com";
         let answer = observed(request(path), async |_| Status::unimplemented("").into_http()).await;
-        assert_eq!(code_of(&answer), Code::Unimplemented);
+        assert_eq!(code_of(answer.headers()), Some(Code::Unimplemented));
         assert!(!observe::metrics::text().contains("bob"));
     }
 
@@ -212,6 +254,28 @@ mod tests {
         let labels =
             r#"rpc_service="laurel.orders.v1.OrderService",rpc_method="ListOrders",code="CANCELLED""#;
         assert!(counted(&format!("laurel_rpc_server_duration_seconds_count{{{labels}}} 1")));
+    }
+
+    #[tokio::test]
+    async fn a_stream_is_counted_when_it_is_over_by_how_it_ended() {
+        let path = "/laurel.rewards.v1.RewardService/WatchRewardEvents";
+        let count = |code: &str| {
+            let labels = format!(
+                r#"rpc_service="laurel.rewards.v1.RewardService",rpc_method="WatchRewardEvents",code="{code}""#
+            );
+            format!("laurel_rpc_server_duration_seconds_count{{{labels}}} 1")
+        };
+        let mut trailers = HeaderMap::new();
+        Status::data_loss("").add_header(&mut trailers).unwrap();
+        let ends = StreamBody::new(futures::stream::iter([Ok::<_, Status>(Frame::trailers(trailers))]));
+        let answer = observed(request(path), async |_| Response::new(Body::new(ends))).await;
+        assert!(!counted(&count("DATA_LOSS")), "it has only begun");
+        drop(answer.into_body().collect().await);
+        assert!(counted(&count("DATA_LOSS")));
+        // its client went away
+        let goes_on = StreamBody::new(futures::stream::pending::<Result<Frame<Bytes>, Status>>());
+        drop(observed(request(path), async |_| Response::new(Body::new(goes_on))).await);
+        assert!(counted(&count("CANCELLED")));
     }
 
     #[test]

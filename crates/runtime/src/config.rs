@@ -1,10 +1,13 @@
 //! Settings of one service process: environment over file over defaults.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
-use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
+use figment::value::{Dict, Map, Value};
+use figment::{Figment, Metadata, Profile, Provider};
 use rpc::auth::CertificateRule;
+use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
 /// Settings of one service process. Each is the environment variable `LAUREL_<NAME>` in capitals, or a key of the TOML
@@ -18,7 +21,8 @@ pub struct Config {
     pub listen: SocketAddr,
     pub health_listen: Option<SocketAddr>,
     pub metrics_listen: Option<SocketAddr>,
-    pub database_url: String,
+    #[serde(serialize_with = "never")]
+    pub database_url: SecretString,
     pub database_url_file: String,
     pub connections: u32,
     pub migrate: Migrate,
@@ -38,7 +42,9 @@ pub struct Config {
     pub tls_client_ca: String,
     pub certificates: Vec<CertificateRule>,
     pub service_in_flight: u32,
+    pub service_streams: u32,
     pub tenant_in_flight: u32,
+    pub tenant_streams: u32,
     pub tenant_per_second: u32,
     pub deadline_seconds: u32,
     pub connection_age_seconds: u32,
@@ -66,7 +72,7 @@ impl Default for Config {
             listen: SocketAddr::from(([127, 0, 0, 1], 7600)),
             health_listen: None,
             metrics_listen: None,
-            database_url: String::new(),
+            database_url: SecretString::default(),
             database_url_file: String::new(),
             connections: 16,
             migrate: Migrate::OnStart,
@@ -86,7 +92,9 @@ impl Default for Config {
             tls_client_ca: String::new(),
             certificates: Vec::new(),
             service_in_flight: 2048,
+            service_streams: 1024,
             tenant_in_flight: 0,
+            tenant_streams: 0,
             tenant_per_second: 0,
             deadline_seconds: 60,
             connection_age_seconds: 300,
@@ -126,12 +134,13 @@ impl Config {
     /// Reads file and environment. `port` is the service's own, unless `listen` says otherwise.
     pub fn load(port: u16) -> Result<Self, Error> {
         let defaults = Self { listen: SocketAddr::from(([127, 0, 0, 1], port)), ..Self::default() };
-        let mut config: Self = read(defaults, Env::prefixed("LAUREL_"))?;
+        let mut config: Self =
+            read(defaults, Env::prefixed("LAUREL_").ignore(&crate::config_table::command_names()))?;
         if !config.database_url_file.is_empty() {
             let url = read_file("LAUREL_DATABASE_URL_FILE", &config.database_url_file)?;
-            String::from_utf8_lossy(&url).trim().clone_into(&mut config.database_url);
+            config.database_url = String::from_utf8_lossy(&url).trim().into();
         }
-        if config.database_url.is_empty() {
+        if config.database_url.expose_secret().is_empty() {
             return Err(Error::NoDatabase);
         }
         config.check()?;
@@ -154,6 +163,11 @@ impl Config {
         !self.jwks.is_empty() || !self.tls_client_ca.is_empty()
     }
 
+    /// How long calls may still take once the process is told to end.
+    pub fn drain(&self) -> Duration {
+        Duration::from_secs(self.drain_seconds.into())
+    }
+
     fn check(&self) -> Result<(), Error> {
         let together = [
             (&self.tls_cert, "LAUREL_TLS_CERT", &self.tls_key, "LAUREL_TLS_KEY"),
@@ -169,6 +183,14 @@ impl Config {
         if !self.tls_client_ca.is_empty() && self.tls_cert.is_empty() {
             return Err(Error::Incomplete("LAUREL_TLS_CLIENT_CA", "LAUREL_TLS_CERT"));
         }
+        if !self.tls_client_ca.is_empty() && self.certificates.is_empty() && self.jwks.is_empty() {
+            return Err(Error::Incomplete("LAUREL_TLS_CLIENT_CA", "LAUREL_CERTIFICATES"));
+        }
+        if !self.jwks.is_empty() && self.tls_cert.is_empty() && !self.listen.ip().is_loopback() {
+            tracing::warn!(
+                "tokens come in plain text: let nothing but a mesh that encrypts reach this address"
+            );
+        }
         if self.is_authenticated() || self.listen.ip().is_loopback() {
             Ok(())
         } else {
@@ -177,12 +199,39 @@ impl Config {
     }
 }
 
+/// Writes a secret as if it were not set.
+fn never<S: serde::Serializer>(_: &SecretString, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str("")
+}
+
 fn read(defaults: Config, environment: Env) -> Result<Config, Error> {
     let mut figment = Figment::from(Serialized::defaults(defaults));
     if let Ok(path) = std::env::var("LAUREL_CONFIG") {
         figment = figment.merge(Toml::file_exact(path));
     }
-    figment.merge(environment).extract().map_err(|e| Error::Invalid(Box::new(e)))
+    figment.merge(Texts(environment)).extract().map_err(|e| Error::Invalid(Box::new(e)))
+}
+
+/// The environment, with texts as they stand there: figment would read an audience of digits as a number.
+struct Texts(Env);
+
+impl Provider for Texts {
+    fn metadata(&self) -> Metadata {
+        self.0.metadata()
+    }
+
+    fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
+        let texts = Serialized::defaults(Config::default()).data()?;
+        let is_text =
+            |name: &str| texts.values().any(|dict| matches!(dict.get(name), Some(Value::String(..))));
+        let mut data = self.0.data()?;
+        for (name, value) in data.values_mut().flatten() {
+            if let Some(text) = Env::var(&format!("LAUREL_{name}")).filter(|_| is_text(name)) {
+                *value = text.into();
+            }
+        }
+        Ok(data)
+    }
 }
 
 /// One setting by its name, for what begins before all of them are read.

@@ -59,9 +59,20 @@ const SETTINGS: &[(&str, &str)] = &[
         "service_in_flight",
         "Calls of one service that may be under way at once; more are RESOURCE_EXHAUSTED, OVERLOADED",
     ),
-    ("tenant_in_flight", "The same for one tenant; more are RESOURCE_EXHAUSTED, RATE_LIMITED; 0: no limit"),
+    (
+        "service_streams",
+        "Watches and imports of one service that may be open at once; more are refused likewise",
+    ),
+    (
+        "tenant_in_flight",
+        "Calls of one tenant that may be under way at once; more are RESOURCE_EXHAUSTED, RATE_LIMITED; 0: no limit",
+    ),
+    ("tenant_streams", "Watches and imports of one tenant that may be open at once; 0: no limit"),
     ("tenant_per_second", "Calls a second of one tenant; 0: no limit"),
-    ("deadline_seconds", "Time a call may take if it names no deadline itself"),
+    (
+        "deadline_seconds",
+        "Time a call may take if it names no deadline itself; one that is named is heeded up to an hour",
+    ),
     (
         "connection_age_seconds",
         "A connection of about this age takes no new calls, and closes when those on it are done, so that clients spread over new replicas; 0: never",
@@ -79,12 +90,29 @@ const SETTINGS: &[(&str, &str)] = &[
     ),
 ];
 
+/// Variables of the `laurel` command that are no settings of a service: one may be exported where a service starts.
+const COMMAND: &[(&str, &str)] = &[
+    ("address", "Address of running services, for client commands; see `laurel import --help`"),
+    ("tenant", "Tenant that client commands act for"),
+    ("token", "Bearer token of client commands. Secret"),
+    ("data_dir", "Data directory of the embedded Postgres, for `laurel up` and `laurel demo`"),
+    (
+        "postgres_bin",
+        "Directory with the programs of the Postgres to embed; default: the newest that Debian has installed",
+    ),
+];
+
+/// Names of the variables that only the `laurel` command reads.
+pub(crate) fn command_names() -> Vec<&'static str> {
+    COMMAND.iter().map(|(name, _)| *name).collect()
+}
+
 /// Names of all settings.
 pub fn names() -> impl Iterator<Item = String> {
     SETTINGS.iter().map(|(name, _)| (*name).to_owned())
 }
 
-/// The table of `docs/configuration.md`.
+/// The two tables of `docs/configuration.md`.
 pub fn markdown() -> String {
     let defaults = serde_json::to_value(Config::default()).unwrap_or_default();
     let mut table = String::from("| variable | default | what |\n|---|---|---|\n");
@@ -98,6 +126,10 @@ pub fn markdown() -> String {
         };
         // writing to a String never fails
         let _ = writeln!(table, "| `LAUREL_{}` | {default} | {what} |", name.to_uppercase());
+    }
+    table.push_str("\n| variable of the `laurel` command | what |\n|---|---|\n");
+    for (name, what) in COMMAND {
+        let _ = writeln!(table, "| `LAUREL_{}` | {what} |", name.to_uppercase());
     }
     table
 }

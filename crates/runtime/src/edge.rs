@@ -33,7 +33,9 @@ pub async fn options(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<O
         gate,
         limits: Limits {
             in_flight: usize::try_from(config.service_in_flight)?,
+            streams: usize::try_from(config.service_streams)?,
             tenant_in_flight: usize::try_from(config.tenant_in_flight)?,
+            tenant_streams: usize::try_from(config.tenant_streams)?,
             tenant_per_second: config.tenant_per_second,
             deadline: seconds(config.deadline_seconds),
         },

@@ -4,7 +4,6 @@ use std::future::Future;
 use std::io::Write;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context;
 use pg::sqlx::migrate::Migrator;
@@ -13,6 +12,7 @@ use pg::{Access, Database, Schema, Server};
 use rpc::channel;
 use rpc::health::Health;
 use rpc::server::{Options, ServiceRoutes};
+use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
 use types::{Clock, SystemClock};
 
@@ -63,11 +63,11 @@ where
     let config = Config::load(port)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async move {
-        let server = external_server(&config.database_url)?;
+        let server = external_server(config.database_url.expose_secret())?;
         if migrate_only {
             return migrate(&server, schema, migrations).await;
         }
-        let lifecycle = Lifecycle::new(Duration::from_secs(config.drain_seconds.into()));
+        let lifecycle = Lifecycle::new(config.drain());
         lifecycle.heed_signals()?;
         let begun = begin(&lifecycle, &config, schema, migrations, &server, start);
         match lifecycle.stop().run_until_cancelled(begun).await {

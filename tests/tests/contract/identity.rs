@@ -1,16 +1,19 @@
 //! Who gets in: every method, every kind of wrong credential.
 
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jsonwebtoken::EncodingKey;
 use rpc::channel::{Access, Token};
 use serde_json::Value as Json;
 use tests::{DataDir, Up};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 use tonic::{Code, Request};
 use tonic_types::StatusExt;
 
-use crate::world::{Method, TENANT, World, bearer, methods, now, told, write_jwks};
+use crate::world::{Method, TENANT, World, bearer, jwks, methods, now, sign_with, told};
 
 /// Calls every method with a token that `make` signs, and expects `reason` from all.
 async fn refused(world: &World, code: Code, reason: &str, make: impl Fn(&Method) -> Option<String>) {
@@ -60,6 +63,14 @@ async fn every_method_refuses_who_has_no_credential_or_a_forged_one() -> anyhow:
     })
     .await;
     invalid(&|_| "garbage".to_owned()).await;
+    // a service that there is not
+    invalid(&|m| {
+        world.sign(&changed(m, |c| {
+            c.as_object_mut().unwrap().remove("tenant");
+            c["service"] = "billing".into();
+        }))
+    })
+    .await;
     // neither tenant nor service, and a subject that would pass for a service in the audit
     invalid(&|m| world.sign(&changed(m, |c| drop(c.as_object_mut().unwrap().remove("tenant"))))).await;
     invalid(&|m| world.sign(&changed(m, |c| c["sub"] = "service:orders".into()))).await;
@@ -74,11 +85,13 @@ async fn every_method_refuses_a_credential_before_and_after_its_time() -> anyhow
     };
     untimely(&|m| world.sign(&changed(m, |c| c["exp"] = (now() - 120).into()))).await;
     untimely(&|m| world.sign(&changed(m, |c| c["nbf"] = (now() + 120).into()))).await;
-    // within the clock skew it is in time
+    // within the clock skew it is in time, and a time may have fractions
     let method = &methods()[0];
-    let skewed = world.sign(&changed(method, |c| c["exp"] = (now() - 5).into()));
-    let status = world.send(method, Vec::new(), |request| bearer(request, &skewed)).await;
-    assert!(status.is_ok() || told(&status.unwrap_err()).0 != Code::Unauthenticated);
+    for expires in [Json::from(now() - 5), Json::from(1e10 + 0.5)] {
+        let in_time = world.sign(&changed(method, |c| c["exp"] = expires.clone()));
+        let status = world.send(method, Vec::new(), |request| bearer(request, &in_time)).await;
+        assert!(status.is_ok() || told(&status.unwrap_err()).0 != Code::Unauthenticated, "{expires}");
+    }
     Ok(())
 }
 
@@ -128,22 +141,21 @@ async fn the_refusal_names_the_scope_and_no_header_stands_in_for_a_credential() 
     Ok(())
 }
 
-#[tokio::test]
-async fn keys_are_rotated_without_a_restart() -> anyhow::Result<()> {
-    let files = tempfile::tempdir()?;
+/// Trusts `jwks`, which `publish` changes: a new key is met without a restart, and a withdrawn one lets nobody in.
+async fn rotate(jwks_at: &str, publish: impl Fn(Vec<u8>) -> anyhow::Result<()>) -> anyhow::Result<()> {
     let new = || EncodingKey::from_ec_pem(rcgen::KeyPair::generate().unwrap().serialize_pem().as_bytes());
     let (old, fresh) = (new()?, new()?);
-    let path = write_jwks(files.path().join("jwks.json"), &[("old", &old)])?;
-    let world = World::start_with_keys(&path, old)?;
+    publish(jwks(&[("old", &old)])?)?;
+    let world = World::start_with_keys(jwks_at, old, &[])?;
     let method = methods().into_iter().find(|m| m.0.name() == "ListOrders").unwrap();
-    let signed =
-        |key: &EncodingKey, id: &str| world.sign_with(key, id, &World::claims(TENANT, "orders.read"));
-    let (with_old, with_fresh) = (signed(world.key(), "old"), signed(&fresh, "fresh"));
+    let claims = World::claims(TENANT, "orders.read");
+    let (with_old, with_fresh) =
+        (sign_with(world.key(), "old", &claims), sign_with(&fresh, "fresh", &claims));
     assert!(world.send(&method, Vec::new(), |r| bearer(r, &with_old)).await.is_ok());
     let status = world.send(&method, Vec::new(), |r| bearer(r, &with_fresh)).await.unwrap_err();
     assert_eq!(told(&status).1, "CREDENTIAL_INVALID");
 
-    write_jwks(path, &[("fresh", &fresh)])?;
+    publish(jwks(&[("fresh", &fresh)])?)?;
     let taken = async {
         let mut tick = tokio::time::interval(Duration::from_millis(200));
         while world.send(&method, Vec::new(), |r| bearer(r, &with_fresh)).await.is_err() {
@@ -158,6 +170,44 @@ async fn keys_are_rotated_without_a_restart() -> anyhow::Result<()> {
         "a withdrawn key lets nobody in, not even who was in before"
     );
     Ok(())
+}
+
+#[tokio::test]
+async fn keys_in_a_file_are_rotated_without_a_restart() -> anyhow::Result<()> {
+    let files = tempfile::tempdir()?;
+    let path = files.path().join("jwks.json");
+    rotate(path.to_str().unwrap(), |keys| Ok(std::fs::write(&path, keys)?)).await
+}
+
+// the issuer has to answer while the test waits for the process to be ready
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_at_a_url_are_rotated_without_a_restart() -> anyhow::Result<()> {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    let url = format!("http://{}/.well-known/jwks.json", listener.local_addr()?);
+    let published = Arc::new(Mutex::new(Vec::new()));
+    let issuer = tokio::spawn(issue(listener, Arc::clone(&published)));
+    let done = rotate(&url, |keys| {
+        *published.lock().unwrap() = keys;
+        Ok(())
+    });
+    done.await?;
+    issuer.abort();
+    Ok(())
+}
+
+/// An issuer: answers everybody with the key set as it is now.
+async fn issue(listener: TcpListener, published: Arc<Mutex<Vec<u8>>>) -> std::io::Result<()> {
+    loop {
+        let (mut connection, _) = listener.accept().await?;
+        let mut asked = Vec::new();
+        while !asked.ends_with(b"\r\n\r\n") {
+            asked.push(connection.read_u8().await?);
+        }
+        let keys = published.lock().unwrap().clone();
+        let head = format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", keys.len());
+        connection.write_all(head.as_bytes()).await?;
+        connection.write_all(&keys).await?;
+    }
 }
 
 /// A CA, and what it signs.
@@ -200,7 +250,8 @@ async fn a_client_certificate_of_our_ca_stands_for_the_identity_configured() -> 
     let (files, data, ours) = (tempfile::tempdir()?, DataDir::new()?, Authority::new()?);
     let at = |name: &str| files.path().join(name);
     let (certificate, key) = ours.sign(&["localhost"])?;
-    let config = "[[certificates]]\nname = \"spiffe://example.org/shop\"\ntenant = \"test-acme\"\nscopes = [\"orders.read\"]\n";
+    let config = "[[certificates]]\nname = \"spiffe://example.org/shop\"\ntenant = \"test-acme\"\nscopes = [\"orders.read\"]\n\
+                  [[certificates]]\nname = \"spiffe://example.org/journeys\"\nservice = \"journeys\"\nscopes = [\"orders.read\"]\n";
     let settings = [
         ("LAUREL_TLS_CERT", write(&at("server.pem"), &certificate)?),
         ("LAUREL_TLS_KEY", write(&at("server.key"), &key)?),
@@ -224,6 +275,10 @@ async fn a_client_certificate_of_our_ca_stands_for_the_identity_configured() -> 
     let (listed, other) = list(Some(ours.sign(&["spiffe://example.org/shop"])?)).await;
     assert!(listed.is_ok(), "{listed:?}");
     assert_eq!(told(&other.unwrap_err()).1, "SCOPE_MISSING");
+    // a service is of no tenant, and says for which it calls
+    let (listed, _) = list(Some(ours.sign(&["spiffe://example.org/journeys"])?)).await;
+    let breaches = listed.unwrap_err().get_details_bad_request().unwrap().field_violations;
+    assert_eq!(breaches[0].field, "laurel-tenant");
     let (listed, _) = list(Some(ours.sign(&["spiffe://example.org/another"])?)).await;
     assert_eq!(told(&listed.unwrap_err()).1, "CREDENTIAL_INVALID");
     let (listed, _) = list(None).await;

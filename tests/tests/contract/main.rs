@@ -18,6 +18,8 @@ mod reasons;
 #[cfg(test)]
 mod seed;
 #[cfg(test)]
+mod streams;
+#[cfg(test)]
 mod transport;
 #[cfg(test)]
 mod values;

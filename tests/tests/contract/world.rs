@@ -1,6 +1,5 @@
 //! A running `laurel up` with authentication, tokens of every kind for it, and calls of any method with any bytes.
 
-use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -19,7 +18,7 @@ use tonic::client::{Grpc, GrpcService};
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::codegen::{Body as HttpBody, Bytes, StdError, http};
 use tonic::metadata::MetadataValue;
-use tonic::{Code, Request, Status};
+use tonic::{Code, Request, Status, Streaming};
 use tonic_types::StatusExt;
 
 pub(crate) const TENANT: &str = "test-acme";
@@ -29,6 +28,9 @@ const AUDIENCE: &str = "laurel";
 const PATIENCE: Duration = Duration::from_secs(20);
 /// How long a watch is watched that has nothing to tell.
 const GLANCE: Duration = Duration::from_millis(300);
+
+/// Name and value of a variable in the environment.
+pub(crate) type Setting<'a> = (&'a str, &'a str);
 
 /// A method of one of our contracts.
 #[derive(Clone)]
@@ -87,22 +89,25 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn start() -> anyhow::Result<Self> {
+        Self::start_with(&[])
+    }
+
+    /// With more settings in its environment.
+    pub(crate) fn start_with(more: &[Setting]) -> anyhow::Result<Self> {
         let pair = rcgen::KeyPair::generate()?;
         let key = EncodingKey::from_ec_pem(pair.serialize_pem().as_bytes())?;
         let files = tempfile::tempdir()?;
-        let jwks = write_jwks(files.path().join("jwks.json"), &[("k1", &key)])?;
-        Ok(Self { public_pem: pair.public_key_pem(), ..Self::start_with_keys(&jwks, key)? })
+        let path = files.path().join("jwks.json");
+        std::fs::write(&path, jwks(&[("k1", &key)])?)?;
+        let world = Self::start_with_keys(path.to_str().unwrap(), key, more)?;
+        Ok(Self { public_pem: pair.public_key_pem(), ..world })
     }
 
-    /// Trusts the key set at `jwks`; `key` signs unless another is named.
-    pub(crate) fn start_with_keys(jwks: &Path, key: EncodingKey) -> anyhow::Result<Self> {
+    /// Trusts the key set at `jwks`, a path or URL; `key` signs unless another is named.
+    pub(crate) fn start_with_keys(jwks: &str, key: EncodingKey, more: &[Setting]) -> anyhow::Result<Self> {
         let data = DataDir::new()?;
-        let settings = [
-            ("LAUREL_JWKS", jwks.to_str().unwrap()),
-            ("LAUREL_ISSUER", ISSUER),
-            ("LAUREL_AUDIENCE", AUDIENCE),
-        ];
-        let up = Up::start_with(&data.path(), &settings)?;
+        let settings = [("LAUREL_JWKS", jwks), ("LAUREL_ISSUER", ISSUER), ("LAUREL_AUDIENCE", AUDIENCE)];
+        let up = Up::start_with(&data.path(), &[&settings, more].concat())?;
         let channel = rpc::channel::connect(&format!("http://{}", up.address))?;
         Ok(Self { up, channel, key, public_pem: String::new(), _data: data })
     }
@@ -130,13 +135,7 @@ impl World {
     }
 
     pub(crate) fn sign_as(&self, key_id: &str, claims: &Json) -> String {
-        self.sign_with(&self.key, key_id, claims)
-    }
-
-    #[expect(clippy::unused_self, reason = "one way to sign")]
-    pub(crate) fn sign_with(&self, key: &EncodingKey, key_id: &str, claims: &Json) -> String {
-        let header = Header { kid: Some(key_id.to_owned()), ..Header::new(Algorithm::ES256) };
-        encode(&header, claims, key).unwrap()
+        sign_with(&self.key, key_id, claims)
     }
 
     /// The public key taken for a shared secret: what a server must not fall for.
@@ -224,6 +223,15 @@ impl World {
         self.run(method, request).await
     }
 
+    /// Begins a call with one empty message, and leaves its answers to be read.
+    pub(crate) async fn open(&self, method: &Method, token: &str) -> Result<Streaming<Bytes>, Status> {
+        let mut request = Request::new(tokio_stream::once(Vec::new()));
+        bearer(&mut request, token);
+        let mut grpc = Grpc::new(self.channel.clone());
+        grpc.ready().await?;
+        Ok(grpc.streaming(request, method.path().parse().unwrap(), Raw).await?.into_inner())
+    }
+
     /// Calls with these messages and whatever else is in the request.
     pub(crate) async fn run<S>(&self, method: &Method, request: Request<S>) -> Result<Vec<Bytes>, Status>
     where
@@ -262,16 +270,20 @@ where
     tokio::time::timeout(PATIENCE, call).await.unwrap_or_else(|_| hangs())
 }
 
-/// A key set in a file.
-pub(crate) fn write_jwks(path: PathBuf, keys: &[(&str, &EncodingKey)]) -> anyhow::Result<PathBuf> {
+pub(crate) fn sign_with(key: &EncodingKey, key_id: &str, claims: &Json) -> String {
+    let header = Header { kid: Some(key_id.to_owned()), ..Header::new(Algorithm::ES256) };
+    encode(&header, claims, key).unwrap()
+}
+
+/// A key set.
+pub(crate) fn jwks(keys: &[(&str, &EncodingKey)]) -> anyhow::Result<Vec<u8>> {
     let mut set = JwkSet { keys: Vec::new() };
     for (id, key) in keys {
         let mut jwk = Jwk::from_encoding_key(key, Algorithm::ES256)?;
         jwk.common.key_id = Some((*id).to_owned());
         set.keys.push(jwk);
     }
-    std::fs::write(&path, serde_json::to_vec(&set)?)?;
-    Ok(path)
+    Ok(serde_json::to_vec(&set)?)
 }
 
 pub(crate) fn bearer<T>(request: &mut Request<T>, token: &str) {

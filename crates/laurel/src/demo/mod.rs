@@ -22,25 +22,30 @@ pub fn run(arguments: &DemoArguments) -> anyhow::Result<()> {
         return play_on(address, arguments);
     }
     let config = Config::load_edge(arguments.listen)?;
-    up::with_platform(&arguments.storage, Service::Rewards, |platform, lifecycle| async move {
-        // a busy port is said before the work, not after it
-        let listener =
-            if arguments.serve { Some(runtime::process::bind(arguments.listen).await?) } else { None };
-        let tenant = story::TENANT.parse().map_err(|e| anyhow::anyhow!("tenant {e}"))?;
-        let clients = Clients::new(platform.channel(), &tenant);
-        let begun = Instant::now();
-        let stop = lifecycle.stop();
-        tokio::select! {
-            done = play(&clients, arguments.json, begun) => done?,
-            () = stop.cancelled() => return Ok(()),
-        }
-        if let Some(listener) = listener {
-            up::serve(&platform, &lifecycle, listener, &config, |address| eprintln!("ready {address}"))
-                .await?;
-            up::end(&lifecycle).await?;
-        }
-        Ok(())
-    })
+    up::with_platform(
+        &arguments.storage,
+        config.drain(),
+        Service::Rewards,
+        |platform, lifecycle| async move {
+            // a busy port is said before the work, not after it
+            let listener =
+                if arguments.serve { Some(runtime::process::bind(arguments.listen).await?) } else { None };
+            let tenant = story::TENANT.parse().map_err(|e| anyhow::anyhow!("tenant {e}"))?;
+            let clients = Clients::new(platform.channel(), &tenant);
+            let begun = Instant::now();
+            let stop = lifecycle.stop();
+            tokio::select! {
+                done = play(&clients, arguments.json, begun) => done?,
+                () = stop.cancelled() => return Ok(()),
+            }
+            if let Some(listener) = listener {
+                up::serve(&platform, &lifecycle, listener, &config, |address| eprintln!("ready {address}"))
+                    .await?;
+                up::end(&lifecycle).await?;
+            }
+            Ok(())
+        },
+    )
 }
 
 /// Plays it on services that run already.

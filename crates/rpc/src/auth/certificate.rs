@@ -11,8 +11,8 @@ use tonic::transport::server::{TcpConnectInfo, TlsConnectInfo};
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-use super::{Credential, KeysError, identity, invalid};
-use crate::Error;
+use super::{Credential, KeysError, identity};
+use crate::{Caller, Error};
 
 /// Certificates remembered.
 const REMEMBERED: usize = 1024;
@@ -36,8 +36,15 @@ pub struct CertificateRule {
 
 #[derive(Debug)]
 pub(super) struct Certificates {
-    known: Vec<(String, Credential)>,
+    known: Vec<Known>,
     seen: Cache<[u8; 32], Option<Arc<Credential>>>,
+}
+
+#[derive(Debug)]
+struct Known {
+    name: String,
+    caller: Caller,
+    scopes: Vec<String>,
 }
 
 impl Certificates {
@@ -45,7 +52,7 @@ impl Certificates {
         let read = |rule: CertificateRule| {
             let caller = identity(&rule.name, rule.tenant.as_deref(), rule.service.as_deref())
                 .map_err(|what| KeysError::Certificate(rule.name.clone(), what))?;
-            Ok((rule.name, Credential { caller, scopes: rule.scopes }))
+            Ok(Known { name: rule.name, caller, scopes: rule.scopes })
         };
         let known = rules.into_iter().map(read).collect::<Result<_, KeysError>>()?;
         Ok(Self { known, seen: Cache::new(REMEMBERED) })
@@ -62,20 +69,21 @@ impl Certificates {
             self.seen.insert(key, found.clone());
             found
         });
-        let found = found.ok_or_else(|| invalid("no name in the client certificate is known here"))?;
+        let found =
+            found.ok_or_else(|| Error::not_proved("no name in the client certificate is known here"))?;
         Ok(Some(found.as_ref().clone()))
     }
 
     fn look_up(&self, der: &[u8]) -> Option<Credential> {
         let (_, certificate) = X509Certificate::from_der(der).ok()?;
         let names = certificate.subject_alternative_name().ok()??;
-        names.value.general_names.iter().find_map(|name| match name {
-            GeneralName::URI(name) | GeneralName::DNSName(name) => self.rule(name),
+        let known = names.value.general_names.iter().find_map(|name| match name {
+            GeneralName::URI(name) | GeneralName::DNSName(name) => {
+                self.known.iter().find(|k| k.name == *name)
+            }
             _ => None,
-        })
-    }
-
-    fn rule(&self, name: &str) -> Option<Credential> {
-        self.known.iter().find(|(known, _)| known == name).map(|(_, credential)| credential.clone())
+        })?;
+        let expires = certificate.validity().not_after.timestamp();
+        Some(Credential { caller: known.caller.clone(), scopes: known.scopes.clone(), expires })
     }
 }

@@ -1,7 +1,6 @@
 //! The issuer's public keys, from a file or a URL. They are read again when they are old, and when a token names one that
 //! is not there, so that rotated keys are met without a restart.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,7 +8,7 @@ use arc_swap::ArcSwap;
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
-use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet};
+use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey};
 use tokio::sync::Mutex;
 use tonic::codegen::Bytes;
@@ -43,6 +42,7 @@ pub enum KeysError {
 }
 
 pub(super) struct Key {
+    id: Option<String>,
     pub(super) decoding: DecodingKey,
     pub(super) algorithms: Vec<Algorithm>,
 }
@@ -52,8 +52,7 @@ struct KeySet {
     read_at: Instant,
     /// As it was read.
     text: Vec<u8>,
-    /// By id; a key without one under the empty id.
-    keys: HashMap<String, Arc<Key>>,
+    keys: Vec<Arc<Key>>,
 }
 
 /// The current key set. Cheap to clone.
@@ -88,15 +87,15 @@ impl Keys {
         self.0.current.load().generation
     }
 
-    /// The key of this id; without an id, the only key there is.
-    pub(super) async fn find(&self, id: Option<&str>) -> Option<Arc<Key>> {
+    /// The key of this id, and the generation it was found in; without an id, the only key there is.
+    pub(super) async fn find(&self, id: Option<&str>) -> Option<(Arc<Key>, u64)> {
         let look = || {
             let set = self.0.current.load();
-            match id {
-                Some(id) => set.keys.get(id).cloned(),
-                None if set.keys.len() == 1 => set.keys.values().next().cloned(),
-                None => None,
-            }
+            let key = match id {
+                Some(_) => set.keys.iter().find(|key| key.id.as_deref() == id),
+                None => set.keys.first().filter(|_| set.keys.len() == 1),
+            };
+            key.map(|key| (Arc::clone(key), set.generation))
         };
         if let Some(key) = look() {
             self.refresh_if_stale();
@@ -106,9 +105,10 @@ impl Keys {
         look()
     }
 
-    /// Reads the set again in the background, if it is old.
+    /// Reads the set again in the background, if it is old and was not tried just now.
     pub(super) fn refresh_if_stale(&self) {
-        if self.0.current.load().read_at.elapsed() > FRESH && self.0.tried.try_lock().is_ok() {
+        let is_due = || self.0.tried.try_lock().is_ok_and(|tried| tried.elapsed() >= PAUSE);
+        if self.0.current.load().read_at.elapsed() > FRESH && is_due() {
             let keys = self.clone();
             tokio::spawn(async move { keys.refresh().await });
         }
@@ -138,13 +138,14 @@ async fn read(source: &str) -> Result<Vec<u8>, String> {
     read.unwrap_or_else(|_elapsed| Err("it takes too long".to_owned()))
 }
 
-fn parse(text: &[u8]) -> Result<HashMap<String, Arc<Key>>, String> {
+fn parse(text: &[u8]) -> Result<Vec<Arc<Key>>, String> {
     let set: JwkSet = serde_json::from_slice(text).map_err(|_| "it is not a JWKS".to_owned())?;
-    let usable = set.keys.iter().filter_map(|jwk| {
-        let key = Key { algorithms: algorithms(jwk)?, decoding: DecodingKey::from_jwk(jwk).ok()? };
-        Some((jwk.common.key_id.clone().unwrap_or_default(), Arc::new(key)))
+    let signs = |jwk: &&Jwk| !matches!(jwk.common.public_key_use, Some(PublicKeyUse::Encryption));
+    let usable = set.keys.iter().filter(signs).filter_map(|jwk| {
+        let (algorithms, decoding) = (algorithms(jwk)?, DecodingKey::from_jwk(jwk).ok()?);
+        Some(Arc::new(Key { id: jwk.common.key_id.clone(), decoding, algorithms }))
     });
-    let keys: HashMap<_, _> = usable.collect();
+    let keys: Vec<_> = usable.collect();
     if keys.is_empty() {
         Err("it has no public key of use (RSA, EC or Ed25519)".to_owned())
     } else {
@@ -198,5 +199,32 @@ fn algorithms(jwk: &Jwk) -> Option<Vec<Algorithm>> {
             let narrowed: Vec<_> = all.into_iter().filter(|a| format!("{a:?}") == said.to_string()).collect();
             (!narrowed.is_empty()).then_some(narrowed)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = r#""kty":"RSA","n":"AQAB","e":"AQAB""#;
+
+    fn ids(keys: &[String]) -> Result<Vec<Option<String>>, String> {
+        let keys = parse(format!(r#"{{"keys":[{}]}}"#, keys.join(",")).as_bytes())?;
+        Ok(keys.iter().map(|key| key.id.clone()).collect())
+    }
+
+    #[test]
+    fn keys_without_an_id_do_not_stand_in_each_others_way() {
+        let keys = [format!("{{{KEY}}}"), format!("{{{KEY}}}"), format!(r#"{{{KEY},"kid":"a"}}"#)];
+        assert_eq!(ids(&keys), Ok(vec![None, None, Some("a".to_owned())]));
+    }
+
+    #[test]
+    fn a_key_that_is_not_for_signing_verifies_nothing() {
+        let keys =
+            [format!(r#"{{{KEY},"kid":"e","use":"enc"}}"#), format!(r#"{{{KEY},"kid":"s","use":"sig"}}"#)];
+        assert_eq!(ids(&keys), Ok(vec![Some("s".to_owned())]));
+        assert!(ids(&keys[..1]).is_err());
+        assert!(ids(&[r#"{"kty":"oct","k":"c2VjcmV0","kid":"shared"}"#.to_owned()]).is_err());
     }
 }

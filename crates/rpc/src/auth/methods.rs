@@ -22,12 +22,18 @@ pub enum MethodsError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Method {
     scope: String,
+    streams: bool,
 }
 
 impl Method {
     /// The scope that a credential must have.
     pub fn scope(&self) -> &str {
         &self.scope
+    }
+
+    /// Whether its messages go on, in either direction.
+    pub fn streams(&self) -> bool {
+        self.streams
     }
 }
 
@@ -53,7 +59,8 @@ impl Methods {
             for method in service.methods() {
                 let path = format!("/{}/{}", service.full_name(), method.name());
                 let scope = scope(&method).ok_or_else(|| MethodsError::NoScope(path.clone()))?;
-                methods.insert(path, Method { scope });
+                let streams = method.is_client_streaming() || method.is_server_streaming();
+                methods.insert(path, Method { scope, streams });
             }
         }
         Ok(Self(methods))

@@ -40,11 +40,24 @@ pub struct Settings {
     pub certificates: Vec<CertificateRule>,
 }
 
+/// The services of a deployment: nobody else is let in as one.
+const SERVICES: [&str; 4] = ["attribution", "orders", "journeys", "rewards"];
+
 /// An identity that was proved.
 #[derive(Debug, Clone)]
 pub(crate) struct Credential {
     caller: Caller,
     scopes: Vec<String>,
+    /// Seconds since the epoch.
+    expires: i64,
+}
+
+/// A caller who was let in.
+#[derive(Debug)]
+pub(crate) struct Admitted {
+    pub(crate) caller: Caller,
+    /// How long its credential is still good; none where there is none.
+    pub(crate) left: Option<Duration>,
 }
 
 /// Lets callers in, or says why not.
@@ -58,6 +71,8 @@ pub struct Gate {
 struct Proof {
     tokens: Option<Tokens>,
     certificates: certificate::Certificates,
+    skew: i64,
+    clock: Arc<dyn Clock>,
 }
 
 impl Gate {
@@ -68,21 +83,30 @@ impl Gate {
 
     /// Asks everybody for a credential.
     pub async fn closed(settings: Settings, clock: Arc<dyn Clock>) -> Result<Self, KeysError> {
-        let tokens =
-            if settings.jwks.is_empty() { None } else { Some(Tokens::load(&settings, clock).await?) };
+        let tokens = if settings.jwks.is_empty() { None } else { Some(Tokens::load(&settings).await?) };
         let certificates = certificate::Certificates::new(settings.certificates)?;
+        let skew = i64::try_from(settings.clock_skew.as_secs()).unwrap_or(0);
         let methods = Arc::new(Methods::load()?);
-        Ok(Self { methods, proof: Some(Arc::new(Proof { tokens, certificates })) })
+        Ok(Self { methods, proof: Some(Arc::new(Proof { tokens, certificates, skew, clock })) })
+    }
+
+    /// The method at `path`, if it is one of our contracts.
+    pub(crate) fn method(&self, path: &str) -> Option<&Method> {
+        self.methods.get(path)
     }
 
     /// The caller of `request`, if it may make this call.
-    pub(crate) async fn admit(&self, request: &Parts) -> Result<Caller, Error> {
-        let Some(proof) = &self.proof else { return Caller::from_headers(&request.headers) };
+    pub(crate) async fn admit(&self, request: &Parts) -> Result<Admitted, Error> {
+        let Some(proof) = &self.proof else {
+            return Ok(Admitted { caller: Caller::from_headers(&request.headers)?, left: None });
+        };
         let path = request.uri.path();
         if path.starts_with(HEALTH) {
-            return Ok(Caller::anonymous());
+            return Ok(Admitted { caller: Caller::anonymous(), left: None });
         }
-        let Credential { caller, scopes } = proof.of(request).await?;
+        let credential = proof.of(request).await?;
+        let left = proof.left(&credential)?;
+        let Credential { caller, scopes, .. } = credential;
         let named = named_tenant(&request.headers)?;
         if let (Some(named), Some(own)) = (&named, caller.acts_for())
             && named != own
@@ -90,13 +114,13 @@ impl Gate {
             let message = "the credential is of another tenant";
             return Err(Error::new(Code::PermissionDenied, Reason::TenantNotPermitted, message));
         }
-        match self.methods.get(path).map(Method::scope) {
+        match self.method(path).map(Method::scope) {
             Some(needed) if !scopes.iter().any(|scope| scope == needed) => {
                 let message = format!("the call needs the scope {needed}");
                 Err(Error::new(Code::PermissionDenied, Reason::ScopeMissing, message).with("scope", needed))
             }
             // what is not of our contracts, such as reflection, needs no scope
-            _ => Ok(caller.narrowed(named)),
+            _ => Ok(Admitted { caller: caller.narrowed(named), left: Some(left) }),
         }
     }
 }
@@ -105,10 +129,13 @@ impl Proof {
     /// A token goes before a certificate: it is what a caller behind a mesh adds for itself.
     async fn of(&self, request: &Parts) -> Result<Credential, Error> {
         if let Some(header) = request.headers.get(AUTHORIZATION) {
-            let text = header.to_str().map_err(|_| invalid("the authorization is not plain text"))?;
+            let text =
+                header.to_str().map_err(|_| Error::not_proved("the authorization is not plain text"))?;
             let token = text.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-            let (_, token) = token.ok_or_else(|| invalid("the authorization is not a bearer token"))?;
-            let tokens = self.tokens.as_ref().ok_or_else(|| invalid("tokens are not accepted here"))?;
+            let (_, token) =
+                token.ok_or_else(|| Error::not_proved("the authorization is not a bearer token"))?;
+            let tokens = self.tokens.as_ref();
+            let tokens = tokens.ok_or_else(|| Error::not_proved("tokens are not accepted here"))?;
             return tokens.verify(token.trim()).await;
         }
         self.certificates.of(&request.extensions)?.ok_or_else(|| {
@@ -117,11 +144,17 @@ impl Proof {
             Error::new(Code::Unauthenticated, Reason::CredentialMissing, message)
         })
     }
-}
 
-/// UNAUTHENTICATED: the credential is not what it must be.
-fn invalid(message: impl Into<String>) -> Error {
-    Error::new(Code::Unauthenticated, Reason::CredentialInvalid, message)
+    /// How long a credential is still good: one that is remembered, or the certificate of a long connection, may have
+    /// expired since it was checked.
+    fn left(&self, credential: &Credential) -> Result<Duration, Error> {
+        let end = credential.expires.saturating_add(self.skew);
+        let left = end.saturating_sub(self.clock.now().unix_timestamp());
+        match u64::try_from(left) {
+            Ok(left) if left > 0 => Ok(Duration::from_secs(left)),
+            _ => Err(Error::expired("the token or certificate has expired")),
+        }
+    }
 }
 
 /// The identity that claims or a certificate's rule give: a service, or the principal of one tenant.
@@ -129,7 +162,8 @@ fn identity(principal: &str, tenant: Option<&str>, service: Option<&str>) -> Res
     let printable =
         |text: &str| (1..=128).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
     match (tenant, service) {
-        (None, Some(name)) if printable(name) => Ok(Caller::service(name)),
+        (None, Some(name)) if SERVICES.contains(&name) => Ok(Caller::service(name)),
+        (None, Some(_)) => Err("the credential names a service that there is not"),
         // nobody but a service is called one
         (Some(_), None) if principal.starts_with("service:") => {
             Err("the subject of the credential is reserved")
