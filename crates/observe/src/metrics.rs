@@ -65,6 +65,7 @@ struct Metrics {
     rpc: Histograms<Call>,
     queue: Family<Work, Gauge>,
     slices: Histograms<Work>,
+    connected: Family<Subscription, Gauge>,
     lag: Family<Subscription, Gauge>,
     parked: Family<Subscription, Gauge>,
     duplicates: Family<Reason, Counter>,
@@ -81,7 +82,7 @@ impl Metrics {
             rpc: define(
                 &mut registry,
                 "rpc_server_duration_seconds",
-                "Calls answered: how many, with which code, and how long until the answer began",
+                "Calls answered: how many, with which code, and how long until the answer began; streams when they are over",
                 Family::new_with_constructor(latencies as fn() -> Histogram),
             ),
             queue: define(
@@ -95,6 +96,12 @@ impl Metrics {
                 "batch_slice_size",
                 "Commands that were taken together into one transaction",
                 Family::new_with_constructor(sizes as fn() -> Histogram),
+            ),
+            connected: define(
+                &mut registry,
+                "stream_connected",
+                "Whether the follower has its stream open: 1, else 0",
+                Family::default(),
             ),
             lag: define(
                 &mut registry,
@@ -169,6 +176,11 @@ pub fn queue_depth(work: &str) -> Gauge {
 /// `laurel_batch_slice_size`: commands of this kind in one slice.
 pub fn slice_size(work: &str) -> Histogram {
     METRICS.slices.get_or_create_owned(&Work { work: work.to_owned() })
+}
+
+/// `laurel_stream_connected` of a subscription: 0 also for who stands by.
+pub fn stream_connected(subscription: &'static str) -> Gauge {
+    METRICS.connected.get_or_create_owned(&Subscription { subscription })
 }
 
 /// `laurel_stream_lag_events` of a subscription. Only who follows reports it.
@@ -294,6 +306,7 @@ mod tests {
         let watched = on_read(|| pool_connections("orders", 3, 1));
         slice_size("orders.RecordOrders").observe(3.0);
         queue_depth("orders.RecordOrders").set(2);
+        stream_connected("journeys.orders").set(1);
         stream_lag("journeys.orders").set(7);
         parked_events("journeys.orders").set(1);
         decisions("CREATED", 2);
@@ -305,6 +318,7 @@ mod tests {
             r#"laurel_pool_connections{schema="orders",state="used"} 1"#,
             r#"laurel_batch_slice_size_bucket{le="4.0",work="orders.RecordOrders"} 1"#,
             r#"laurel_batch_queue_depth{work="orders.RecordOrders"} 2"#,
+            r#"laurel_stream_connected{subscription="journeys.orders"} 1"#,
             r#"laurel_stream_lag_events{subscription="journeys.orders"} 7"#,
             r#"laurel_parked_events{subscription="journeys.orders"} 1"#,
             r#"laurel_decisions_total{outcome="CREATED"} 2"#,
@@ -315,6 +329,6 @@ mod tests {
         }
         drop(watched);
         forget_subscription("journeys.orders");
-        assert!(!text().contains("journeys.orders"));
+        assert!(!text().contains(r#"laurel_stream_lag_events{subscription="journeys.orders"}"#));
     }
 }

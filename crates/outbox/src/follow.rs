@@ -144,8 +144,8 @@ impl<S: Subscriber> Follower<S> {
                     tracing::error!(subscription = S::NAME, %error, "follower stopped");
                     return error;
                 }
-                Err(Lost::Transient(reason)) => {
-                    tracing::debug!(subscription = S::NAME, reason, "follower retries");
+                Err(lost @ (Lost::Transient(_) | Lost::Refused(_))) => {
+                    self.observed.lost(lost.reason(), matches!(lost, Lost::Refused(_)));
                     tokio::time::sleep(jitter(wait)).await;
                     wait = (wait * 2).min(BACK_OFF.1);
                 }
@@ -179,6 +179,7 @@ impl<S: Subscriber> Follower<S> {
                 },
             };
             position = Some(from);
+            self.observed.connected();
             self.observed.behind(events.len(), checkpoint.lag);
             self.observed.count_parked(&self.db).await;
             if !events.is_empty() {
@@ -344,16 +345,27 @@ impl<S: Subscriber> Follower<S> {
 /// Why a session ended.
 enum Lost {
     Transient(String),
+    /// Upstream does not let us in: it will take an operator.
+    Refused(String),
     OtherEpoch,
 }
 
 impl Lost {
     #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
     fn status(status: Status) -> Self {
-        if status.code() == Code::OutOfRange {
-            return Self::OtherEpoch;
+        let reason = format!("{:?}: {}", status.code(), status.message());
+        match status.code() {
+            Code::OutOfRange => Self::OtherEpoch,
+            Code::Unauthenticated | Code::PermissionDenied | Code::Unimplemented => Self::Refused(reason),
+            _ => Self::Transient(reason),
         }
-        Self::Transient(format!("{:?}: {}", status.code(), status.message()))
+    }
+
+    fn reason(&self) -> &str {
+        match self {
+            Self::Transient(reason) | Self::Refused(reason) => reason,
+            Self::OtherEpoch => "the stream is another",
+        }
     }
 }
 

@@ -1,7 +1,7 @@
-//! What a follower tells about itself: how far behind it is, what it has parked, and spans for what it applies.
+//! What a follower tells about itself: whether it has its stream, how far behind it is, what it has parked, and spans for what it applies.
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use observe::metrics::{self, Gauge};
 use observe::trace::{self, TARGET};
@@ -13,16 +13,51 @@ use crate::Event;
 /// Spans for the events of one slice, at most: a crowd of callers must not flood the collector.
 const EVENTS: usize = 64;
 
+/// Attempts in vain, one after the other, that are worth a line in the log: about a second's.
+const ENOUGH: u32 = 5;
+
 /// One follower, as metrics see it.
 pub(crate) struct Observed {
     subscription: &'static str,
     /// Whether there may be parked events: then they are counted again from time to time.
     some_parked: AtomicBool,
+    /// Attempts since the stream was last read.
+    lost: AtomicU32,
 }
 
 impl Observed {
     pub(crate) fn new(subscription: &'static str) -> Self {
-        Self { subscription, some_parked: AtomicBool::new(true) }
+        metrics::stream_connected(subscription).set(0);
+        Self { subscription, some_parked: AtomicBool::new(true), lost: AtomicU32::new(0) }
+    }
+
+    /// The stream is read.
+    pub(crate) fn connected(&self) {
+        metrics::stream_connected(self.subscription).set(1);
+        if self.lost.swap(0, Ordering::Relaxed) >= ENOUGH {
+            tracing::info!(subscription = self.subscription, "the stream is read again");
+        }
+    }
+
+    /// The stream is lost, and will be tried again. Said once, when that was of no use: one that ends and can be opened again at
+    /// another replica, or with a fresh token, is nothing to report.
+    pub(crate) fn lost(&self, reason: &str, refused: bool) {
+        metrics::stream_connected(self.subscription).set(0);
+        let attempt = self.lost.fetch_add(1, Ordering::Relaxed) + 1;
+        let subscription = self.subscription;
+        match (attempt, refused) {
+            (ENOUGH, true) => {
+                tracing::error!(
+                    subscription,
+                    reason,
+                    "the stream is refused: nothing is followed until that is mended"
+                );
+            }
+            (ENOUGH, false) => {
+                tracing::warn!(subscription, reason, "the stream is lost; tried again and again");
+            }
+            _ => tracing::debug!(subscription, reason, attempt, "follower retries"),
+        }
     }
 
     /// So many positions are not applied yet.
@@ -51,6 +86,7 @@ impl Observed {
 
     /// Another process follows.
     pub(crate) fn stands_by(&self) {
+        metrics::stream_connected(self.subscription).set(0);
         metrics::forget_subscription(self.subscription);
         self.some_parked.store(true, Ordering::Relaxed);
     }

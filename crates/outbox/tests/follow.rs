@@ -1,8 +1,8 @@
 //! Followers: effects and cursor commit together, whatever fails in between.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use outbox::{ApplyError, Follower, Scope, Source, Subscriber, parked};
@@ -61,7 +61,13 @@ impl World {
     }
 
     fn recorder(&self) -> Recorder {
-        Recorder { channel: self.channel.clone(), failures: Arc::default(), failing: None, types: Vec::new() }
+        Recorder {
+            channel: self.channel.clone(),
+            refusals: Arc::default(),
+            failures: Arc::default(),
+            failing: None,
+            types: Vec::new(),
+        }
     }
 
     async fn applied(&self) -> anyhow::Result<Applied> {
@@ -114,6 +120,8 @@ fn event(contact: &str, id: &str) -> AttributionEvent {
 #[derive(Clone)]
 struct Recorder {
     channel: rpc::Channel,
+    /// So often it is not let in.
+    refusals: Arc<AtomicUsize>,
     failures: Arc<AtomicUsize>,
     failing: Option<&'static str>,
     /// All if empty.
@@ -125,6 +133,10 @@ impl Subscriber for Recorder {
     const NAME: &'static str = "downstream.upstream";
 
     async fn open(&self, cursor: String) -> Result<Streaming<Self::Response>, Status> {
+        if self.refusals.load(Ordering::SeqCst) > 0 {
+            self.refusals.fetch_sub(1, Ordering::SeqCst);
+            return Err(Status::unauthenticated("the token has expired"));
+        }
         let channel = rpc::channel::for_service(self.channel.clone(), "downstream");
         let types = self.types.clone();
         let request = WatchAttributionEventsRequest { cursor, types, ..Default::default() };
@@ -204,6 +216,54 @@ async fn a_transient_failure_is_retried_and_never_parked() -> anyhow::Result<()>
     let (parked, _) = parked::list(&world.downstream, &"acme".parse()?, 0, "").await.map_err(Status::from)?;
     assert!(parked.is_empty());
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_follower_that_is_refused_says_so_once_and_goes_on_when_it_is_let_in() -> anyhow::Result<()> {
+    let log = Log::default();
+    let writer = log.clone();
+    tracing_subscriber::fmt().with_writer(move || writer.clone()).with_ansi(false).init();
+    let connected = |n| {
+        observe::metrics::text()
+            .contains(&format!("stream_connected{{subscription=\"{}\"}} {n}", Recorder::NAME))
+    };
+    let world = World::new().await?;
+    let recorder = world.recorder();
+    recorder.refusals.store(7, Ordering::SeqCst);
+    let follower = world.follower(recorder.clone());
+    assert!(connected(0));
+    tokio::spawn(follower.run(world.stop.clone()));
+    world.append(&[("ann", "1")]).await?;
+    world.caught_up().await?;
+    assert_eq!(recorder.refusals.load(Ordering::SeqCst), 0);
+    assert!(connected(1));
+    assert_eq!(log.lines("ERROR", "the token has expired"), 1, "{}", log.text());
+    assert_eq!(log.lines("INFO", "the stream is read again"), 1, "{}", log.text());
+    Ok(())
+}
+
+/// What is logged; each test is a process of its own.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
+    }
+
+    fn lines(&self, level: &str, what: &str) -> usize {
+        self.text().lines().filter(|line| line.contains(level) && line.contains(what)).count()
+    }
+}
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
