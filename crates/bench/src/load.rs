@@ -1,4 +1,4 @@
-//! Clients that call RecordOrder, each with a new contact and some advocate's shortcode.
+//! Clients that call RecordOrder, each with a new contact and some advocate's shortcode; or a read that costs next to nothing.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,13 +7,17 @@ use std::time::{Duration, Instant};
 use futures::future::try_join_all;
 use laurel::client::{Clients, explain};
 use proto::attribution::{
-    CreateCampaignRequest, CreateSegmentRequest, EnrollContactRequest, Evidence, IssueShortcodeRequest,
+    CreateCampaignRequest, CreateSegmentRequest, EnrollContactRequest, Evidence, GetSegmentRequest,
+    IssueShortcodeRequest,
 };
 use proto::common::ContactRef;
 use proto::google::r#type::Money;
 use proto::orders::{NewOrder, RecordOrderRequest, RecordResult};
 
+use rpc::channel::{Access, Token};
+
 use crate::report::Measured;
+use crate::server::{Server, TENANT};
 
 /// Advocates whose codes are used.
 const ADVOCATES: u64 = 500;
@@ -28,9 +32,12 @@ pub(crate) struct Load {
 
 impl Load {
     /// A campaign with advocates and their codes, in a tenant of its own.
-    pub(crate) async fn prepare(address: &str) -> anyhow::Result<Self> {
-        let tenant = "bench".parse()?;
-        let connect = || anyhow::Ok(Clients::new(rpc::channel::connect(address)?, &tenant));
+    pub(crate) async fn prepare(server: &Server) -> anyhow::Result<Self> {
+        let tenant = TENANT.parse()?;
+        let token = server.token.as_deref().map_or(Ok(Token::None), Token::fixed)?;
+        let access = Access { token, ..Access::default() };
+        let connect =
+            || anyhow::Ok(Clients::new(rpc::channel::connect_as(&server.address, &access)?, &tenant));
         let connections = (0..CONNECTIONS).map(|_| connect()).collect::<anyhow::Result<Vec<_>>>()?;
         let load = Self { connections, next: Arc::new(AtomicU64::new(0)) };
         let clients = &load.connections[0];
@@ -60,13 +67,13 @@ impl Load {
     }
 
     /// `clients` callers, each sending its next call when the last is answered, for `length`.
-    pub(crate) async fn run(&self, clients: usize, length: Duration) -> anyhow::Result<Measured> {
+    pub(crate) async fn run(&self, call: Call, clients: usize, length: Duration) -> anyhow::Result<Measured> {
         let begun = Instant::now();
         let callers = (0..clients).map(|n| {
             let connection = self.connections[n % self.connections.len()].clone();
             let next = Arc::clone(&self.next);
             async move {
-                let task = tokio::spawn(call(connection, next, begun + length));
+                let task = tokio::spawn(run(call, connection, next, begun + length));
                 task.await?
             }
         });
@@ -75,20 +82,41 @@ impl Load {
     }
 }
 
-async fn call(clients: Clients, next: Arc<AtomicU64>, until: Instant) -> anyhow::Result<Vec<u64>> {
-    let mut orders = clients.orders;
+/// What callers call.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Call {
+    RecordOrder,
+    GetSegment,
+}
+
+async fn run(
+    call: Call,
+    mut clients: Clients,
+    next: Arc<AtomicU64>,
+    until: Instant,
+) -> anyhow::Result<Vec<u64>> {
     let mut latencies = Vec::new();
     while Instant::now() < until {
         let n = next.fetch_add(1, Ordering::Relaxed);
         let sent = Instant::now();
-        let answer = orders.record_order(request(n)).await.map_err(explain)?.into_inner();
-        anyhow::ensure!(answer.result() == RecordResult::Recorded, "order {n} was not recorded");
+        match call {
+            Call::RecordOrder => {
+                let answer =
+                    clients.orders.record_order(record_order(n)).await.map_err(explain)?.into_inner();
+                anyhow::ensure!(answer.result() == RecordResult::Recorded, "order {n} was not recorded");
+            }
+            Call::GetSegment => {
+                let request = GetSegmentRequest { segment_id: "advocates".to_owned() };
+                clients.segments.get_segment(request).await.map_err(explain)?;
+            }
+        }
         latencies.push(u64::try_from(sent.elapsed().as_micros())?);
     }
     Ok(latencies)
 }
 
-fn request(n: u64) -> RecordOrderRequest {
+/// An order with a new customer and some advocate's shortcode.
+pub(crate) fn record_order(n: u64) -> RecordOrderRequest {
     let customer = ContactRef { email: format!("customer{n}@bench.example"), ..Default::default() };
     let order = NewOrder {
         order_id: format!("order-{n}"),

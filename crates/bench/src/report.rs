@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use crate::edge::Cost;
 use crate::server::Cpu;
 
 /// One measurement.
@@ -36,6 +37,7 @@ pub(crate) struct Round {
 
 #[derive(Serialize)]
 struct Report {
+    edge_cpu_us: Cost,
     rows: Vec<Row>,
 }
 
@@ -53,7 +55,8 @@ struct Row {
 }
 
 /// Prints a table and writes the file.
-pub(crate) fn write(rounds: &[Round]) -> anyhow::Result<()> {
+pub(crate) fn write(rounds: &[Round], edge: Cost) -> anyhow::Result<()> {
+    edge.tell();
     let mut names: Vec<&str> = Vec::new();
     for round in rounds {
         if !names.contains(&round.name.as_str()) {
@@ -78,7 +81,7 @@ pub(crate) fn write(rounds: &[Round]) -> anyhow::Result<()> {
     }
     let path = Path::new("target/bench/report.json");
     std::fs::create_dir_all("target/bench")?;
-    std::fs::write(path, serde_json::to_string_pretty(&Report { rows })?)?;
+    std::fs::write(path, serde_json::to_string_pretty(&Report { edge_cpu_us: edge, rows })?)?;
     println!("written to {}", path.display());
     Ok(())
 }
@@ -98,7 +101,8 @@ fn row(rounds: &[Round], name: &str) -> Row {
     }
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
+/// The middle one.
+pub(crate) fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(0.0)
 }

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use anyhow::Context;
@@ -11,9 +11,24 @@ use anyhow::Context;
 pub(crate) struct Server {
     pub(crate) address: String,
     pub(crate) socket_dir: PathBuf,
+    /// What callers bring, if it asks for something.
+    pub(crate) token: Option<String>,
     child: Child,
     _directory: tempfile::TempDir,
 }
+
+/// What every call passes at the edge.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Edge<'a> {
+    /// Believed, and not traced.
+    Bare,
+    /// A token is asked for, and spans go to the collector at this address: as in production.
+    Full(&'a str),
+}
+
+/// The tenant of the load.
+pub(crate) const TENANT: &str = "bench";
+const SCOPES: &str = "attribution.admin attribution.write attribution.read orders.write orders.read";
 
 /// CPU seconds used so far.
 #[derive(Debug, Clone, Copy)]
@@ -30,24 +45,30 @@ impl Cpu {
 
 impl Server {
     /// Starts the services up to `last`.
-    pub(crate) fn start(last: &str) -> anyhow::Result<Self> {
+    pub(crate) fn start(last: &str, edge: Edge<'_>) -> anyhow::Result<Self> {
         let directory = tempfile::Builder::new().prefix("laurel-bench-").tempdir()?;
         make_passable(directory.path())?;
         let data_dir = directory.path().join("data");
-        let program = std::env::current_exe()?.with_file_name("laurel");
-        let mut child = Command::new(&program)
+        let mut command = laurel()?;
+        command
             .args(["up", "--up-to", last, "--listen", "127.0.0.1:0", "--data-dir"])
             .arg(&data_dir)
             .env("LAUREL_LOG", "warn")
-            .stdout(Stdio::piped())
-            .spawn()
-            .with_context(|| format!("cannot run {}", program.display()))?;
+            .stdout(Stdio::piped());
+        let token = match edge {
+            Edge::Bare => None,
+            Edge::Full(collector) => {
+                command.env("LAUREL_OTLP_ENDPOINT", collector);
+                Some(authenticate(&mut command, &directory.path().join("keys"))?)
+            }
+        };
+        let mut child = command.spawn().context("cannot run laurel")?;
         let stdout = child.stdout.take().context("no standard output")?;
         let mut line = String::new();
         BufReader::new(stdout).read_line(&mut line)?;
         let address = line.trim().strip_prefix("ready ").context("laurel up did not get ready")?;
         let (address, socket_dir) = (format!("http://{address}"), data_dir.join("run"));
-        Ok(Self { address, socket_dir, child, _directory: directory })
+        Ok(Self { address, socket_dir, token, child, _directory: directory })
     }
 
     /// CPU of the server and of the Postgres under it, from /proc.
@@ -65,8 +86,30 @@ impl Server {
     }
 }
 
+/// The `laurel` beside this program.
+fn laurel() -> anyhow::Result<Command> {
+    Ok(Command::new(std::env::current_exe()?.with_file_name("laurel")))
+}
+
+/// Has `command` ask for tokens, and makes one.
+fn authenticate(command: &mut Command, keys: &Path) -> anyhow::Result<String> {
+    let made = laurel()?.args(["keys", "--out"]).arg(keys).output()?;
+    anyhow::ensure!(made.status.success(), "laurel keys: {}", String::from_utf8_lossy(&made.stderr));
+    command
+        .env("LAUREL_JWKS", keys.join("jwks.json"))
+        .env("LAUREL_ISSUER", "laurel-development")
+        .env("LAUREL_AUDIENCE", "laurel");
+    let key = keys.join("signing.pem");
+    let token = laurel()?
+        .args(["token", "--tenant", TENANT, "--scope", SCOPES, "--expires-in", "1d", "--key"])
+        .arg(key)
+        .output()?;
+    anyhow::ensure!(token.status.success(), "laurel token: {}", String::from_utf8_lossy(&token.stderr));
+    Ok(String::from_utf8(token.stdout)?.trim().to_owned())
+}
+
 /// Postgres runs as another user when we are root, and has to get through.
-fn make_passable(path: &std::path::Path) -> std::io::Result<()> {
+fn make_passable(path: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o711))
 }
