@@ -44,6 +44,8 @@ def dockerfile():
     problems = []
     if f"FROM rust:{channel}-" not in text or f"RUSTUP_TOOLCHAIN={channel}\n" not in text:
         problems.append(f"Dockerfile: does not build with Rust {channel}, as rust-toolchain.toml says")
+    if re.search(r"^ARG TARGET\w+=", text, re.MULTILINE):
+        problems.append("Dockerfile: the default of a TARGET argument hides what the builder says, and other platforms get the wrong program")
     stages = re.findall(r"^FROM (\S+) AS (\S+)\n(.*?)(?=^FROM|\Z)", text, re.MULTILINE | re.DOTALL)
     by_name = {stage: (base, body) for base, stage, body in stages}
     base, body = by_name.get("base", ("", ""))
