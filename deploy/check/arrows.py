@@ -1,4 +1,4 @@
-"""Network policies allow exactly the arrows of the architecture, at both ends."""
+"""Network policies allow exactly the arrows of docs/configuration.md, at both ends."""
 from common import CALLS, METRICS, OTLP, PORTS, POSTGRES, name, of_kind, matches, template, workloads_of
 
 # peers in other namespaces, by how a policy names them
@@ -70,6 +70,6 @@ def check(objects, overlay):
         ("enter", accepted, {a for a in wanted if a[1] in pods}),
     ]
     for verb, have, want in sides:
-        problems += [f"{a} -> {b} {port} may {verb}, but is no arrow of the architecture" for a, b, port in sorted(have - want)]
+        problems += [f"{a} -> {b} {port} may {verb}, but is no arrow of docs/configuration.md" for a, b, port in sorted(have - want)]
         problems += [f"{a} -> {b} {port} may not {verb}" for a, b, port in sorted(want - have)]
     return problems

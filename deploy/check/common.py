@@ -1,8 +1,26 @@
 """What the checks share: the services, and how to read rendered objects."""
-PORTS = {"attribution": 7601, "orders": 7602, "journeys": 7603, "rewards": 7604}
-# who calls whom: the arrows of ARCHITECTURE.md
-CALLS = {"attribution": [], "orders": ["attribution"], "journeys": ["attribution", "orders"], "rewards": ["attribution", "journeys"]}
+import re
+from pathlib import Path
+
+SETTINGS = Path(__file__).resolve().parents[2] / "docs" / "configuration.md"
+
+
+def services():
+    """Port of each service, and whom it calls, from the table of docs/configuration.md."""
+    rows = re.findall(r"^\| (\w+) \| (\d+) \| ([\w, ]+) \|$", SETTINGS.read_text(), re.MULTILINE)
+    ports = {service: int(port) for service, port, _ in rows}
+    return ports, {service: [] if calls == "nobody" else calls.split(", ") for service, _, calls in rows}
+
+
+PORTS, CALLS = services()
 HEALTH, METRICS, OTLP, POSTGRES = 7610, 9464, 4317, 5432
+
+
+def misdirected(service, variables, host):
+    """Whom a service is told to call, if that is not whom it calls; `host` is where another service is."""
+    wanted = {f"LAUREL_{u.upper()}_URL": f"{host(u)}:{PORTS[u]}" for u in CALLS[service]}
+    told = {v: value for v, value in variables.items() if v in {f"LAUREL_{u.upper()}_URL" for u in PORTS}}
+    return [] if told == wanted else [f"calls {told}, not {wanted}"]
 
 
 def of_kind(objects, *kinds):

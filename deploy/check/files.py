@@ -5,25 +5,15 @@ from pathlib import Path
 
 import yaml
 
-from common import PORTS
+from common import PORTS, SETTINGS, misdirected
 
 DEPLOY = Path(__file__).resolve().parent.parent
 ROOT = DEPLOY.parent
-SETTINGS = ROOT / "docs" / "configuration.md"
-
-
-def settings():
-    """The variables of docs/configuration.md, or none if there is no such file yet."""
-    if not SETTINGS.exists():
-        return None
-    return set(re.findall(r"^\|\s*`(LAUREL_[A-Z_]+)`", SETTINGS.read_text(), re.MULTILINE))
-
-
-KNOWN = settings()
+KNOWN = set(re.findall(r"^\|\s*`(LAUREL_[A-Z_]+)`", SETTINGS.read_text(), re.MULTILINE))
 
 
 def known(variable):
-    return KNOWN is None or variable in KNOWN
+    return variable in KNOWN
 
 
 def tagged(image):
@@ -33,8 +23,6 @@ def tagged(image):
 
 
 def check():
-    if KNOWN is None:
-        print("deploy: docs/configuration.md is missing, so names of settings are not checked")
     return dockerfile() + compose() + collector() + dashboards() + mentioned()
 
 
@@ -80,6 +68,7 @@ def compose():
         if service in PORTS:
             must(f"migrate-{service}" in spec["depends_on"], "does not wait for its migration")
             must("LAUREL_JWKS" in variables, "no authentication, so it would refuse to listen")
+            problems += [f"compose: {service}: {what}" for what in misdirected(service, variables, lambda upstream: f"http://{upstream}")]
     problems += [f"compose: no {wanted}" for wanted in [*PORTS, *(f"migrate-{s}" for s in PORTS), "postgres", "collector"] if wanted not in services]
     return problems
 

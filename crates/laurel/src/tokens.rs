@@ -83,7 +83,7 @@ fn needs_of(service: &str) -> anyhow::Result<&'static str> {
     Ok(match service {
         "orders" => "attribution.read attribution.write",
         "journeys" => "attribution.read orders.read",
-        "rewards" => "journeys.read attribution.read",
+        "rewards" => "journeys.read",
         "attribution" => "",
         _ => anyhow::bail!("`{service}` is none of attribution, orders, journeys and rewards"),
     })
