@@ -9,6 +9,7 @@ from common import CALLS, HEALTH, PORTS, environment, matches, misdirected, name
 MADE_BY_HAND = {"laurel-jwks"}
 ADMIN = "laurel-database-admin"
 SECRET = re.compile(r"://[^/\s:@]+:[^/\s@]+@|PRIVATE KEY|\beyJ[\w-]{10,}\.")
+TENANT_LIMITS = ["LAUREL_TENANT_IN_FLIGHT", "LAUREL_TENANT_STREAMS", "LAUREL_TENANT_PER_SECOND"]
 PROBES = {"startupProbe": "startup", "livenessProbe": "live", "readinessProbe": "ready"}
 
 
@@ -181,4 +182,6 @@ def one_service(service, objects, overlay):
         must({"LAUREL_TLS_CERT", "LAUREL_TLS_KEY", "LAUREL_TLS_CA"} <= settings.keys(), "no TLS")
         must(urlsplit(settings.get("LAUREL_JWKS", "")).scheme == "https", "its keys do not come from an issuer")
         must({"LAUREL_ISSUER", "LAUREL_AUDIENCE"} <= settings.keys(), "takes tokens of any issuer, or for anybody")
+        unbounded = [v for v in TENANT_LIMITS if int(settings.get(v, "0")) == 0]
+        must(not unbounded, f"one tenant may take all there is, for want of {unbounded}")
     return problems
