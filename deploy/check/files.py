@@ -74,13 +74,16 @@ def compose():
 
 
 def collector():
-    """The file and what production adds to it: pipelines name only what is there."""
+    """The file and what production adds to it: pipelines name only what is there, and get what services send: traces."""
     settings = yaml.safe_load((DEPLOY / "collector" / "config.yaml").read_text())
     added = yaml.safe_load((DEPLOY / "kustomize" / "overlays" / "production" / "collector.yaml").read_text())
     problems = []
     exporters = settings["exporters"].keys() | added["exporters"].keys()
     for source in (settings, added):
         for signal, pipeline in source["service"]["pipelines"].items():
+            receivers = settings["service"]["pipelines"].get(signal, {}).get("receivers", [])
+            if set(receivers) <= (set() if signal == "traces" else {"otlp"}):
+                problems.append(f"collector: nobody sends {signal} into its pipeline")
             for part, there in [("receivers", settings["receivers"]), ("processors", settings["processors"]), ("exporters", exporters)]:
                 problems += [f"collector: {signal} names {p}, which is not among the {part}" for p in pipeline.get(part, []) if p not in there]
     return problems
