@@ -23,7 +23,7 @@ lint: setup
 	scripts/check-breaking
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 
-# builds both overlays, validates them strictly, and checks what no schema knows; needs no cluster
+# builds the overlays, validates them strictly, and checks what no schema knows; needs no cluster
 deploy-check: setup
 	scripts/deploy-check
 

@@ -8,7 +8,7 @@ import arrows
 import files
 import workloads
 
-OVERLAYS = ["development", "production"]
+OVERLAYS = ["development", "production", "production-mtls"]
 
 
 def main():

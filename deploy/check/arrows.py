@@ -20,7 +20,7 @@ def expected(overlay, pods):
     wanted |= {("monitoring", service, f"TCP {METRICS}") for service in services}
     wanted |= {(service, "collector", f"TCP {OTLP}") for service in services}
     wanted |= {(pod, database, f"TCP {POSTGRES}") for pod in services + migrations}
-    if overlay == "production":
+    if overlay != "development":
         wanted |= {(service, "outside", "TCP 443") for service in services}
         wanted.add(("collector", "outside", f"TCP {OTLP}"))
     return wanted

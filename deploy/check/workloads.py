@@ -1,5 +1,6 @@
 """Rules for what runs in a cluster."""
 import re
+import tomllib
 from urllib.parse import urlsplit
 
 import files
@@ -175,13 +176,26 @@ def one_service(service, objects, overlay):
     others = [s for s in mine if not s.startswith(f"laurel-{service}-")]
     must(not others, f"uses secrets of others: {others}")
     must(template(job)["spec"]["containers"][0]["image"] == container["image"], "migrates with another image than it runs")
-    scheme = "https" if overlay == "production" else "http"
+    scheme = "http" if overlay == "development" else "https"
     problems += misdirected(service, settings, lambda upstream: f"{scheme}://laurel-{upstream}")
-    must(("LAUREL_TOKEN_FILE" in settings) == bool(CALLS[service]), "has no token for its calls, or one without calls")
-    if overlay == "production":
+    if "LAUREL_TLS_CLIENT_CA" in settings:
+        opened = {scope.split(".")[0] for rule in rules(settings, objects, service) for scope in rule["scopes"]}
+        must(opened == set(CALLS[service]), f"its certificate opens {sorted(opened)}, and it calls {CALLS[service]}")
+        must({"LAUREL_CLIENT_CERT", "LAUREL_CLIENT_KEY"} <= settings.keys(), "has no certificate for its calls")
+        must("LAUREL_TOKEN_FILE" not in settings, "has a token, which goes before its certificate")
+    else:
+        must(("LAUREL_TOKEN_FILE" in settings) == bool(CALLS[service]), "has no token for its calls, or one without calls")
+    if overlay != "development":
         must({"LAUREL_TLS_CERT", "LAUREL_TLS_KEY", "LAUREL_TLS_CA"} <= settings.keys(), "no TLS")
         must(urlsplit(settings.get("LAUREL_JWKS", "")).scheme == "https", "its keys do not come from an issuer")
         must({"LAUREL_ISSUER", "LAUREL_AUDIENCE"} <= settings.keys(), "takes tokens of any issuer, or for anybody")
         unbounded = [v for v in TENANT_LIMITS if int(settings.get(v, "0")) == 0]
         must(not unbounded, f"one tenant may take all there is, for want of {unbounded}")
     return problems
+
+
+def rules(settings, objects, service):
+    """What the file of LAUREL_CONFIG lets this service do by the name in its certificate."""
+    file = settings.get("LAUREL_CONFIG", "").rpartition("/")[2]
+    found = [tomllib.loads(o["data"][file]) for o in of_kind(objects, "ConfigMap") if file in (o.get("data") or {})]
+    return [r for c in found for r in c["certificates"] if r.get("service") == service and r["name"] == f"laurel-{service}"]
