@@ -5,6 +5,7 @@ from pathlib import Path
 import yaml
 
 import arrows
+import dashboards
 import files
 import workloads
 
@@ -13,7 +14,7 @@ OVERLAYS = ["development", "production", "production-mtls"]
 
 def main():
     rendered = Path(sys.argv[1])
-    problems = files.check()
+    problems = files.check() + dashboards.check()
     for overlay in OVERLAYS:
         objects = [o for o in yaml.safe_load_all((rendered / f"{overlay}.yaml").read_text()) if o]
         found = workloads.check(objects, overlay) + arrows.check(objects, overlay)

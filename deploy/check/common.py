@@ -2,7 +2,9 @@
 import re
 from pathlib import Path
 
-SETTINGS = Path(__file__).resolve().parents[2] / "docs" / "configuration.md"
+DEPLOY = Path(__file__).resolve().parent.parent
+ROOT = DEPLOY.parent
+SETTINGS = ROOT / "docs" / "configuration.md"
 
 
 def services():

@@ -1,14 +1,10 @@
-"""Rules for the Dockerfile, compose, the collector's settings and the dashboards."""
-import json
+"""Rules for the Dockerfile, compose and the collector's settings."""
 import re
-from pathlib import Path
 
 import yaml
 
-from common import PORTS, SETTINGS, misdirected
+from common import DEPLOY, PORTS, ROOT, SETTINGS, misdirected
 
-DEPLOY = Path(__file__).resolve().parent.parent
-ROOT = DEPLOY.parent
 KNOWN = set(re.findall(r"^\|\s*`(LAUREL_[A-Z_]+)`", SETTINGS.read_text(), re.MULTILINE))
 
 
@@ -23,7 +19,7 @@ def tagged(image):
 
 
 def check():
-    return dockerfile() + compose() + collector() + dashboards() + mentioned()
+    return dockerfile() + compose() + collector() + mentioned()
 
 
 def dockerfile():
@@ -86,19 +82,6 @@ def collector():
                 problems.append(f"collector: nobody sends {signal} into its pipeline")
             for part, there in [("receivers", settings["receivers"]), ("processors", settings["processors"]), ("exporters", exporters)]:
                 problems += [f"collector: {signal} names {p}, which is not among the {part}" for p in pipeline.get(part, []) if p not in there]
-    return problems
-
-
-def dashboards():
-    problems = []
-    for path in sorted((DEPLOY / "dashboards").glob("*.json")):
-        board = json.loads(path.read_text())
-        if not board.get("panels") or not board.get("uid"):
-            problems.append(f"{path.name}: no panels, or no uid")
-        for panel in board.get("panels", []):
-            queries = [t.get("expr", "") for t in panel.get("targets", [])]
-            if not queries or not all("laurel_" in q for q in queries):
-                problems.append(f"{path.name}: panel {panel.get('title')} asks for nothing of ours")
     return problems
 
 
