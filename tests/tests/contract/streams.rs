@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use prost_reflect::DynamicMessage;
 use tokio_stream::StreamExt;
 use tonic::codegen::Bytes;
 use tonic::{Code, Status, Streaming};
@@ -11,7 +12,7 @@ use crate::world::{Method, TENANT, World, bearer, methods, now, told};
 /// Longer than any wait of these tests, and short enough to tell which one hangs.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-fn watches() -> impl Iterator<Item = Method> {
+pub(crate) fn watches() -> impl Iterator<Item = Method> {
     methods().into_iter().filter(Method::is_watch)
 }
 
@@ -57,6 +58,24 @@ async fn a_tenants_watches_are_counted_as_long_as_they_last_and_apart_from_its_c
         world.open(&method, &world.all_scopes_of("test-other")).await?;
         world.send(&list_orders(), Vec::new(), |request| bearer(request, &token)).await?;
         drop(held);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn every_watch_refuses_a_cursor_of_another_epoch() -> anyhow::Result<()> {
+    // the same tenant, on two databases: as after a restore
+    let (before, after) = (World::start()?, World::start()?);
+    for method in watches() {
+        let mut request = DynamicMessage::new(method.0.input());
+        let token = before.token(&method);
+        let answer = before.call_patiently(&method, &token, std::slice::from_ref(&request)).await?.remove(0);
+        let checkpoint = answer.get_field_by_name("checkpoint").unwrap().into_owned();
+        let cursor = checkpoint.as_message().unwrap().get_field_by_name("cursor").unwrap().into_owned();
+        request.set_field_by_name("cursor", cursor);
+        before.call_patiently(&method, &token, std::slice::from_ref(&request)).await?;
+        let status = after.call_patiently(&method, &after.token(&method), &[request]).await.unwrap_err();
+        assert_eq!(told(&status), (Code::OutOfRange, "CURSOR_OUT_OF_RANGE".to_owned()), "{}", method.path());
     }
     Ok(())
 }
