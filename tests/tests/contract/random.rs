@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 
 use futures::StreamExt;
-use prost_reflect::DynamicMessage;
+use prost_reflect::{DynamicMessage, ReflectMessage, Value};
+use proto::common::ErrorReason;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
+use crate::comments::{OWN, own_reasons};
 use crate::maker::Maker;
 use crate::seed;
 use crate::values::Values;
@@ -43,6 +45,43 @@ fn fault(status: &Status) -> Option<&'static str> {
     }
 }
 
+/// Why items were refused in an answer that went well: items of a batch, and rows of a file.
+fn reasons_of_items(answer: &DynamicMessage, reasons: &mut BTreeSet<i32>) {
+    let is_refusal = ["ItemError", "RejectedRow"].contains(&answer.descriptor().name());
+    for (field, value) in answer.fields() {
+        match value {
+            Value::EnumNumber(reason) if is_refusal && field.name() == "reason" => {
+                reasons.extend([*reason]);
+            }
+            Value::Message(inner) => reasons_of_items(inner, reasons),
+            Value::List(items) => {
+                items.iter().filter_map(Value::as_message).for_each(|item| reasons_of_items(item, reasons));
+            }
+            _ => (),
+        }
+    }
+}
+
+/// Reasons of an answer that its method's comment does not name, and must.
+fn unnamed(method: &Method, answer: &Result<Vec<DynamicMessage>, Status>) -> Option<String> {
+    let mut reasons = BTreeSet::new();
+    match answer {
+        Ok(answers) => answers.iter().for_each(|answer| reasons_of_items(answer, &mut reasons)),
+        Err(status) => {
+            let name = format!("ERROR_REASON_{}", told(status).1);
+            reasons.extend(ErrorReason::from_str_name(&name).map(i32::from));
+        }
+    }
+    reasons.retain(|reason| *reason >= OWN);
+    if reasons.is_empty() {
+        return None;
+    }
+    let unnamed: Vec<i32> = reasons.difference(&own_reasons(method)).copied().collect();
+    let name =
+        |n: &i32| ErrorReason::try_from(*n).map_or_else(|_| n.to_string(), |r| r.as_str_name().to_owned());
+    (!unnamed.is_empty()).then(|| format!("names nowhere {:?}", unnamed.iter().map(name).collect::<Vec<_>>()))
+}
+
 /// A line that is short enough to read.
 fn shown(what: &str) -> String {
     what.chars().take(1500).collect()
@@ -75,19 +114,22 @@ async fn play(world: &World, values: &Values, seed: u64) -> Played {
         }
     }
     let call = async |(method, messages): (Method, Vec<DynamicMessage>)| {
-        let answer = world.call(&method, &token, &messages).await.map(drop);
-        (method.path(), answer, texts(&messages))
+        let answer = world.call(&method, &token, &messages).await;
+        (method, answer, texts(&messages))
     };
     let mut answers = futures::stream::iter(calls.into_iter().map(call)).buffer_unordered(CALLS);
     let mut played = Played::default();
-    while let Some((path, answer, messages)) = answers.next().await {
+    while let Some((method, answer, messages)) = answers.next().await {
+        let path = method.path();
         played.went_well += usize::from(answer.is_ok());
         if answer.as_ref().err().is_none_or(|status| status.code() != Code::InvalidArgument) {
             played.reached.insert(path.clone());
         }
-        if let Some((fault, status)) = answer.err().and_then(|status| Some((fault(&status)?, status))) {
-            let (status, messages) = (shown(&format!("{status:?}")), shown(&messages));
-            played.faults.push(format!("{path} {fault}: {status}\n{messages}"));
+        let fault = answer.as_ref().err().and_then(fault).map(str::to_owned);
+        if let Some(fault) = fault.or_else(|| unnamed(&method, &answer)) {
+            let answer = answer.map_or_else(|status| format!("{status:?}"), |answers| texts(&answers));
+            let (answer, messages) = (shown(&answer), shown(&messages));
+            played.faults.push(format!("{path} {fault}: {answer}\n{messages}"));
         }
     }
     played
