@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::marker::PhantomData;
 
 use prost::Message;
+pub use prost_protovalidate::Validate;
 use prost_protovalidate::{ValidationError, Violation};
 use tonic::codec::{Codec, DecodeBuf, Decoder};
 use tonic::{Code, Status};
@@ -98,9 +99,19 @@ pub fn fitting<P: AsRef<str>, W: AsRef<str>>(
     fitting
 }
 
+/// The breaches of a message that the codec leaves to the call, as it does the items of a batch: each a path within the
+/// message, and what is wrong.
+pub fn breaches(message: &impl Validate) -> Vec<(String, String)> {
+    message.validate().map_or_else(|error| told(&error).collect(), |()| Vec::new())
+}
+
+fn told(error: &ValidationError) -> impl Iterator<Item = (String, String)> {
+    error.violations().iter().map(|violation| (path(violation), text(violation)))
+}
+
 /// INVALID_ARGUMENT, INVALID_FIELD, with each breach by its path.
 fn refuse(error: &ValidationError) -> Status {
-    let breaches = fitting(error.violations().iter().map(|v| (path(v), text(v))));
+    let breaches = fitting(told(error));
     let message = breaches.first().map_or_else(
         || "invalid request".to_owned(),
         |first| fitting_text(&format!("{} {}", first.field, first.description)),

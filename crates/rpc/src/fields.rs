@@ -2,13 +2,20 @@
 
 use std::str::FromStr;
 
+use proto::codec::{Validate, breaches};
 use proto::google::r#type::Money as WireMoney;
 use types::{Clock, Currency, Money, TenantId, Timestamp};
 
-use crate::Error;
+use crate::{Error, Reason};
 
 /// A business time may lie this far after the later of the tenant's clock and real time (M3).
 pub const FUTURE_TOLERANCE: time::Duration = time::Duration::hours(24);
+
+/// Holds an item of a batch to the constraints of its contract; the codec does not, since a bad one is to fail alone.
+pub fn item(item: &impl Validate) -> Result<(), Error> {
+    let breaches = breaches(item);
+    if breaches.is_empty() { Ok(()) } else { Err(Error::fields(Reason::InvalidField, breaches)) }
+}
 
 /// Reads a required id or other text that has a strict type.
 pub fn parse<T>(path: &str, text: &str) -> Result<T, Error>

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 
 use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, Value};
+use proto::attribution::ItemError;
+use proto::common::ErrorReason;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
@@ -17,7 +19,7 @@ struct Breach {
     message: DynamicMessage,
 }
 
-/// Every breach of a message and of those in it.
+/// Every breach of a message and of those in it, but for what the call itself judges.
 fn breaches(values: &Values, descriptor: &MessageDescriptor) -> Vec<Breach> {
     let mut all = breaches_of_either(values, descriptor);
     if !descriptor.full_name().starts_with("laurel.") {
@@ -127,6 +129,20 @@ fn broken_by(rules: &DynamicMessage, field: &FieldDescriptor) -> Vec<Value> {
     broken
 }
 
+/// The items of a batch, each of which the call judges by itself, with their message.
+fn judged_items(descriptor: &MessageDescriptor) -> Option<(FieldDescriptor, MessageDescriptor)> {
+    let items = descriptor.fields().find(|field| is_off(field) && field.is_list())?;
+    let Kind::Message(item) = items.kind() else { panic!("{}", items.full_name()) };
+    Some((items, item))
+}
+
+/// Why an item of a batch was refused, if it was.
+fn refusal(result: &Value) -> Option<ItemError> {
+    let result = result.as_message().unwrap();
+    let error = result.get_field_by_name("error").filter(|_| result.has_field_by_name("error"))?;
+    Some(error.as_message().unwrap().transcode_to().unwrap())
+}
+
 fn text(of: &str, count: usize) -> Value {
     Value::String(of.repeat(count))
 }
@@ -164,5 +180,33 @@ async fn every_breach_of_a_constraint_is_refused_by_its_path_before_anything_hap
     }
     assert!(count > 200, "only {count} breaches");
     assert!(done_so_far(&world, &token).await == before, "something happened");
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_item_of_a_batch_that_breaches_a_constraint_fails_alone_by_its_path() -> anyhow::Result<()> {
+    let (world, values) = (World::start()?, Values::default());
+    let mut batches = 0;
+    for method in methods() {
+        let Some((field, item)) = judged_items(&method.0.input()) else { continue };
+        let breaches = breaches(&values, &item);
+        assert!(breaches.len() > 10, "only {} breaches of {}", breaches.len(), item.full_name());
+        let good = values.one(&field);
+        let items = breaches.iter().flat_map(|breach| [Value::Message(breach.message.clone()), good.clone()]);
+        let mut message = DynamicMessage::new(method.0.input());
+        message.set_field(&field, Value::List(items.collect()));
+        let answer = world.call(&method, &world.token(&method), &[message]).await.unwrap().remove(0);
+        let results = answer.get_field_by_name("results").unwrap().as_list().unwrap().to_vec();
+        assert_eq!(results.len(), breaches.len() * 2);
+        for (breach, results) in breaches.iter().zip(results.chunks(2)) {
+            let error = refusal(&results[0]).unwrap_or_else(|| panic!("{}: {}", method.path(), breach.path));
+            let expected =
+                (i32::from(Code::InvalidArgument), ErrorReason::InvalidField, breach.path.as_str());
+            assert_eq!((error.code, error.reason(), error.field.as_str()), expected, "{error:?}");
+            assert_eq!(refusal(&results[1]), None, "{}", method.path());
+        }
+        batches += 1;
+    }
+    assert!(batches > 1, "all batches are there");
     Ok(())
 }

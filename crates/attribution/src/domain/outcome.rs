@@ -102,9 +102,6 @@ pub(crate) enum SentCode {
 }
 
 impl SentCode {
-    /// Characters that are kept of what was sent (A12).
-    pub(crate) const MAX_CHARS: usize = 64;
-
     /// Reads what was sent. Control characters, which no code has and not every store keeps, become U+FFFD.
     pub(crate) fn new(text: &str) -> Self {
         let shown = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };

@@ -19,8 +19,6 @@ use crate::{App, store, wire};
 
 /// Attempts in one call.
 const BATCH: usize = 1000;
-/// Bytes of a source.
-const SOURCE: usize = 64;
 
 /// Serves attributions.
 #[derive(Debug)]
@@ -157,7 +155,7 @@ async fn batch(
     let mut commands = Vec::with_capacity(attempts.len());
     let mut refused = Vec::with_capacity(attempts.len());
     for attempt in attempts {
-        match command(caller, origin.clone(), attempt) {
+        match fields::item(attempt).and_then(|()| command(caller, origin.clone(), attempt)) {
             Ok(command) => {
                 commands.push(command);
                 refused.push(None);
@@ -189,7 +187,7 @@ fn command(caller: &Caller, origin: Origin, wire: &v1::Attempt) -> Result<Comman
         contact: read::contact_ref("contact", wire.contact.as_ref())?,
         campaign: fields::parse_optional("campaign_id", &wire.campaign_id)?,
         evidence: evidence(wire.evidence.as_ref())?,
-        source: fields::text("source", &wire.source, SOURCE)?,
+        source: wire.source.clone(),
         known_contact_only: wire.known_contact_only,
     };
     if attempt.known_contact_only && !attempt.evidence.is_empty() {
@@ -207,22 +205,15 @@ fn command(caller: &Caller, origin: Origin, wire: &v1::Attempt) -> Result<Comman
 fn evidence(wire: Option<&v1::Evidence>) -> Result<Evidence, Error> {
     let Some(wire) = wire else { return Ok(Evidence::default()) };
     let advocate = wire.advocate.as_ref().map(|who| read::contact_ref("evidence.advocate", Some(who)));
-    Ok(Evidence {
-        shortcode: sent_code("evidence.shortcode", &wire.shortcode)?,
-        advocate: advocate.transpose()?,
-    })
+    Ok(Evidence { shortcode: sent_code(&wire.shortcode), advocate: advocate.transpose()? })
 }
 
 /// A shortcode as it was sent, if any was: one that cannot be any is not the caller's error (O7).
-fn sent_code(path: &str, text: &str) -> Result<Option<SentCode>, Error> {
-    if text.chars().nth(SentCode::MAX_CHARS).is_some() {
-        return Err(Error::field(path, format!("is longer than {} characters", SentCode::MAX_CHARS)));
-    }
-    Ok((!text.is_empty()).then(|| SentCode::new(text)))
+fn sent_code(text: &str) -> Option<SentCode> {
+    (!text.is_empty()).then(|| SentCode::new(text))
 }
 
 fn attempt_page(wire: &v1::ListAttemptsRequest, page: &Page) -> Result<AttemptPage, Error> {
-    let source = fields::text("source", &wire.source, SOURCE)?;
     Ok(AttemptPage {
         outcome: outcome("outcome", wire.outcome)?,
         inactive_reason: reason("inactive_reason", wire.inactive_reason, InactiveReason::from_number)?,
@@ -231,8 +222,8 @@ fn attempt_page(wire: &v1::ListAttemptsRequest, page: &Page) -> Result<AttemptPa
             wire.unresolved_reason,
             UnresolvedReason::from_number,
         )?,
-        shortcode: sent_code("shortcode", &wire.shortcode)?,
-        source: (!source.is_empty()).then_some(source),
+        shortcode: sent_code(&wire.shortcode),
+        source: (!wire.source.is_empty()).then(|| wire.source.clone()),
         after: read::after(page)?,
         limit: page.limit(),
     })

@@ -13,16 +13,7 @@ use crate::domain::{
     Unresolved,
 };
 
-/// Bytes of source, statuses and codes, at most.
-pub(super) const MAX_SHORT: usize = 64;
-/// Characters of a shortcode as it was sent, at most; attribution keeps as many.
-const MAX_CODE: usize = 64;
-const MAX_SKU: usize = 128;
-const MAX_NAME: usize = 200;
-const MAX_LINES: usize = 200;
-const MAX_QUANTITY: i32 = 1_000_000;
-
-/// The order of a RecordOrder request; paths begin with `order`.
+/// The order of a RecordOrder request that keeps to the constraints of its contract; paths begin with `order`.
 pub(super) fn new_order(
     request: &wire::RecordOrderRequest,
     caller: &Caller,
@@ -30,22 +21,24 @@ pub(super) fn new_order(
 ) -> Result<NewOrder, Error> {
     let order = fields::required("order", request.order.as_ref())?;
     let tenant = caller.item_tenant(&order.tenant_id, "order.tenant_id")?;
-    let source = fields::text("order.source", &order.source, MAX_SHORT)?;
     let order_id = fields::parse("order.order_id", &order.order_id)?;
     let revenue = fields::amount("order.revenue", order.revenue.as_ref())?;
     Ok(NewOrder {
-        key: settings.key(&tenant, &source, order_id),
-        source,
+        key: settings.key(&tenant, &order.source, order_id),
+        source: order.source.clone(),
         customer: customer(order.customer.as_ref())?,
         revenue,
         campaign_id: fields::parse_optional("order.campaign_id", &order.campaign_id)?,
         evidence: evidence(order.evidence.as_ref())?,
-        external_status: fields::text("order.external_status", &order.external_status, MAX_SHORT)?,
-        hubspot_dealstage: fields::text("order.hubspot_dealstage", &order.hubspot_dealstage, MAX_SHORT)?,
+        external_status: order.external_status.clone(),
+        hubspot_dealstage: order.hubspot_dealstage.clone(),
         line_items: line_items(&order.line_items, revenue.currency)?,
         occurred_at: fields::timestamp("order.occurred_at", order.occurred_at.as_ref())?,
-        on_conflict: on_conflict("on_conflict", request.on_conflict)?,
-        on_unattributed: on_unattributed("on_unattributed", request.on_unattributed)?,
+        on_conflict: on_conflict(request.on_conflict()),
+        on_unattributed: match request.on_unattributed() {
+            wire::OnUnattributed::Unspecified | wire::OnUnattributed::Record => OnUnattributed::Record,
+            wire::OnUnattributed::Reject => OnUnattributed::Reject,
+        },
     })
 }
 
@@ -59,21 +52,12 @@ fn customer(wire: Option<&WireContactRef>) -> Result<ContactRef, Error> {
 
 fn evidence(wire: Option<&attribution::Evidence>) -> Result<Evidence, Error> {
     let Some(wire) = wire else { return Ok(Evidence::default()) };
-    let shortcode = shortcode("order.evidence.shortcode", &wire.shortcode)?;
     let advocate = match &wire.advocate {
         None => None,
         Some(advocate) => Some(contact_ref("order.evidence.advocate", advocate)?).filter(|a| !a.is_empty()),
     };
-    Ok(Evidence { shortcode, advocate })
-}
-
-/// A shortcode as it was sent, whatever it holds: attribution passes over what cannot be one, and the order is not
-/// lost (O7).
-pub(super) fn shortcode(path: &str, text: &str) -> Result<String, Error> {
-    if text.chars().nth(MAX_CODE).is_some() {
-        return Err(Error::field(path, format!("is longer than {MAX_CODE} characters")));
-    }
-    Ok(text.to_owned())
+    // whatever it holds: attribution passes over what cannot be one, and the order is not lost (O7)
+    Ok(Evidence { shortcode: wire.shortcode.clone(), advocate })
 }
 
 fn contact_ref(path: &str, wire: &WireContactRef) -> Result<ContactRef, Error> {
@@ -81,7 +65,7 @@ fn contact_ref(path: &str, wire: &WireContactRef) -> Result<ContactRef, Error> {
         "" => None,
         text => Some(Email::parse(text).map_err(|e| Error::field(format!("{path}.email"), e))?),
     };
-    let uid = fields::text(&format!("{path}.uid"), &wire.uid, Uid::MAX_BYTES)?;
+    let uid = wire.uid.clone();
     Ok(ContactRef {
         contact_id: fields::parse_optional(&format!("{path}.contact_id"), &wire.contact_id)?,
         email,
@@ -90,44 +74,25 @@ fn contact_ref(path: &str, wire: &WireContactRef) -> Result<ContactRef, Error> {
 }
 
 fn line_items(wire: &[wire::LineItem], currency: Currency) -> Result<Vec<LineItem>, Error> {
-    if wire.len() > MAX_LINES {
-        return Err(Error::field("order.line_items", format!("has more than {MAX_LINES} lines")));
-    }
     let line = |(n, line)| line_item(&format!("order.line_items[{n}]"), line, currency);
     wire.iter().enumerate().map(line).collect()
 }
 
 fn line_item(path: &str, wire: &wire::LineItem, currency: Currency) -> Result<LineItem, Error> {
-    let sku = fields::text(&format!("{path}.sku"), &wire.sku, MAX_SKU)?;
-    if sku.is_empty() {
-        return Err(Error::field(format!("{path}.sku"), "is required"));
-    }
-    if !(1..=MAX_QUANTITY).contains(&wire.quantity) {
-        return Err(Error::field(format!("{path}.quantity"), format!("must be 1 to {MAX_QUANTITY}")));
-    }
     let price = fields::amount(&format!("{path}.unit_price"), wire.unit_price.as_ref())?;
     if price.currency != currency {
         let path = format!("{path}.unit_price.currency_code");
         return Err(Error::field(path, "is not the currency of the order's revenue"));
     }
-    let name = fields::text(&format!("{path}.name"), &wire.name, MAX_NAME)?;
+    let (sku, name) = (wire.sku.clone(), wire.name.clone());
     Ok(LineItem { sku, name, quantity: wire.quantity, unit_price_minor: price.minor })
 }
 
-/// An `OnConflict` of the wire; a number that is none is refused.
-pub(super) fn on_conflict(path: &str, value: i32) -> Result<OnConflict, Error> {
-    match wire::OnConflict::try_from(value) {
-        Ok(wire::OnConflict::Unspecified | wire::OnConflict::Refuse) => Ok(OnConflict::Refuse),
-        Ok(wire::OnConflict::Update) => Ok(OnConflict::Update),
-        Err(_) => Err(Error::field(path, "is not a known value")),
-    }
-}
-
-fn on_unattributed(path: &str, value: i32) -> Result<OnUnattributed, Error> {
-    match wire::OnUnattributed::try_from(value) {
-        Ok(wire::OnUnattributed::Unspecified | wire::OnUnattributed::Record) => Ok(OnUnattributed::Record),
-        Ok(wire::OnUnattributed::Reject) => Ok(OnUnattributed::Reject),
-        Err(_) => Err(Error::field(path, "is not a known value")),
+/// What to do about other content; by default it is refused.
+pub(super) fn on_conflict(wire: wire::OnConflict) -> OnConflict {
+    match wire {
+        wire::OnConflict::Unspecified | wire::OnConflict::Refuse => OnConflict::Refuse,
+        wire::OnConflict::Update => OnConflict::Update,
     }
 }
 

@@ -7,7 +7,7 @@ use tonic::Request;
 use uuid::Uuid;
 
 use super::Orders;
-use super::convert::{MAX_SHORT, wire_order};
+use super::convert::wire_order;
 use crate::store::list::{self, Filter};
 
 impl Orders {
@@ -18,8 +18,8 @@ impl Orders {
         let tenant = rpc::caller::tenant(&request)?;
         let request = request.into_inner();
         let order_id = fields::parse("order_id", &request.order_id)?;
-        let source = fields::text("source", &request.source, MAX_SHORT)?;
-        let order = list::get(&self.db, &self.settings.key(&tenant, &source, order_id)).await?;
+        let key = self.settings.key(&tenant, &request.source, order_id);
+        let order = list::get(&self.db, &key).await?;
         let order =
             order.ok_or_else(|| Error::not_found(Reason::OrderNotFound, "order", request.order_id))?;
         Ok(wire::GetOrderResponse { order: Some(wire_order(&order)) })

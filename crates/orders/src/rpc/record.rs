@@ -7,7 +7,7 @@ use tonic::Request;
 use types::Origin;
 
 use super::Orders;
-use super::convert::{MAX_SHORT, new_order, wire_order};
+use super::convert::{new_order, wire_order};
 use crate::commands::{Lane, RecordOrder, RecordResult, Recorded, RequestId};
 
 /// Orders of one batch call, at most.
@@ -40,7 +40,8 @@ impl Orders {
         // what cannot be read is answered in its place
         let mut refused = Vec::with_capacity(requests.len());
         for request in &requests {
-            match self.command(&caller, origin.clone(), request) {
+            let command = fields::item(request).and_then(|()| self.command(&caller, origin.clone(), request));
+            match command {
                 Ok(command) => {
                     commands.push(RecordOrder { place: Some(lane.place()), ..command });
                     refused.push(None);
@@ -64,7 +65,7 @@ impl Orders {
         request: &wire::RecordOrderRequest,
     ) -> Result<RecordOrder, Error> {
         let order = new_order(request, caller, &self.settings)?;
-        let id = fields::text("request_id", &request.request_id, MAX_SHORT)?;
+        let id = request.request_id.clone();
         let hash = || self.hasher.hash(&request.encode_to_vec());
         let request = (!id.is_empty()).then(|| RequestId { id, hash: hash() });
         Ok(RecordOrder { order, origin, request, place: None })

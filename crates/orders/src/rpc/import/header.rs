@@ -1,10 +1,11 @@
 //! The header of the file: which column is which field.
 
-use proto::orders::ImportOrdersOptions;
+use proto::orders::{ImportOrdersOptions, OnConflict as WireOnConflict};
 use rpc::{Error, fields};
 use types::Currency;
 
 use super::records::Fields;
+use super::row::MAX_SHORT;
 use crate::domain::OnConflict;
 use crate::rpc::convert;
 
@@ -119,11 +120,13 @@ impl Options {
         }
         // a map has no order of its own: the same mistake gives the same answer
         columns.sort_by(|a, b| a.0.cmp(&b.0));
+        let on_conflict = WireOnConflict::try_from(wire.on_conflict)
+            .map_err(|_| Error::field("options.on_conflict", "is not a known value"))?;
         Ok(Self {
             columns,
             currency: fields::parse_optional("options.default_currency", &wire.default_currency)?,
-            source: fields::text("options.default_source", &wire.default_source, convert::MAX_SHORT)?,
-            on_conflict: convert::on_conflict("options.on_conflict", wire.on_conflict)?,
+            source: fields::text("options.default_source", &wire.default_source, MAX_SHORT)?,
+            on_conflict: convert::on_conflict(on_conflict),
         })
     }
 

@@ -12,7 +12,11 @@ use super::records::{Fields, Malformed, Record};
 use crate::Settings;
 use crate::commands::{self, Row};
 use crate::domain::{ContactRef, Evidence, NewOrder, OnUnattributed, Uid};
-use crate::rpc::convert;
+
+/// Bytes of source and statuses, at most.
+pub(super) const MAX_SHORT: usize = 64;
+/// Characters of a shortcode as it was sent, at most; attribution keeps as many.
+const MAX_CODE: usize = 64;
 
 /// All that is needed to read rows.
 #[derive(Debug)]
@@ -63,7 +67,7 @@ impl RowReader<'_> {
 
     fn order(&self, texts: &[&str]) -> Result<NewOrder, Error> {
         let text = |field| self.columns.index(field).and_then(|n| texts.get(n)).copied().unwrap_or_default();
-        let short = |field: Field| fields::text(field.name(), text(field), convert::MAX_SHORT);
+        let short = |field: Field| fields::text(field.name(), text(field), MAX_SHORT);
         let source = match text(Field::Source) {
             "" => self.options.source.clone(),
             _ => short(Field::Source)?,
@@ -127,10 +131,20 @@ fn customer<'t>(text: impl Fn(Field) -> &'t str) -> Result<ContactRef, Error> {
 }
 
 fn evidence<'t>(text: impl Fn(Field) -> &'t str) -> Result<Evidence, Error> {
-    let shortcode = convert::shortcode(Field::Shortcode.name(), text(Field::Shortcode))?;
+    let shortcode = shortcode(text(Field::Shortcode))?;
     let advocate = email(Field::AdvocateEmail, text(Field::AdvocateEmail))?;
     let advocate = advocate.map(|email| ContactRef { email: Some(email), ..ContactRef::default() });
     Ok(Evidence { shortcode, advocate })
+}
+
+/// A shortcode as it was sent, whatever it holds: attribution passes over what cannot be one, and the order is not
+/// lost (O7).
+fn shortcode(text: &str) -> Result<String, Error> {
+    if text.chars().nth(MAX_CODE).is_some() {
+        let what = format!("is longer than {MAX_CODE} characters");
+        return Err(Error::field(Field::Shortcode.name(), what));
+    }
+    Ok(text.to_owned())
 }
 
 fn email(field: Field, text: &str) -> Result<Option<Email>, Error> {
