@@ -101,9 +101,6 @@ impl Values {
                 | "laurel.orders.v1.BatchRecordOrdersRequest.requests"
                 | "laurel.orders.v1.ImportOrdersRequest.options"
                 | "laurel.orders.v1.ImportOrdersRequest.chunk"
-                | "laurel.orders.v1.RetryParkedRequest.parked_id"
-                | "laurel.journeys.v1.RetryParkedRequest.parked_id"
-                | "laurel.rewards.v1.RetryParkedRequest.parked_id"
         );
         is_required(field) || by_rule || by_comment
     }
