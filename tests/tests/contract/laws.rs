@@ -54,12 +54,12 @@ const SAMPLES: [Sample; 4] = [
     },
 ];
 
-fn set(message: &mut DynamicMessage, field: &str, text: &str) {
+pub(crate) fn set(message: &mut DynamicMessage, field: &str, text: &str) {
     message.set_field_by_name(field, Value::String(text.to_owned()));
 }
 
 /// The message in a field; of several the first.
-fn inner<'m>(message: &'m mut DynamicMessage, field: &str) -> &'m mut DynamicMessage {
+pub(crate) fn inner<'m>(message: &'m mut DynamicMessage, field: &str) -> &'m mut DynamicMessage {
     match message.get_field_by_name_mut(field).unwrap() {
         Value::Message(inner) => inner,
         Value::List(items) => items[0].as_message_mut().unwrap(),
