@@ -8,7 +8,7 @@ use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 
 use crate::seed::{JOURNEYS, program};
-use crate::values::{Values, is_required, one_of, rule, rules};
+use crate::values::{Values, is_needed, is_required, one_of, rule, rules};
 
 /// Texts that some layer may not like.
 const TEXTS: [&str; 24] = [
@@ -122,7 +122,7 @@ impl Maker {
             let chance = match (is_required(&field) || is_chosen, is_other) {
                 (true, _) => 100 - self.wild / 10,
                 (_, true) => self.wild / 2,
-                _ if self.values.is_needed(&field) => 90,
+                _ if is_needed(&field) => 90,
                 _ => 40,
             };
             if self.percent(chance) {
@@ -149,7 +149,7 @@ impl Maker {
             return self.one(field);
         }
         let most = rules(field).and_then(|rules| rule(&rules, "repeated", "max_items"));
-        let least = usize::from(self.values.is_needed(field));
+        let least = usize::from(is_needed(field));
         let count = match most {
             Some(Value::U64(most)) if self.percent(self.wild / 10) => usize::try_from(most).unwrap() + 1,
             None if self.percent(self.wild / 15) => 1001,

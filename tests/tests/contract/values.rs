@@ -46,6 +46,32 @@ pub(crate) fn is_required(field: &FieldDescriptor) -> bool {
     rules(field).is_some_and(|rules| rules.get_field_by_name("required").unwrap().as_bool() == Some(true))
 }
 
+/// Required by its rules, or by its comment.
+pub(crate) fn is_needed(field: &FieldDescriptor) -> bool {
+    let above_zero = |kind, name| match rules(field).and_then(|rules| rule(&rules, kind, name)) {
+        Some(Value::I32(n)) => n > 0,
+        Some(Value::I64(n)) => n > 0,
+        Some(Value::U64(n)) => n > 0,
+        _ => false,
+    };
+    let by_rule = [("int32", "gte"), ("int64", "gte"), ("repeated", "min_items")]
+        .into_iter()
+        .any(|(kind, name)| above_zero(kind, name));
+    let by_comment = matches!(
+        field.full_name(),
+        "laurel.common.v1.ContactRef.email"
+            | "laurel.attribution.v1.UpsertContactRequest.email"
+            | "laurel.attribution.v1.Attempt.evidence"
+            | "laurel.attribution.v1.Evidence.shortcode"
+            | "laurel.attribution.v1.BatchRecordAttributionsRequest.attempts"
+            | "laurel.journeys.v1.GetRunRequest.run_id"
+            | "laurel.orders.v1.BatchRecordOrdersRequest.requests"
+            | "laurel.orders.v1.ImportOrdersRequest.options"
+            | "laurel.orders.v1.ImportOrdersRequest.chunk"
+    );
+    is_required(field) || by_rule || by_comment
+}
+
 /// Makes values that a contract takes.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Values {
@@ -65,7 +91,7 @@ impl Values {
             _ => {
                 let first = one_of(descriptor).into_iter().next();
                 for field in descriptor.fields() {
-                    if self.is_needed(&field) || first.as_deref() == Some(field.name()) {
+                    if is_needed(&field) || first.as_deref() == Some(field.name()) {
                         let value = self.one(&field);
                         message.set_field(
                             &field,
@@ -76,33 +102,6 @@ impl Values {
             }
         }
         message
-    }
-
-    /// Required by its rules, or by its comment.
-    #[expect(clippy::unused_self, reason = "one way to ask")]
-    pub(crate) fn is_needed(&self, field: &FieldDescriptor) -> bool {
-        let above_zero = |kind, name| match rules(field).and_then(|rules| rule(&rules, kind, name)) {
-            Some(Value::I32(n)) => n > 0,
-            Some(Value::I64(n)) => n > 0,
-            Some(Value::U64(n)) => n > 0,
-            _ => false,
-        };
-        let by_rule = [("int32", "gte"), ("int64", "gte"), ("repeated", "min_items")]
-            .into_iter()
-            .any(|(kind, name)| above_zero(kind, name));
-        let by_comment = matches!(
-            field.full_name(),
-            "laurel.common.v1.ContactRef.email"
-                | "laurel.attribution.v1.UpsertContactRequest.email"
-                | "laurel.attribution.v1.Attempt.evidence"
-                | "laurel.attribution.v1.Evidence.shortcode"
-                | "laurel.attribution.v1.BatchRecordAttributionsRequest.attempts"
-                | "laurel.journeys.v1.GetRunRequest.run_id"
-                | "laurel.orders.v1.BatchRecordOrdersRequest.requests"
-                | "laurel.orders.v1.ImportOrdersRequest.options"
-                | "laurel.orders.v1.ImportOrdersRequest.chunk"
-        );
-        is_required(field) || by_rule || by_comment
     }
 
     /// A value of a field, or one item of it if it is a list.
