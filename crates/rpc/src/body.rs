@@ -1,5 +1,5 @@
 //! Bodies of answers that go on: a stream keeps its places among the others until it is over, and it is over at the latest
-//! when the credential is that it was begun with.
+//! when the credential is that it was begun with, or the time that its caller gave it.
 
 use std::fmt;
 use std::future::Future;
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use http::HeaderMap;
 use http_body::Frame;
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::Status;
 use tonic::body::Body;
@@ -23,6 +23,8 @@ pub(crate) struct Tended {
     inner: Body,
     /// When the credential is no longer valid.
     expiry: Option<Pin<Box<Sleep>>>,
+    /// When its caller wants no more of it, if it said so.
+    deadline: Option<Pin<Box<Sleep>>>,
     /// When the server stops; for streams that would not notice.
     stopping: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
     /// None once it is over.
@@ -32,12 +34,17 @@ pub(crate) struct Tended {
 impl Tended {
     /// `inner`, which keeps `places` until it is over.
     pub(crate) fn new(inner: Body, places: Places) -> Self {
-        Self { inner, expiry: None, stopping: None, places: Some(places) }
+        Self { inner, expiry: None, deadline: None, stopping: None, places: Some(places) }
     }
 
     /// Ends in so much time, as the credential does.
     pub(crate) fn expiring(self, left: Option<Duration>) -> Self {
         Self { expiry: left.map(|left| Box::pin(tokio::time::sleep(left))), ..self }
+    }
+
+    /// Ends at the deadline of its caller, if it named one.
+    pub(crate) fn until(self, deadline: Option<Instant>) -> Self {
+        Self { deadline: deadline.map(|at| Box::pin(tokio::time::sleep_until(at))), ..self }
     }
 
     /// Ends when it has nothing more to say and the server stops.
@@ -74,6 +81,9 @@ impl http_body::Body for Tended {
         if is_over(&mut self.expiry, context) {
             return self
                 .end(Error::expired("the token or certificate has expired; begin again with a new one"));
+        }
+        if is_over(&mut self.deadline, context) {
+            return self.end(Error::deadline_passed());
         }
         match Pin::new(&mut self.inner).poll_frame(context) {
             Poll::Ready(Some(Ok(frame))) if frame.is_data() => Poll::Ready(Some(Ok(frame))),

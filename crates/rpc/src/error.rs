@@ -90,6 +90,11 @@ impl Error {
         Self::new(Code::ResourceExhausted, Reason::RateLimited, message).retry(Duration::from_secs(1))
     }
 
+    /// DEADLINE_EXCEEDED: the answer would come too late, or go on for too long.
+    pub(crate) fn deadline_passed() -> Self {
+        Self::new(Code::DeadlineExceeded, Reason::DeadlineExceeded, "the deadline passed")
+    }
+
     /// UNAUTHENTICATED: the credential is not what it must be.
     pub(crate) fn not_proved(message: impl Into<String>) -> Self {
         Self::new(Code::Unauthenticated, Reason::CredentialInvalid, message)

@@ -12,6 +12,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use http::request::Parts;
 use http::{Request, Response};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 use tonic::service::Routes;
@@ -53,6 +54,7 @@ struct Held {
     kind: Kind,
     places: Places,
     left: Option<Duration>,
+    deadline: Option<Instant>,
 }
 
 impl Edge {
@@ -71,17 +73,19 @@ impl Edge {
         let Admitted { caller, left } = self.gate.admit(head).await?;
         // 3. limits of the tenant, which is known now
         places.extend(self.meter.tenant(&caller, kind)?);
-        Ok((caller, Held { kind, places, left }))
+        let named = timeout_of(&head.headers).map(ahead_of_transport);
+        let deadline = named.and_then(|named| Instant::now().checked_add(named));
+        Ok((caller, Held { kind, places, left, deadline }))
     }
 
-    /// A stream keeps its places until it is over, and does not outlive its credential. Our own streams end with the server by
-    /// themselves.
+    /// A stream keeps its places until it is over, and outlives neither its credential nor the deadline of its caller. Our own
+    /// streams end with the server by themselves.
     fn tend(&self, path: &str, held: Held, response: Response<Body>) -> Response<Body> {
         if held.kind == Kind::Call {
             return response;
         }
         response.map(|body| {
-            let tended = Tended::new(body, held.places).expiring(held.left);
+            let tended = Tended::new(body, held.places).expiring(held.left).until(held.deadline);
             let ours = self.gate.method(path).is_some();
             Body::new(if ours { tended } else { tended.stopping_with(self.stop.clone()) })
         })
@@ -112,10 +116,7 @@ impl Stack {
                 tracing::error!("handler panicked");
                 Err(Error::internal())
             }
-            Err(_elapsed) => {
-                let message = "the deadline passed";
-                Err(Error::new(Code::DeadlineExceeded, Reason::DeadlineExceeded, message))
-            }
+            Err(_elapsed) => Err(Error::deadline_passed()),
         }
     }
 

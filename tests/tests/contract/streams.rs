@@ -20,6 +20,17 @@ fn list_orders() -> Method {
     methods().into_iter().find(|method| method.0.name() == "ListOrders").unwrap()
 }
 
+/// How a watch ends.
+async fn end(mut answers: Streaming<Bytes>) -> Status {
+    loop {
+        match answers.next().await {
+            Some(Ok(_heartbeat)) => {}
+            Some(Err(status)) => return status,
+            None => return Status::ok("as if all had been told"),
+        }
+    }
+}
+
 #[tokio::test]
 async fn every_watch_ends_when_its_credential_does_and_says_so() -> anyhow::Result<()> {
     let world = World::start_with(&[("LAUREL_CLOCK_SKEW_SECONDS", "0")])?;
@@ -30,18 +41,25 @@ async fn every_watch_ends_when_its_credential_does_and_says_so() -> anyhow::Resu
         open.push((method.path(), world.open(&method, &world.sign(&claims)).await?));
     }
     assert!(open.len() >= 4, "one for each service");
-    for (path, mut answers) in open {
-        let ended = async {
-            loop {
-                match answers.next().await {
-                    Some(Ok(_heartbeat)) => {}
-                    Some(Err(status)) => return status,
-                    None => return Status::ok("as if all had been told"),
-                }
-            }
-        };
-        let status = tokio::time::timeout(PATIENCE, ended).await?;
+    for (path, answers) in open {
+        let status = tokio::time::timeout(PATIENCE, end(answers)).await?;
         assert_eq!(told(&status), (Code::Unauthenticated, "CREDENTIAL_EXPIRED".to_owned()), "{path}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn every_watch_that_has_begun_ends_at_the_deadline_of_its_caller() -> anyhow::Result<()> {
+    let world = World::start()?;
+    for method in watches() {
+        let token = world.token(&method);
+        let answers = world.open_with(&method, |request| {
+            bearer(request, &token);
+            request.metadata_mut().insert("grpc-timeout", "200m".parse().unwrap());
+        });
+        let status = tokio::time::timeout(PATIENCE, end(answers.await?)).await?;
+        let expected = (Code::DeadlineExceeded, "DEADLINE_EXCEEDED".to_owned());
+        assert_eq!(told(&status), expected, "{}", method.path());
     }
     Ok(())
 }

@@ -225,8 +225,17 @@ impl World {
 
     /// Begins a call with one empty message, and leaves its answers to be read.
     pub(crate) async fn open(&self, method: &Method, token: &str) -> Result<Streaming<Bytes>, Status> {
+        self.open_with(method, |request| bearer(request, token)).await
+    }
+
+    /// The same with whatever else is in the request.
+    pub(crate) async fn open_with(
+        &self,
+        method: &Method,
+        change: impl FnOnce(&mut Request<tokio_stream::Once<Vec<u8>>>),
+    ) -> Result<Streaming<Bytes>, Status> {
         let mut request = Request::new(tokio_stream::once(Vec::new()));
-        bearer(&mut request, token);
+        change(&mut request);
         let mut grpc = Grpc::new(self.channel.clone());
         grpc.ready().await?;
         Ok(grpc.streaming(request, method.path().parse().unwrap(), Raw).await?.into_inner())
