@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use laurel::cli::{Cli, Command};
 use laurel::{demo, tokens, tools, up};
+use runtime::process::one_line;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -19,8 +20,7 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // one line, causes included
-            let _ = writeln!(std::io::stderr(), "laurel: {error:#}");
+            let _ = writeln!(std::io::stderr(), "laurel: {}", one_line(&error));
             ExitCode::FAILURE
         }
     }

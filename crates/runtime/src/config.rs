@@ -111,7 +111,7 @@ impl Default for Config {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A value is missing or malformed.
-    #[error("configuration: {0}")]
+    #[error("configuration: {}", told(.0))]
     Invalid(Box<figment::Error>),
     /// No database was named.
     #[error("LAUREL_DATABASE_URL is not set; name the Postgres to use, such as postgres://user@host/laurel")]
@@ -232,6 +232,15 @@ impl Provider for Texts {
         }
         Ok(data)
     }
+}
+
+/// Without the picture that the parser of TOML draws of the line in question, which may hold a secret.
+fn told(error: &figment::Error) -> String {
+    let is_picture =
+        |line: &str| line.trim_start_matches(|c: char| c.is_ascii_digit() || c == ' ').starts_with('|');
+    let text = error.to_string();
+    let said: Vec<&str> = text.lines().filter(|line| !line.is_empty() && !is_picture(line)).collect();
+    said.join("; ")
 }
 
 /// One setting by its name, for what begins before all of them are read.

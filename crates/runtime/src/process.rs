@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::io::Write;
+use std::process::ExitCode;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -34,8 +35,35 @@ pub struct Start {
     pub lifecycle: Lifecycle,
 }
 
-/// Runs what the arguments say: the service until it is told to stop, or its migrations.
-pub fn run<F, Fut>(
+/// Runs what the arguments say: the service until it is told to stop, or its migrations. What goes wrong is one line, causes
+/// included: an operator has no use for a backtrace.
+pub fn run<F, Fut>(port: u16, schema: Schema, migrations: &'static [&'static Migrator], start: F) -> ExitCode
+where
+    F: FnOnce(Start) -> Fut,
+    Fut: Future<Output = anyhow::Result<ServiceRoutes>>,
+{
+    match obey(port, schema, migrations, start) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "laurel-{}: {}", schema.name, one_line(&error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// An error with its causes. Many a library's error repeats its cause: what was said already is not said again.
+pub fn one_line(error: &anyhow::Error) -> String {
+    let mut line = String::new();
+    for cause in error.chain() {
+        let text = cause.to_string().lines().collect::<Vec<_>>().join(" ");
+        if !line.contains(&text) {
+            line = if line.is_empty() { text } else { format!("{line}: {text}") };
+        }
+    }
+    line
+}
+
+fn obey<F, Fut>(
     port: u16,
     schema: Schema,
     migrations: &'static [&'static Migrator],
@@ -144,9 +172,10 @@ pub async fn bind(address: std::net::SocketAddr) -> anyhow::Result<TcpListener> 
 
 /// The database of a URL, on a server that is not ours.
 pub fn external_server(url: &str) -> anyhow::Result<Server> {
-    // the parser's own message could repeat the password
-    let options = PgConnectOptions::from_str(url)
-        .map_err(|_| anyhow::anyhow!("LAUREL_DATABASE_URL is not a postgres:// URL"))?;
+    // the parser takes any scheme, and its own message could repeat the password
+    let is_ours = url.starts_with("postgres://") || url.starts_with("postgresql://");
+    let options = Some(url).filter(|_| is_ours).and_then(|url| PgConnectOptions::from_str(url).ok());
+    let options = options.context("LAUREL_DATABASE_URL is not a postgres:// URL")?;
     let database = options.get_database().unwrap_or("laurel").to_owned();
     Ok(Server::new(options, &database, Access::SetRole))
 }
