@@ -1,28 +1,34 @@
 //! The four services as processes of their own, on a database of the test cluster, with authentication.
 
-use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus};
 use std::str::FromStr;
 
 use anyhow::Context;
+use laurel::client::Clients;
 use pg::sqlx::postgres::PgConnectOptions;
 use pg::sqlx::{AssertSqlSafe, ConnectOptions, raw_sql};
+use rpc::channel::{Access, Token, by_package, connect_as};
 
-use crate::program;
+use crate::authority::Authority;
+use crate::running::Running;
+use crate::{program, said};
 
 /// Names of the services, upstream first.
 pub const SERVICES: [&str; 4] = ["attribution", "orders", "journeys", "rewards"];
 
-/// A database, and keys that all processes of a deployment share.
+/// A database, and what all processes of a deployment share.
 pub struct Deployment {
     files: tempfile::TempDir,
     socket: String,
     database: String,
+    settings: Vec<(&'static str, String)>,
+    /// Who signs the certificates by which services know each other; none: they have tokens.
+    authority: Option<Authority>,
 }
 
 impl Deployment {
-    /// An empty database and a new key set.
+    /// An empty database and a new key set; services know each other by tokens.
     pub async fn new() -> anyhow::Result<Self> {
         let files = tempfile::tempdir()?;
         let socket = std::env::var("LAUREL_TEST_POSTGRES").context("run it by `make test`")?;
@@ -30,32 +36,92 @@ impl Deployment {
         let options = PgConnectOptions::from_str("postgres://postgres@localhost/postgres")?.socket(&socket);
         let create = format!("CREATE DATABASE {database}");
         raw_sql(AssertSqlSafe(create)).execute(&mut options.connect().await?).await?;
-        let keys = program("laurel")?.arg("keys").arg("--out").arg(files.path()).status()?;
-        anyhow::ensure!(keys.success(), "laurel keys");
-        Ok(Self { files, socket, database })
+        said(program("laurel")?.arg("keys").arg("--out").arg(files.path()))?;
+        let settings = vec![
+            ("LAUREL_LISTEN", "127.0.0.1:0".to_owned()),
+            ("LAUREL_LOG", "warn".to_owned()),
+            ("LAUREL_JWKS", path(files.path().join("jwks.json"))?),
+            ("LAUREL_ISSUER", "laurel-development".to_owned()),
+            ("LAUREL_AUDIENCE", "laurel".to_owned()),
+        ];
+        Ok(Self { files, socket, database, settings, authority: None })
+    }
+
+    /// The same over TLS, with a CA of its own: services have no tokens, but certificates in the name of
+    /// `spiffe://laurel.test/SERVICE`. `rules` is the file that says what their holders may do.
+    pub async fn with_certificates(rules: &str) -> anyhow::Result<Self> {
+        let authority = Authority::new()?;
+        let plain = Self::new().await?;
+        let ca = plain.write("ca.pem", &authority.pem())?;
+        let rules = plain.write("laurel.toml", rules)?;
+        let deployment = Self { authority: Some(authority), ..plain };
+        Ok(deployment.set("LAUREL_TLS_CA", &ca).set("LAUREL_TLS_CLIENT_CA", &ca).set("LAUREL_CONFIG", &rules))
+    }
+
+    /// One more setting of all services.
+    #[must_use]
+    pub fn set(mut self, name: &'static str, value: &str) -> Self {
+        self.settings.push((name, value.to_owned()));
+        self
     }
 
     /// A token made by `laurel token` with these arguments.
     pub fn token(&self, arguments: &[&str]) -> anyhow::Result<String> {
-        let mut command = program("laurel")?;
-        let output =
-            command.arg("token").arg("--key").arg(self.file("signing.pem")).args(arguments).output()?;
-        anyhow::ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        Ok(String::from_utf8(output.stdout)?.trim().to_owned())
+        let key = self.files.path().join("signing.pem");
+        let token = said(program("laurel")?.arg("token").arg("--key").arg(key).args(arguments))?;
+        Ok(token.trim().to_owned())
+    }
+
+    /// What a user of `tenant` comes with who has a token.
+    pub fn token_access(&self, tenant: &str, scopes: &str) -> anyhow::Result<Access> {
+        let token = Token::fixed(&self.token(&["--tenant", tenant, "--scope", scopes])?)?;
+        let ca = self.authority.as_ref().map(|authority| authority.pem().into_bytes());
+        Ok(Access { token, ca, identity: None })
+    }
+
+    /// What the holder of a certificate with this name comes with.
+    pub fn certificate_access(&self, name: &str) -> anyhow::Result<Access> {
+        let authority = self.authority.as_ref().context("a deployment without certificates")?;
+        let (certificate, key) = authority.sign(&[name])?;
+        let ca = Some(authority.pem().into_bytes());
+        Ok(Access { token: Token::None, ca, identity: Some((certificate.into_bytes(), key.into_bytes())) })
     }
 
     /// Starts a service; `upstream` are the addresses of those before it, in their order.
-    pub fn start(&self, service: &str, upstream: &[&Service]) -> anyhow::Result<Service> {
-        let token = self.file(&format!("{service}.token"));
-        std::fs::write(&token, self.token(&["--service", service])?)?;
+    pub fn start(&self, service: &str, upstream: &[&str]) -> anyhow::Result<Service> {
         let mut command = self.command(service)?;
-        command.env("LAUREL_TOKEN_FILE", token).env("LAUREL_LISTEN", "127.0.0.1:0").env("LAUREL_LOG", "warn");
-        command.env("LAUREL_JWKS", self.file("jwks.json"));
-        command.env("LAUREL_ISSUER", "laurel-development").env("LAUREL_AUDIENCE", "laurel");
-        for (name, service) in SERVICES.iter().zip(upstream) {
-            command.env(format!("LAUREL_{}_URL", name.to_uppercase()), service.url());
+        command.envs(self.settings.iter().map(|(name, value)| (name, value)));
+        for (name, address) in SERVICES.iter().zip(upstream) {
+            command.env(format!("LAUREL_{}_URL", name.to_uppercase()), self.url(address));
         }
-        Service::spawn(command)
+        match &self.authority {
+            None => {
+                let token = self.token(&["--service", service])?;
+                command.env("LAUREL_TOKEN_FILE", self.write(&format!("{service}.token"), &token)?);
+            }
+            Some(authority) => {
+                let server = authority.sign(&["localhost"])?;
+                let client = authority.sign(&[&format!("spiffe://laurel.test/{service}")])?;
+                for (name, (certificate, key)) in [("TLS", server), ("CLIENT", client)] {
+                    let file = |what: &str| format!("{service}.{name}.{what}");
+                    command
+                        .env(format!("LAUREL_{name}_CERT"), self.write(&file("pem"), &certificate)?)
+                        .env(format!("LAUREL_{name}_KEY"), self.write(&file("key"), &key)?);
+                }
+            }
+        }
+        Ok(Service(Running::spawn(command)?))
+    }
+
+    /// Starts all four services.
+    pub fn start_all(&self) -> anyhow::Result<Vec<Service>> {
+        let mut running: Vec<Service> = Vec::new();
+        for service in SERVICES {
+            let upstream: Vec<&str> = running.iter().map(Service::address).collect();
+            let started = self.start(service, &upstream)?;
+            running.push(started);
+        }
+        Ok(running)
     }
 
     /// The program of a service, knowing its database.
@@ -66,50 +132,59 @@ impl Deployment {
         Ok(command)
     }
 
-    fn file(&self, name: &str) -> PathBuf {
-        self.files.path().join(name)
+    /// How to call what listens at `address`.
+    pub fn url(&self, address: &str) -> String {
+        match &self.authority {
+            None => format!("http://{address}"),
+            // the name that certificates have
+            Some(_) => format!("https://{}", address.replace("127.0.0.1", "localhost")),
+        }
+    }
+
+    /// The services at `addresses`, in their order, as the commands of `laurel` take them.
+    pub fn urls(&self, addresses: &[&str]) -> String {
+        let urls = SERVICES.iter().zip(addresses);
+        urls.map(|(service, address)| format!("{service}={}", self.url(address)))
+            .collect::<Vec<_>>()
+            .join(",")
+    }
+
+    /// Clients of the services at `addresses`, in their order.
+    pub fn clients(&self, addresses: &[&str], tenant: &str, access: &Access) -> anyhow::Result<Clients> {
+        let connect = |(service, address): (&&str, &&str)| {
+            anyhow::Ok((format!("laurel.{service}.v1"), connect_as(&self.url(address), access)?))
+        };
+        let channels: Vec<_> = SERVICES.iter().zip(addresses).map(connect).collect::<Result<_, _>>()?;
+        Ok(Clients::new(by_package(channels), &tenant.parse().map_err(|e| anyhow::anyhow!("tenant {e}"))?))
+    }
+
+    fn write(&self, name: &str, text: &str) -> anyhow::Result<String> {
+        let file = self.files.path().join(name);
+        std::fs::write(&file, text)?;
+        path(file)
     }
 }
 
-/// A running process; killed when dropped.
-pub struct Service {
-    child: Child,
-    address: String,
+fn path(path: PathBuf) -> anyhow::Result<String> {
+    path.into_os_string().into_string().map_err(|path| anyhow::anyhow!("{} is not text", path.display()))
 }
+
+/// A running service; killed when dropped.
+pub struct Service(Running);
 
 impl Service {
-    fn spawn(mut command: Command) -> anyhow::Result<Self> {
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
-        let stdout = child.stdout.take().context("no standard output")?;
-        let mut line = String::new();
-        BufReader::new(stdout).read_line(&mut line)?;
-        let Some(address) = line.trim().strip_prefix("ready ") else {
-            let _ = child.kill();
-            anyhow::bail!("not ready: {:?}", child.wait()?)
-        };
-        Ok(Self { child, address: address.to_owned() })
-    }
-
-    /// Where it is reached.
-    pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+    /// Where it listens.
+    pub fn address(&self) -> &str {
+        &self.0.address
     }
 
     /// SIGTERM; it may take a while to end.
     pub fn terminate(&self) -> anyhow::Result<()> {
-        Command::new("kill").arg(self.child.id().to_string()).status()?;
-        Ok(())
+        self.0.terminate()
     }
 
-    /// Waits until it ends, and how it ended.
-    pub fn ended(mut self) -> anyhow::Result<ExitStatus> {
-        Ok(self.child.wait()?)
-    }
-}
-
-impl Drop for Service {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+    /// Waits until it ends; how it ended, and what it warned of.
+    pub fn ended(self) -> anyhow::Result<(ExitStatus, String)> {
+        self.0.ended_with_log()
     }
 }

@@ -3,73 +3,19 @@
 use std::time::Duration;
 
 use laurel::client::Clients;
-use proto::attribution as a;
-use proto::common::ContactRef;
-use proto::google::r#type::Money;
 use proto::journeys as j;
 use proto::orders as o;
 use proto::rewards as r;
-use tests::{DataDir, Up};
+use tests::process::{Deployment, Service};
+use tests::{program, said, story};
 
 const TENANT: &str = "acme";
 /// The trace of a caller's.
 const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
-const JOURNEY: &str = "\
-journey: lifecycle
-sequence: OPTIONAL
-campaigns: [spring]
-stages:
-  - {stage: bought, enter_on: [{event: order.recorded}]}
-";
-const PROGRAM: &str = "\
-program: Spring
-campaign: spring
-effective_from: 2020-01-01
-rules:
-  - {key: thanks, journey: lifecycle, stage: bought, action: CREATE, beneficiary: ADVOCATE,
-     amount: {fixed: 10.00 USD}, hold: 30d}
-";
-
-fn email(name: &str) -> ContactRef {
-    ContactRef { email: format!("{name}@example.com"), ..Default::default() }
-}
-
-/// Campaign, advocate with a shortcode, journey and program.
-async fn prepare(clients: &mut Clients) -> anyhow::Result<()> {
-    let segment = a::CreateSegmentRequest { segment_id: "fans".to_owned(), ..Default::default() };
-    clients.segments.create_segment(segment).await?;
-    let campaign = a::CreateCampaignRequest {
-        campaign_id: "spring".to_owned(),
-        currency_code: "USD".to_owned(),
-        segment_ids: vec!["fans".to_owned()],
-        ..Default::default()
-    };
-    clients.campaigns.create_campaign(campaign).await?;
-    let segment_ids = vec!["fans".to_owned()];
-    let ann = a::EnrollContactRequest { contact: Some(email("ann")), segment_ids, ..Default::default() };
-    clients.contacts.enroll_contact(ann).await?;
-    let code = a::IssueShortcodeRequest {
-        campaign_id: "spring".to_owned(),
-        advocate: Some(email("ann")),
-        shortcode: "ANN10".to_owned(),
-    };
-    clients.codes.issue_shortcode(code).await?;
-    let journey = j::ApplyJourneyRequest { definition: JOURNEY.to_owned(), ..Default::default() };
-    clients.journeys.apply_journey(journey).await?;
-    let program = r::ApplyProgramRequest { definition: PROGRAM.to_owned(), ..Default::default() };
-    clients.programs.apply_program(program).await?;
-    Ok(())
-}
 
 async fn record(clients: &mut Clients, id: &str, trace: Option<&'static str>) -> anyhow::Result<()> {
-    let order = o::NewOrder {
-        order_id: id.to_owned(),
-        customer: Some(email("eve")),
-        revenue: Some(Money { currency_code: "USD".to_owned(), units: 100, nanos: 0 }),
-        evidence: Some(a::Evidence { shortcode: "ANN10".to_owned(), advocate: None }),
-        ..Default::default()
-    };
-    let mut request = tonic::Request::new(o::RecordOrderRequest { order: Some(order), ..Default::default() });
+    let order = Some(story::order(id, "eve@example.com"));
+    let mut request = tonic::Request::new(o::RecordOrderRequest { order, ..Default::default() });
     if let Some(trace) = trace {
         request.metadata_mut().insert("traceparent", trace.parse()?);
     }
@@ -97,10 +43,12 @@ macro_rules! traces {
 #[tokio::test(flavor = "multi_thread")]
 async fn order_event_transition_and_reward_carry_the_trace_of_the_call_that_recorded_the_order()
 -> anyhow::Result<()> {
-    let data_dir = DataDir::new()?;
-    let up = Up::start(&data_dir.path())?;
-    let mut clients = up.clients(TENANT)?;
-    prepare(&mut clients).await?;
+    let deployment = Deployment::new().await?;
+    let running = deployment.start_all()?;
+    let addresses: Vec<&str> = running.iter().map(Service::address).collect();
+    let access = deployment.token_access(TENANT, story::SCOPES)?;
+    let mut clients = deployment.clients(&addresses, TENANT, &access)?;
+    story::prepare(&clients).await?;
     record(&mut clients, "traced", Some(TRACE)).await?;
     record(&mut clients, "plain", None).await?;
     let trace_id = |trace: &String| trace.split('-').nth(1).unwrap_or_default().to_owned();
@@ -122,28 +70,36 @@ async fn order_event_transition_and_reward_carry_the_trace_of_the_call_that_reco
 
 #[tokio::test(flavor = "multi_thread")]
 async fn laurel_audit_lists_who_did_what_in_all_services() -> anyhow::Result<()> {
-    let data_dir = DataDir::new()?;
-    let up = Up::start(&data_dir.path())?;
-    let mut clients = up.clients(TENANT)?;
-    prepare(&mut clients).await?;
+    let deployment = Deployment::new().await?;
+    let running = deployment.start_all()?;
+    let addresses: Vec<&str> = running.iter().map(Service::address).collect();
+    let access = deployment.token_access(TENANT, story::SCOPES)?;
+    let mut clients = deployment.clients(&addresses, TENANT, &access)?;
+    story::prepare(&clients).await?;
     record(&mut clients, "o-1", Some(TRACE)).await?;
-    let says = |arguments: &[&str]| up.says(TENANT, &[&["audit"], arguments].concat());
+    let scopes = "attribution.audit orders.audit journeys.audit rewards.audit";
+    let token = deployment.token(&["--tenant", TENANT, "--scope", scopes])?;
+    let urls = deployment.urls(&addresses);
+    let says = |arguments: &[&str]| {
+        let whose = ["--address", &urls, "--tenant", TENANT, "--token", &token];
+        said(program("laurel")?.arg("audit").args(arguments).args(whose))
+    };
 
     let lines = says(&["--json"])?;
     let entries: Vec<serde_json::Value> =
         lines.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
     let told =
         |n: usize| ["service", "principal", "method"].map(|key| entries[n][key].as_str().unwrap_or_default());
-    assert_eq!(told(0), ["orders", "anonymous", "laurel.orders.v1.OrderService/RecordOrder"]);
+    assert_eq!(told(0), ["orders", "developer", "laurel.orders.v1.OrderService/RecordOrder"]);
     let attributed = "laurel.attribution.v1.AttributionService/BatchRecordAttributions";
     assert_eq!(told(1), ["attribution", "service:orders", attributed]);
-    assert_eq!(told(2), ["rewards", "anonymous", "laurel.rewards.v1.ProgramService/ApplyProgram"]);
-    assert_eq!(told(3), ["journeys", "anonymous", "laurel.journeys.v1.JourneyService/ApplyJourney"]);
+    assert_eq!(told(2), ["rewards", "developer", "laurel.rewards.v1.ProgramService/ApplyProgram"]);
+    assert_eq!(told(3), ["journeys", "developer", "laurel.journeys.v1.JourneyService/ApplyJourney"]);
     assert_eq!((entries.len(), &entries[0]["resources"][0]), (8, &"o-1".into()));
 
     let table = says(&["--service", "orders", "--method", "RecordOrder"])?;
     let rows: Vec<Vec<&str>> = table.lines().map(|line| line.split_whitespace().collect()).collect();
-    assert_eq!((rows.len(), &rows[1][1..]), (2, &["orders", "anonymous", "RecordOrder", "o-1"][..]));
+    assert_eq!((rows.len(), &rows[1][1..]), (2, &["orders", "developer", "RecordOrder", "o-1"][..]));
     assert_eq!(says(&["--json", "--limit", "3"])?.lines().count(), 3);
     assert_eq!(says(&["--json", "--principal", "service:orders"])?.lines().count(), 1);
     assert_eq!(says(&["--json", "--until", "2020-01-01"])?, "");

@@ -7,6 +7,7 @@ use std::time::Duration;
 use jsonwebtoken::EncodingKey;
 use rpc::channel::{Access, Token};
 use serde_json::Value as Json;
+use tests::authority::Authority;
 use tests::{DataDir, Up};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -210,36 +211,6 @@ async fn issue(listener: TcpListener, published: Arc<Mutex<Vec<u8>>>) -> std::io
     }
 }
 
-/// A CA, and what it signs.
-struct Authority {
-    certificate: rcgen::Certificate,
-    issuer: rcgen::Issuer<'static, rcgen::KeyPair>,
-}
-
-impl Authority {
-    fn new() -> anyhow::Result<Self> {
-        let key = rcgen::KeyPair::generate()?;
-        let mut params = rcgen::CertificateParams::new(Vec::new())?;
-        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-        let certificate = params.self_signed(&key)?;
-        Ok(Self { certificate, issuer: rcgen::Issuer::new(params, key) })
-    }
-
-    /// A certificate with these names, and its key.
-    fn sign(&self, names: &[&str]) -> anyhow::Result<(String, String)> {
-        let key = rcgen::KeyPair::generate()?;
-        let mut params = rcgen::CertificateParams::new(Vec::new())?;
-        for name in names {
-            params.subject_alt_names.push(if name.contains("://") {
-                rcgen::SanType::URI((*name).try_into()?)
-            } else {
-                rcgen::SanType::DnsName((*name).try_into()?)
-            });
-        }
-        Ok((params.signed_by(&key, &self.issuer)?.pem(), key.serialize_pem()))
-    }
-}
-
 fn write(path: &Path, text: &str) -> anyhow::Result<String> {
     std::fs::write(path, text)?;
     Ok(path.to_str().unwrap().to_owned())
@@ -255,7 +226,7 @@ async fn a_client_certificate_of_our_ca_stands_for_the_identity_configured() -> 
     let settings = [
         ("LAUREL_TLS_CERT", write(&at("server.pem"), &certificate)?),
         ("LAUREL_TLS_KEY", write(&at("server.key"), &key)?),
-        ("LAUREL_TLS_CLIENT_CA", write(&at("ca.pem"), &ours.certificate.pem())?),
+        ("LAUREL_TLS_CLIENT_CA", write(&at("ca.pem"), &ours.pem())?),
         ("LAUREL_CONFIG", write(&at("laurel.toml"), config)?),
     ];
     let settings = settings.each_ref().map(|(name, value)| (*name, value.as_str()));
@@ -264,7 +235,7 @@ async fn a_client_certificate_of_our_ca_stands_for_the_identity_configured() -> 
     let address = format!("https://localhost:{port}");
     let list = async |identity: Option<(String, String)>| {
         let identity = identity.map(|(certificate, key)| (certificate.into_bytes(), key.into_bytes()));
-        let access = Access { token: Token::None, ca: Some(ours.certificate.pem().into_bytes()), identity };
+        let access = Access { token: Token::None, ca: Some(ours.pem().into_bytes()), identity };
         let channel = rpc::channel::connect_as(&address, &access).unwrap();
         let mut orders = proto::orders::order_service_client::OrderServiceClient::new(channel.clone());
         let listed = orders.list_orders(proto::orders::ListOrdersRequest::default()).await.map(drop);
