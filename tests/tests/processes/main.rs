@@ -4,6 +4,7 @@
 mod drain;
 mod load;
 mod settings;
+mod watch;
 
 use serde_json::Value;
 use tests::process::{Deployment, Service};

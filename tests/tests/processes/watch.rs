@@ -1,0 +1,88 @@
+//! A client outside that watches a replica which ends.
+
+use std::collections::HashSet;
+
+use anyhow::Context;
+use proto::orders::order_event::Fact;
+use proto::orders::order_service_client::OrderServiceClient;
+use proto::orders::{OrderEvent, WatchOrderEventsRequest, WatchOrderEventsResponse};
+use rpc::Channel;
+use tests::process::{Deployment, Service};
+use tonic::{Code, Streaming};
+
+use crate::TENANT;
+use crate::drain::{end, plain};
+use crate::load::Load;
+
+/// What a client remembers that watches orders, as docs/clients.md tells it to.
+#[derive(Default)]
+struct Seen {
+    cursor: String,
+    orders: Vec<String>,
+}
+
+impl Seen {
+    async fn resume(
+        &self,
+        orders: &OrderServiceClient<Channel>,
+    ) -> anyhow::Result<Streaming<WatchOrderEventsResponse>> {
+        let request = WatchOrderEventsRequest { cursor: self.cursor.clone(), ..Default::default() };
+        Ok(orders.clone().watch_order_events(request).await?.into_inner())
+    }
+
+    /// Reads until `enough` orders were seen, or the watch has ended: whether it goes on.
+    async fn read(
+        &mut self,
+        watch: &mut Streaming<WatchOrderEventsResponse>,
+        enough: u64,
+    ) -> anyhow::Result<bool> {
+        while (self.orders.len() as u64) < enough {
+            let message = match watch.message().await {
+                Ok(Some(message)) => message,
+                Ok(None) => return Ok(false),
+                Err(status) if status.code() == Code::Unavailable => return Ok(false),
+                Err(status) => return Err(status.into()),
+            };
+            self.orders.extend(message.events.into_iter().filter_map(order_of));
+            self.cursor = message.checkpoint.context("no checkpoint")?.cursor;
+        }
+        Ok(true)
+    }
+}
+
+fn order_of(event: OrderEvent) -> Option<String> {
+    match event.fact? {
+        Fact::OrderRecorded(recorded) => Some(recorded.order?.order_id),
+        _ => None,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watch_goes_on_at_the_other_replica_after_its_cursor() -> anyhow::Result<()> {
+    let deployment = Deployment::new().await?;
+    let attribution = deployment.start("attribution", &[])?;
+    let start = || deployment.start("orders", &[attribution.address()]);
+    let [first, second] = [start()?, start()?];
+    let access = deployment.token_access(TENANT, "orders.write orders.read")?;
+    let clients = |orders: &Service| {
+        let clients = deployment.clients(&[attribution.address(), orders.address()], TENANT, &access);
+        anyhow::Ok(clients?.orders)
+    };
+    let replicas = [clients(&first)?, clients(&second)?];
+    let load = Load::start(4, &replicas, plain);
+
+    let mut seen = Seen::default();
+    let mut watch = seen.resume(&replicas[0]).await?;
+    assert!(seen.read(&mut watch, 100).await?);
+    let ended = tokio::spawn(end(first));
+    assert!(!seen.read(&mut watch, u64::MAX).await?, "the watch ends with its replica");
+    ended.await??;
+    load.further(100).await?;
+    let recorded = load.stop().await?;
+    let mut watch = seen.resume(&replicas[1]).await?;
+    let rest = tokio::time::timeout(crate::load::PATIENCE, seen.read(&mut watch, recorded)).await;
+    assert!(rest.with_context(|| format!("{} of {recorded} orders", seen.orders.len()))??);
+    let distinct: HashSet<&String> = seen.orders.iter().collect();
+    assert_eq!(distinct.len() as u64, recorded, "each order is told of once");
+    Ok(())
+}
