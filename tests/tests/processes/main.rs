@@ -1,9 +1,10 @@
-//! The four services as processes of their own: the story through all of them, replicas that end under load, and
-//! wrong settings.
+//! The four services as processes of their own: the story through all of them, replicas that end under load, certificates
+//! between services, and wrong settings.
 
 mod drain;
 mod load;
 mod settings;
+mod tls;
 mod watch;
 
 use serde_json::Value;
