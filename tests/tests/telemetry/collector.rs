@@ -9,7 +9,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTraceServiceRequest, ExportTraceServiceResponse,
 };
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
-use opentelemetry_proto::tonic::trace::v1::Span;
+use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, Span};
 use tokio::sync::watch;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status};
@@ -62,18 +62,23 @@ impl Collector {
         self.received.borrow().iter().flat_map(prost::Message::encode_to_vec).collect()
     }
 
-    /// Names of the services that exported.
-    pub(crate) fn services(&self) -> Vec<String> {
+    /// Names of the services that have spans in a trace.
+    pub(crate) fn services(&self, trace: &[u8]) -> Vec<String> {
         let all = self.received.borrow();
-        let attributes = all.iter().flat_map(|r| &r.resource_spans).filter_map(|r| r.resource.as_ref());
+        let of_trace = |spans: &&ResourceSpans| {
+            let mut spans = spans.scope_spans.iter().flat_map(|scope| &scope.spans);
+            spans.any(|span| span.trace_id == trace)
+        };
+        let resources = all.iter().flat_map(|r| &r.resource_spans).filter(of_trace);
+        let attributes = resources.filter_map(|r| r.resource.as_ref()).flat_map(|r| &r.attributes);
         let mut names: Vec<String> = attributes
-            .flat_map(|resource| &resource.attributes)
             .filter(|attribute| attribute.key == "service.name")
             .filter_map(|attribute| match attribute.value.as_ref()?.value.as_ref()? {
                 Value::StringValue(name) => Some(name.clone()),
                 _ => None,
             })
             .collect();
+        names.sort();
         names.dedup();
         names
     }

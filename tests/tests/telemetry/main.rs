@@ -2,28 +2,22 @@
 
 mod collector;
 mod story;
+mod trace;
 
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
 use collector::{Collector, named};
-use laurel::client::Clients;
-use opentelemetry_proto::tonic::trace::v1::Span;
 use pg::embedded::Cluster;
 use pg::sqlx::postgres::{PgConnectOptions, PgConnection};
 use pg::sqlx::{ConnectOptions, query_scalar};
 use proto::orders::GetOrderRequest;
-use story::{CALLER, EMAIL, FIRST_NAME, TOKEN, TRACE};
+use story::{EMAIL, FIRST_NAME, TOKEN, TRACE, play};
 use tests::{DataDir, Up, laurel};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const RECORD_ORDER: &str = "laurel.orders.v1.OrderService/RecordOrder";
-const ATTRIBUTE: &str = "laurel.attribution.v1.AttributionService/BatchRecordAttributions";
-const SLICE: &str = "slice orders.RecordOrders";
-/// What journeys and rewards make of what came of the order.
-const FOLLOWED: [&str; 2] = ["journeys.orders order_recorded", "rewards.journeys stage_entered"];
-
 /// Longest wait for a fact.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -70,43 +64,6 @@ async fn metrics(address: &str, lines: &[&str]) -> anyhow::Result<String> {
         Ok(done) => done.map(|()| last),
         Err(_) => anyhow::bail!("{lines:#?} not all in\n{last}"),
     }
-}
-
-async fn play(clients: &Clients) -> anyhow::Result<()> {
-    story::prepare(clients).await?;
-    clients.clone().contacts.upsert_contact(story::name()).await?;
-    clients.clone().orders.record_order(story::order()).await?;
-    Ok(())
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn one_trace_leads_from_the_callers_span_to_the_reward() -> anyhow::Result<()> {
-    let (data_dir, collector) = (DataDir::new()?, Collector::start().await?);
-    let up = Up::spawn(up(&data_dir.path(), &collector.address)?)?;
-    play(&up.clients("acme")?).await?;
-
-    let trace = TRACE.to_be_bytes();
-    let all = [RECORD_ORDER, ATTRIBUTE, SLICE, FOLLOWED[0], FOLLOWED[1]];
-    let spans = collector.spans(|spans| all.iter().all(|name| named(spans, &trace, name).is_ok())).await?;
-    // call, slice and the call to attribution hang together
-    let call = named(&spans, &trace, RECORD_ORDER)?;
-    assert_eq!(call.parent_span_id, CALLER.to_be_bytes());
-    let slice = named(&spans, &trace, SLICE)?;
-    assert_eq!(slice.parent_span_id, call.span_id);
-    assert!(slice.links.iter().any(|link| link.span_id == call.span_id));
-    assert_eq!(named(&spans, &trace, ATTRIBUTE)?.parent_span_id, slice.span_id);
-    // and the slices that journeys and rewards applied know where they come from
-    for subscription in ["journeys.orders", "rewards.journeys"] {
-        let name = format!("apply {subscription}");
-        let linked = |spans: &[_]| {
-            let mut applied = spans.iter().filter(|s: &&Span| s.name == name);
-            applied.any(|span| span.links.iter().any(|link| link.trace_id == trace))
-        };
-        collector.spans(linked).await?;
-    }
-    assert_eq!(collector.services(), ["laurel"]);
-    assert!(up.terminate()?.success());
-    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
