@@ -1,7 +1,7 @@
 //! The four services as processes of their own, on a database of the test cluster, with authentication.
 
 use std::path::PathBuf;
-use std::process::{Command, ExitStatus};
+use std::process::Command;
 use std::str::FromStr;
 
 use anyhow::Context;
@@ -183,8 +183,11 @@ impl Service {
         self.0.terminate()
     }
 
-    /// Waits until it ends; how it ended, and what it warned of.
-    pub fn ended(self) -> anyhow::Result<(ExitStatus, String)> {
-        self.0.ended_with_log()
+    /// Waits until it ends, which it owes: in time, without an error, and without cutting anybody off.
+    pub fn ended(self) -> anyhow::Result<()> {
+        let (ended, log) = self.0.ended_with_log()?;
+        let well = ended.success() && !log.contains("cut off") && !log.contains("ERROR");
+        anyhow::ensure!(well, "{ended}: {log}");
+        Ok(())
     }
 }

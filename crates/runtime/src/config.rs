@@ -125,6 +125,9 @@ pub enum Error {
     /// A setting that is of no use without another.
     #[error("{0} needs {1} beside it")]
     Incomplete(&'static str, &'static str),
+    /// Calls would go nowhere, and nobody would be told.
+    #[error("{0} has to begin with http:// or https://, such as http://127.0.0.1:7601")]
+    NotHttp(&'static str),
     /// A file that a setting names is not there.
     #[error("{0}: cannot read {1}: {2}")]
     File(&'static str, String, #[source] std::io::Error),
@@ -179,6 +182,15 @@ impl Config {
                 (true, false) => return Err(Error::Incomplete(other_name, one_name)),
                 _ => {}
             }
+        }
+        let upstream = [
+            (&self.attribution_url, "LAUREL_ATTRIBUTION_URL"),
+            (&self.orders_url, "LAUREL_ORDERS_URL"),
+            (&self.journeys_url, "LAUREL_JOURNEYS_URL"),
+        ];
+        let is_http = |url: &str| url.starts_with("http://") || url.starts_with("https://");
+        if let Some((_, name)) = upstream.into_iter().find(|(url, _)| !is_http(url)) {
+            return Err(Error::NotHttp(name));
         }
         if !self.tls_client_ca.is_empty() && self.tls_cert.is_empty() {
             return Err(Error::Incomplete("LAUREL_TLS_CLIENT_CA", "LAUREL_TLS_CERT"));

@@ -26,8 +26,7 @@ async fn the_story_on_four_processes_has_the_same_totals() -> anyhow::Result<()>
     assert_eq!(totals, cdnow::independent()?);
     for service in running.into_iter().rev() {
         service.terminate()?;
-        let (ended, log) = service.ended()?;
-        assert!(ended.success(), "{ended:?}: {log}");
+        service.ended()?;
     }
     Ok(())
 }

@@ -1,6 +1,9 @@
 //! What a service says of settings that are wrong.
 
+use anyhow::Context;
 use tests::process::Deployment;
+
+use crate::load::PATIENCE;
 
 #[tokio::test]
 async fn a_service_says_in_one_line_what_is_wrong_with_its_settings() -> anyhow::Result<()> {
@@ -22,7 +25,7 @@ async fn a_service_says_in_one_line_what_is_wrong_with_its_settings() -> anyhow:
         ("LAUREL_DATABASE_URL", "somebody:secret@localhost", "LAUREL_DATABASE_URL is not a postgres:// URL"),
         ("LAUREL_DATABASE_URL", "postgres://somebody:secret@127.0.0.1:1/laurel", "Connection refused"),
         ("LAUREL_TOKEN_FILE", "/nowhere", "the token file /nowhere cannot be read: No such file"),
-        ("LAUREL_ATTRIBUTION_URL", "nowhere:", "cannot connect to nowhere:"),
+        ("LAUREL_ATTRIBUTION_URL", "nowhere:7601", "LAUREL_ATTRIBUTION_URL has to begin with http://"),
         ("LAUREL_TLS_CA", "/nowhere.pem", "LAUREL_TLS_CA: cannot read /nowhere.pem: No such file"),
         ("LAUREL_CONFIG", file, "TOML parse error at line 1"),
         ("LAUREL_LISTNE", "127.0.0.1:0", "unknown field"),
@@ -30,7 +33,10 @@ async fn a_service_says_in_one_line_what_is_wrong_with_its_settings() -> anyhow:
     for (name, value, told) in wrong {
         let mut command = deployment.command("orders")?;
         command.env("LAUREL_LISTEN", "127.0.0.1:0").env("LAUREL_LOG", "off").env("RUST_BACKTRACE", "1");
-        let output = command.env(name, value).output()?;
+        // one that is content would serve for ever
+        let mut command = tokio::process::Command::from(command);
+        let output = command.env(name, value).kill_on_drop(true).output();
+        let output = tokio::time::timeout(PATIENCE, output).await.with_context(|| name)??;
         assert_eq!(output.status.code(), Some(1), "{name}");
         let text = String::from_utf8(output.stderr)?;
         assert!(text.starts_with("laurel-orders: ") && text.contains(told), "{name}: {text}");
