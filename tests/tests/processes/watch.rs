@@ -83,6 +83,7 @@ async fn a_watch_goes_on_at_the_other_replica_after_its_cursor() -> anyhow::Resu
     let rest = tokio::time::timeout(crate::load::PATIENCE, seen.read(&mut watch, recorded)).await;
     assert!(rest.with_context(|| format!("{} of {recorded} orders", seen.orders.len()))??);
     let distinct: HashSet<&String> = seen.orders.iter().collect();
-    assert_eq!(distinct.len() as u64, recorded, "each order is told of once");
+    let (told, recorded) = (seen.orders.len(), usize::try_from(recorded)?);
+    assert_eq!((told, distinct.len()), (recorded, recorded), "each order is told of once");
     Ok(())
 }
