@@ -1,5 +1,5 @@
-//! What validation, authentication and tracing cost a call, in CPU of the server. The last two: the same read on two servers, one
-//! of which believes everybody and traces nothing, in turns. Validation cannot be switched off: it is run by itself.
+//! What validation, authentication and tracing cost a call, in CPU of the server. The last two: the same read on
+//! three servers in turns, one that believes everybody and traces nothing, one that asks for tokens, one that traces as well. Validation cannot be switched off: it is run by itself.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -25,7 +25,8 @@ const MANY: u32 = 100_000;
 #[derive(Debug, Serialize)]
 pub(crate) struct Cost {
     validation: f64,
-    authentication_and_tracing: f64,
+    authentication: f64,
+    tracing: f64,
     sum: f64,
     goal: f64,
     /// A whole call without them, for comparison.
@@ -35,46 +36,45 @@ pub(crate) struct Cost {
 impl Cost {
     pub(crate) fn tell(&self) {
         println!(
-            "edge: validation {:.1} us, authentication and tracing {:.1} us of CPU a call, together {:.1} (goal: at most {:.0}); \
+            "edge: validation {:.1}, authentication {:.1}, tracing {:.1} us of CPU a call, together {:.1} (goal: at most {:.0}); \
              a read without them {:.0}",
-            self.validation, self.authentication_and_tracing, self.sum, self.goal, self.bare_read
+            self.validation, self.authentication, self.tracing, self.sum, self.goal, self.bare_read
         );
     }
 }
 
 pub(crate) async fn measure(rounds: usize, collector: &Collector) -> anyhow::Result<Cost> {
-    let bare = Measured::start(Edge::Bare).await?;
-    let full = Measured::start(Edge::Full(&collector.address)).await?;
-    let (mut costs, mut differences, mut validations) = (Vec::new(), Vec::new(), Vec::new());
+    let servers = [
+        Measured::start(Edge::Bare).await?,
+        Measured::start(Edge::Authenticated).await?,
+        Measured::start(Edge::Full(&collector.address)).await?,
+    ];
+    let (mut bare, mut authentication, mut tracing, mut validation) = (vec![], vec![], vec![], vec![]);
     for round in 0..=rounds {
-        // neither always goes first
-        let (without, with) = if round % 2 == 0 {
-            let without = bare.cost_us().await?;
-            (without, full.cost_us().await?)
-        } else {
-            let with = full.cost_us().await?;
-            (bare.cost_us().await?, with)
-        };
-        let validation = validation_us()?;
+        let mut us = [0.0; 3];
+        for turn in 0..3 {
+            // none always goes first
+            let which = (round + turn) % 3;
+            us[which] = servers[which].cost_us().await?;
+        }
+        let [none, with_tokens, full] = us;
+        let check = validation_us()?;
         eprintln!(
-            "round {round} edge: a read {without:.1} us, with authentication and tracing {with:.1} us; validation {validation:.2} us"
+            "round {round} edge: a read {none:.1} us, with tokens {with_tokens:.1}, traces too {full:.1}; validation {check:.2}"
         );
         if round > 0 {
-            costs.push(without);
-            differences.push(with - without);
-            validations.push(validation);
+            bare.push(none);
+            authentication.push(with_tokens - none);
+            tracing.push(full - with_tokens);
+            validation.push(check);
         }
     }
-    bare.server.stop()?;
-    full.server.stop()?;
-    let (validation, authentication_and_tracing) = (median(validations), median(differences));
-    Ok(Cost {
-        validation,
-        authentication_and_tracing,
-        sum: validation + authentication_and_tracing,
-        goal: GOAL_US,
-        bare_read: median(costs),
-    })
+    for measured in servers {
+        measured.server.stop()?;
+    }
+    let (validation, authentication, tracing) = (median(validation), median(authentication), median(tracing));
+    let sum = validation + authentication + tracing;
+    Ok(Cost { validation, authentication, tracing, sum, goal: GOAL_US, bare_read: median(bare) })
 }
 
 /// A server and its load.

@@ -22,6 +22,8 @@ pub(crate) struct Server {
 pub(crate) enum Edge<'a> {
     /// Believed, and not traced.
     Bare,
+    /// A token is asked for.
+    Authenticated,
     /// A token is asked for, and spans go to the collector at this address: as in production.
     Full(&'a str),
 }
@@ -57,11 +59,13 @@ impl Server {
             .stdout(Stdio::piped());
         let token = match edge {
             Edge::Bare => None,
-            Edge::Full(collector) => {
-                command.env("LAUREL_OTLP_ENDPOINT", collector);
+            Edge::Authenticated | Edge::Full(_) => {
                 Some(authenticate(&mut command, &directory.path().join("keys"))?)
             }
         };
+        if let Edge::Full(collector) = edge {
+            command.env("LAUREL_OTLP_ENDPOINT", collector);
+        }
         let mut child = command.spawn().context("cannot run laurel")?;
         let stdout = child.stdout.take().context("no standard output")?;
         let mut line = String::new();
@@ -86,6 +90,14 @@ impl Server {
     }
 }
 
+/// A measurement that fails leaves no server behind.
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 /// The `laurel` beside this program.
 fn laurel() -> anyhow::Result<Command> {
     Ok(Command::new(std::env::current_exe()?.with_file_name("laurel")))
@@ -101,7 +113,7 @@ fn authenticate(command: &mut Command, keys: &Path) -> anyhow::Result<String> {
         .env("LAUREL_AUDIENCE", "laurel");
     let key = keys.join("signing.pem");
     let token = laurel()?
-        .args(["token", "--tenant", TENANT, "--scope", SCOPES, "--expires-in", "1d", "--key"])
+        .args(["token", "--tenant", TENANT, "--scope", SCOPES, "--expires", "1d", "--key"])
         .arg(key)
         .output()?;
     anyhow::ensure!(token.status.success(), "laurel token: {}", String::from_utf8_lossy(&token.stderr));
