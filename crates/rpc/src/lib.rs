@@ -8,6 +8,7 @@
 //! | [`fields`] | wire types to strict ones, with the field's path in the error |
 //! | [`audit`] | listing who did what, the same in every service |
 //! | [`page`] | page sizes and page tokens |
+//! | [`filter`] | filters of lists: text to a condition on declared fields, and that to SQL |
 //! | [`health`] | start-up, live and ready |
 //! | [`layers`] | what every call passes through, as one commented list |
 //! | `body` | answers that go on: their places, and their end |
@@ -23,6 +24,7 @@ pub mod caller;
 pub mod channel;
 pub mod error;
 pub mod fields;
+pub mod filter;
 pub mod health;
 pub mod layers;
 pub mod limits;

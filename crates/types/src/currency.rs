@@ -58,6 +58,11 @@ static KNOWN: LazyLock<Vec<Currency>> = LazyLock::new(|| {
 });
 
 impl Currency {
+    /// Every one there is.
+    pub fn all() -> impl Iterator<Item = Self> {
+        KNOWN.iter().copied()
+    }
+
     /// The three-letter code.
     pub fn code(&self) -> &str {
         // made from ASCII in `from_str`, so this never falls back

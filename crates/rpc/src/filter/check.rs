@@ -1,0 +1,140 @@
+//! What a filter says about the fields of a list, with values of their types.
+
+use time::format_description::well_known::Rfc3339;
+use types::Timestamp;
+use uuid::Uuid;
+
+use super::ast::{Comparator, Expr, Restriction, Value};
+use super::{Field, Kind, Mistake, Names};
+
+/// A filter that fits its list.
+#[derive(Debug, Clone)]
+pub(super) enum Condition {
+    All(Vec<Condition>),
+    Any(Vec<Condition>),
+    Not(Box<Condition>),
+    Test(&'static Field, Test),
+}
+
+/// What is asked of a field.
+#[derive(Debug, Clone)]
+pub(super) enum Test {
+    /// It has a value.
+    Present,
+    /// It holds this text.
+    Has(String),
+    /// It compares so.
+    Compare(Comparator, Operand),
+}
+
+/// A value of a field's type.
+#[derive(Debug, Clone)]
+pub(super) enum Operand {
+    Text(String),
+    Id(Uuid),
+    Number(i64),
+    /// An exact decimal, in digits.
+    Decimal(String),
+    Flag(bool),
+    Time(Timestamp),
+}
+
+/// Checks a filter against the fields of its list.
+pub(super) fn check(fields: &'static [Field], expr: Expr) -> Result<Condition, Mistake> {
+    let all = |parts: Vec<Expr>| parts.into_iter().map(|part| check(fields, part)).collect::<Result<_, _>>();
+    Ok(match expr {
+        Expr::And(parts) => Condition::All(all(parts)?),
+        Expr::Or(parts) => Condition::Any(all(parts)?),
+        Expr::Not(part) => Condition::Not(Box::new(check(fields, *part)?)),
+        Expr::Is(restriction) => {
+            let name = restriction.member.join(".");
+            let Some(field) = fields.iter().find(|field| field.name == name) else {
+                let names: Vec<_> = fields.iter().map(|field| field.name).collect();
+                return Err(Mistake::new(restriction.at.0, format!("expected one of {}", names.join(", "))));
+            };
+            Condition::Test(field, test(field, restriction)?)
+        }
+    })
+}
+
+fn test(field: &Field, Restriction { comparator, value, at, .. }: Restriction) -> Result<Test, Mistake> {
+    if comparator == Comparator::Has {
+        if !value.quoted && value.text == "*" {
+            return Ok(Test::Present);
+        }
+        if matches!(field.kind, Kind::Texts) {
+            return Ok(Test::Has(value.text));
+        }
+    }
+    let signs = signs(&field.kind);
+    if !signs.contains(&comparator) {
+        let mut signs: Vec<_> = signs.iter().map(|sign| format!("`{}`", sign.sign())).collect();
+        signs.push("`:*`".to_owned());
+        return Err(Mistake::new(at.1, format!("expected one of {}", signs.join(" "))));
+    }
+    let operand = operand(&field.kind, &value);
+    let operand = operand.map_err(|what| Mistake::new(value.at, format!("expected {what}")))?;
+    Ok(Test::Compare(comparator, operand))
+}
+
+/// The comparators a kind takes; `:*` it always takes.
+fn signs(kind: &Kind) -> &'static [Comparator] {
+    use Comparator::{Eq, Ge, Gt, Has, Le, Lt, Ne};
+    match kind {
+        Kind::Text | Kind::Form { .. } | Kind::Id | Kind::Enum(_) | Kind::Names(_) | Kind::Boolean => {
+            &[Eq, Ne]
+        }
+        Kind::Money { .. } | Kind::Integer | Kind::Timestamp => &[Eq, Ne, Lt, Le, Gt, Ge],
+        Kind::Texts => &[Has],
+    }
+}
+
+/// The value as one of this kind, or what was expected.
+fn operand(kind: &Kind, value: &Value) -> Result<Operand, String> {
+    let text = value.text.as_str();
+    let bare = (!value.quoted).then_some(text);
+    match kind {
+        Kind::Text | Kind::Texts => Ok(Operand::Text(text.to_owned())),
+        Kind::Form { what, read } => read(text).map(Operand::Text).ok_or_else(|| (*what).to_owned()),
+        Kind::Id => text.parse().map(Operand::Id).map_err(|_| "a UUID".to_owned()),
+        Kind::Enum(names) => named(*names, text).map(|(number, _)| Operand::Number(number.into())),
+        Kind::Names(names) => named(*names, text).map(|(_, name)| Operand::Text(name.to_owned())),
+        Kind::Money { .. } => bare
+            .filter(|text| is_decimal(text))
+            .map(|text| Operand::Decimal(text.to_owned()))
+            .ok_or_else(|| "an amount such as 12.34, without quotes".to_owned()),
+        Kind::Integer => bare
+            .and_then(|text| text.parse().ok())
+            .map(Operand::Number)
+            .ok_or_else(|| "a whole number of 64 bits, without quotes".to_owned()),
+        Kind::Boolean => bare
+            .and_then(|text| text.parse().ok())
+            .map(Operand::Flag)
+            .ok_or_else(|| "true or false, without quotes".to_owned()),
+        Kind::Timestamp => time_of(text).map(Operand::Time).ok_or_else(|| {
+            "a time with its offset, such as 2025-01-31T12:00:00Z, from year 1 to 9999".to_owned()
+        }),
+    }
+}
+
+/// The value of an enum by its name, with or without the prefix all of them have; not the one that says nothing.
+fn named(names: Names, text: &str) -> Result<(i32, &'static str), String> {
+    let prefix = names(0).and_then(|name| name.strip_suffix("UNSPECIFIED")).unwrap_or_default();
+    let all = || (1..).map_while(|n| names(n).map(|name| (n, name.strip_prefix(prefix).unwrap_or(name))));
+    let wanted = text.strip_prefix(prefix).unwrap_or(text);
+    all()
+        .find(|(_, name)| *name == wanted)
+        .ok_or_else(|| format!("one of {}", all().map(|(_, name)| name).collect::<Vec<_>>().join(", ")))
+}
+
+fn is_decimal(text: &str) -> bool {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
+    [whole, fraction].iter().all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()))
+}
+
+/// Whole microseconds, as all times are that come in.
+fn time_of(text: &str) -> Option<Timestamp> {
+    let at = Timestamp::parse(text, &Rfc3339).ok()?.checked_to_offset(time::UtcOffset::UTC)?;
+    at.replace_nanosecond(at.nanosecond() / 1000 * 1000).ok().filter(|at| (1..=9999).contains(&at.year()))
+}

@@ -1,0 +1,114 @@
+//! Filters of lists (AIP-160): text to a condition on the fields that a list declares, and that to SQL with bound
+//! parameters. Whatever is wrong is INVALID_ARGUMENT on `filter`, and says at which character, counted from 1, and what was
+//! expected there. `docs/clients.md` has the grammar by example.
+
+mod ast;
+mod check;
+mod lexer;
+mod parser;
+mod sql;
+#[cfg(test)]
+mod tests;
+
+use pg::sqlx::{Postgres, QueryBuilder};
+
+use crate::Error;
+use check::Condition;
+
+/// Bytes of a filter, at most.
+pub const MAX_BYTES: usize = 2000;
+
+/// A field that a list can be filtered by. Each list declares its fields once, as a constant beside its statement.
+#[derive(Debug)]
+pub struct Field {
+    /// The name in filters: that of the resource's field, with dots within a message.
+    pub name: &'static str,
+    /// What its values are.
+    pub kind: Kind,
+    /// The expression it is in the list's statement. An absent value is NULL, or an empty text.
+    pub sql: &'static str,
+}
+
+/// The name of an enum's value by its number; none beyond the last.
+pub type Names = fn(i32) -> Option<&'static str>;
+
+/// What the values of a field are, and so how they compare. Every kind takes `:*`: there is a value.
+#[derive(Debug)]
+pub enum Kind {
+    /// A text, equal or not.
+    Text,
+    /// A text of a form, stored as `read` gives it; `what` it is follows "expected".
+    Form {
+        /// Such as "an e-mail address".
+        what: &'static str,
+        /// The text as it is stored; none if it has not the form.
+        read: fn(&str) -> Option<String>,
+    },
+    /// A UUID.
+    Id,
+    /// An enum of the contract, stored by number.
+    Enum(Names),
+    /// An enum of the contract, stored by its names without their prefix.
+    Names(Names),
+    /// An amount of money, stored in minor units, and compared exactly as a decimal of whatever currency it has.
+    Money {
+        /// The expression its currency's code is.
+        currency: &'static str,
+    },
+    /// A whole number.
+    Integer,
+    /// True or false.
+    Boolean,
+    /// A moment.
+    Timestamp,
+    /// A list of texts, asked for one it has: `tags:vip`.
+    Texts,
+}
+
+/// A filter that fits its list; the default lets all pass.
+#[derive(Debug, Clone, Default)]
+pub struct Filter(Option<Condition>);
+
+impl Filter {
+    /// Reads the `filter` of a list with these fields. INVALID_FIELD on `filter` if it is none.
+    pub fn read(fields: &'static [Field], text: &str) -> Result<Self, Error> {
+        read(fields, text).map_err(|mistake| {
+            Error::field("filter", format_args!("at character {}: {}", mistake.at, mistake.what))
+        })
+    }
+
+    /// Adds the condition to a statement that has a WHERE already.
+    pub fn narrow(&self, query: &mut QueryBuilder<Postgres>) {
+        if let Some(condition) = &self.0 {
+            query.push(" AND ");
+            sql::write(query, condition);
+        }
+    }
+}
+
+/// What is wrong with a filter, and where. It quotes nothing of it: a filter may hold personal data.
+#[derive(Debug, PartialEq, Eq)]
+struct Mistake {
+    /// Characters, from 1.
+    at: usize,
+    what: String,
+}
+
+impl Mistake {
+    fn new(at: usize, what: impl Into<String>) -> Self {
+        Self { at, what: what.into() }
+    }
+}
+
+fn read(fields: &'static [Field], text: &str) -> Result<Filter, Mistake> {
+    if text.len() > MAX_BYTES {
+        return Err(Mistake::new(1, format!("expected at most {MAX_BYTES} bytes")));
+    }
+    // Postgres cannot store it, so that nothing has it
+    if let Some(at) = text.chars().position(|c| c == '\0') {
+        return Err(Mistake::new(at + 1, "expected no NUL"));
+    }
+    let expr = parser::parse(text)?;
+    let condition = expr.map(|expr| check::check(fields, expr)).transpose()?;
+    Ok(Filter(condition))
+}
