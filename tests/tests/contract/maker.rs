@@ -68,6 +68,22 @@ const DEFINITIONS: [&str; 8] = [
      amount: {percent: 1e30%}}]",
 ];
 
+/// Filters that some list takes, and some that none does.
+const FILTERS: [&str; 12] = [
+    "",
+    "campaign_id = spring",
+    "status = ENROLLED OR tags:vip",
+    "contact_id:* AND -contact_id = '00000000-0000-7000-8000-000000000001'",
+    "state != ACTIVE",
+    "revenue >= 99999999999999999999.999999999 OR outcome = UNRESOLVED",
+    "-(amount <= -0.00001 amount.currency_code:*)",
+    "occurred_at >= 0001-01-01T00:00:00Z occurred_at < 9999-12-31T23:59:59.999999Z",
+    "attempts < 9223372036854775807 transitions > -9223372036854775808",
+    "email = 'x' OR tags:'\\n'",
+    "NOT (NOT (source = \"\\\"\u{feff}🦀%_\"))",
+    "campaign_id = (",
+];
+
 /// Makes messages.
 pub(crate) struct Maker {
     random: StdRng,
@@ -248,6 +264,7 @@ impl Maker {
             }
             "request_id" | "uid" | "occurrence_key" => Some(format!("{}-{number}", field.name())),
             "tenant_id" => Some(String::new()),
+            "filter" => Some(FILTERS[self.random.random_range(0..FILTERS.len())].to_owned()),
             "key" => Some(["colour", "No", "order_id", "email", "", "revenue"][number].to_owned()),
             "value" => Some("-".to_owned()),
             _ => None,

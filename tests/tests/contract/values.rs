@@ -147,6 +147,10 @@ impl Values {
             "name" | "first_name" | "last_name" | "company" | "source" | "default_source"
             | "external_status" | "hubspot_dealstage" | "principal" | "reason" | "sku" | "uid"
             | "occurrence_key" | "request_id" | "add" | "remove" => "text",
+            "filter" => match parent.as_str() {
+                "ListContactsRequest" => "status = ENROLLED",
+                _ => "campaign_id = spring",
+            },
             "cursor" | "page_token" => "",
             other => panic!("{}: no value of {other} is known", field.full_name()),
         };

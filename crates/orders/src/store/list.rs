@@ -1,12 +1,55 @@
 //! Reading single orders and pages of them.
 
 use pg::Database;
+use proto::attribution as wire;
+use rpc::filter::{self, Field, Kind};
 use sqlx::{Postgres, QueryBuilder};
 use types::{CampaignId, ContactId, TenantId};
 use uuid::Uuid;
 
 use super::orders::{OrderRow, columns, complete};
 use crate::domain::{Order, OrderKey};
+
+/// What orders can be filtered by (O11); the contract's comment names them.
+pub(crate) const FIELDS: &[Field] = &[
+    Field { name: "order_id", kind: Kind::Text, sql: "order_id" },
+    Field { name: "source", kind: Kind::Text, sql: "source" },
+    Field { name: "contact_id", kind: Kind::Id, sql: "contact_id" },
+    Field { name: "campaign_id", kind: Kind::Text, sql: "campaign_id" },
+    Field { name: "attribution_id", kind: Kind::Id, sql: "attribution_id" },
+    Field { name: "advocate_id", kind: Kind::Id, sql: "advocate_id" },
+    Field { name: "inactive_attribution_id", kind: Kind::Id, sql: "inactive_attribution_id" },
+    Field { name: "outcome", kind: Kind::Names(outcome), sql: "outcome" },
+    Field {
+        name: "inactive_reason",
+        kind: Kind::Names(inactive_reason),
+        sql: "(CASE outcome WHEN 'LOGGED_INACTIVE' THEN outcome_reason END)",
+    },
+    Field {
+        name: "unresolved_reason",
+        kind: Kind::Names(unresolved_reason),
+        sql: "(CASE outcome WHEN 'UNRESOLVED' THEN outcome_reason END)",
+    },
+    Field { name: "revenue", kind: Kind::Money { currency: "currency" }, sql: "revenue_minor" },
+    Field { name: "revenue.currency_code", kind: Kind::Text, sql: "currency" },
+    Field { name: "refunded", kind: Kind::Money { currency: "currency" }, sql: "refunded_minor" },
+    Field { name: "external_status", kind: Kind::Text, sql: "external_status" },
+    Field { name: "hubspot_dealstage", kind: Kind::Text, sql: "hubspot_dealstage" },
+    Field { name: "occurred_at", kind: Kind::Timestamp, sql: "occurred_at" },
+    Field { name: "recorded_at", kind: Kind::Timestamp, sql: "recorded_at" },
+];
+
+fn outcome(number: i32) -> Option<&'static str> {
+    wire::Outcome::try_from(number).ok().map(|value| value.as_str_name())
+}
+
+fn inactive_reason(number: i32) -> Option<&'static str> {
+    wire::InactiveReason::try_from(number).ok().map(|value| value.as_str_name())
+}
+
+fn unresolved_reason(number: i32) -> Option<&'static str> {
+    wire::UnresolvedReason::try_from(number).ok().map(|value| value.as_str_name())
+}
 
 /// Which orders are wanted.
 #[derive(Debug, Clone)]
@@ -17,6 +60,8 @@ pub(crate) struct Filter {
     pub(crate) campaign_id: Option<CampaignId>,
     /// Only those of this customer, if given.
     pub(crate) contact_id: Option<ContactId>,
+    /// Only those that match.
+    pub(crate) matching: filter::Filter,
 }
 
 /// One order.
@@ -41,6 +86,7 @@ pub(crate) async fn page(
     if let Some(contact_id) = &filter.contact_id {
         query.push(" AND contact_id = ").push_bind(contact_id);
     }
+    filter.matching.narrow(&mut query);
     if let Some(after) = after {
         query.push(" AND id < ").push_bind(after);
     }

@@ -13,6 +13,8 @@ mod evidence;
 #[cfg(test)]
 mod failures;
 #[cfg(test)]
+mod filter;
+#[cfg(test)]
 mod import;
 #[cfg(test)]
 mod read;
