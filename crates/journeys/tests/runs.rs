@@ -210,10 +210,51 @@ async fn lists_come_in_pages() {
         tenant.runs().list_runs(j::ListRunsRequest { page_size: 1, ..Default::default() }).await.unwrap();
     let page = page.into_inner();
     assert_eq!((&*page.runs[0].contact_id, page.next_page_token.is_empty()), (&*second, false));
-    let elsewhere =
-        j::ListRunsRequest { page_token: page.next_page_token, journey: "j".into(), page_size: 1 };
-    assert_eq!(reason(&tenant.runs().list_runs(elsewhere).await.unwrap_err()), "INVALID_PAGE_TOKEN");
+    let elsewhere = j::ListRunsRequest {
+        page_token: page.next_page_token,
+        journey: "j".into(),
+        page_size: 1,
+        ..Default::default()
+    };
+    assert_eq!(reason(&tenant.runs().list_runs(elsewhere.clone()).await.unwrap_err()), "INVALID_PAGE_TOKEN");
+    let filtered = j::ListRunsRequest { journey: String::new(), filter: "journey = j".into(), ..elsewhere };
+    assert_eq!(reason(&tenant.runs().list_runs(filtered).await.unwrap_err()), "INVALID_PAGE_TOKEN");
     let by_id = j::GetRunRequest { run_id: run.run_id.clone(), ..Default::default() };
     assert_eq!(tenant.runs().get_run(by_id.clone()).await.unwrap().into_inner().run.unwrap(), run);
     assert_eq!(reason(&stack.tenant("other").runs().get_run(by_id).await.unwrap_err()), "RUN_NOT_FOUND");
+}
+
+#[tokio::test]
+async fn runs_are_filtered_by_each_field() {
+    let stack = Stack::start().await;
+    let tenant = stack.tenant(TENANT);
+    let definition = journey("sequence: OPTIONAL", &[("a", "repeatable: true"), ("z", "terminal: true")]);
+    tenant.apply(&definition).await;
+    let (first, second) = (tenant.contact("a@example.com").await, tenant.contact("b@example.com").await);
+    tenant.enter(&first, "a", "1").await.unwrap();
+    tenant.enter(&first, "a", "2").await.unwrap();
+    tenant.enter(&second, "z", "").await.unwrap();
+    let run = tenant.run(&first).await.unwrap().run.unwrap();
+    let (one, other, both) = (vec![first.clone()], vec![second.clone()], vec![second.clone(), first.clone()]);
+    for (filter, expected) in [
+        (format!("run_id = {}", run.run_id), &one),
+        ("journey = j".to_owned(), &both),
+        ("journey != j".to_owned(), &vec![]),
+        ("campaign_id = c".to_owned(), &both),
+        (format!("contact_id = {second}"), &other),
+        ("state = ENDED".to_owned(), &other),
+        ("state = RUN_STATE_ACTIVE".to_owned(), &one),
+        ("current_stage = a".to_owned(), &one),
+        ("transitions > 1".to_owned(), &one),
+        ("started_at = 2026-03-01T12:00:00Z".to_owned(), &both),
+        ("current_stage = z OR transitions = 2".to_owned(), &both),
+    ] {
+        let request = j::ListRunsRequest { filter: filter.clone(), ..Default::default() };
+        let runs = tenant.runs().list_runs(request.clone()).await.unwrap().into_inner().runs;
+        assert_eq!(runs.into_iter().map(|run| run.contact_id).collect::<Vec<_>>(), *expected, "{filter}");
+        let theirs = stack.tenant("other").runs().list_runs(request).await.unwrap().into_inner().runs;
+        assert!(theirs.is_empty(), "{filter}");
+    }
+    let bad = j::ListRunsRequest { filter: "state = DONE".into(), ..Default::default() };
+    assert_eq!(fields(&tenant.runs().list_runs(bad).await.unwrap_err()), ["filter"]);
 }

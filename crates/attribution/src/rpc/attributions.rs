@@ -6,6 +6,7 @@ use outbox::Scope;
 use outbox::source::Watch;
 use proto::attribution as v1;
 use proto::attribution::attribution_service_server::AttributionService;
+use rpc::filter::Filter;
 use rpc::page::Page;
 use rpc::{Caller, Error, Reason, caller, fields};
 use tonic::{Request, Response, Status};
@@ -85,11 +86,12 @@ impl AttributionService for Attributions {
     ) -> Result<Response<v1::ListAttributionsResponse>, Status> {
         let tenant = caller::tenant(&request)?;
         let wire = request.get_ref();
-        let query = [wire.campaign_id.as_str(), &wire.state.to_string()];
+        let query = [wire.campaign_id.as_str(), &wire.state.to_string(), &wire.filter];
         let page = Page::read(&tenant, "ListAttributions", &query, wire.page_size, &wire.page_token)?;
         let selection = AttributionPage {
             campaign: fields::parse_optional("campaign_id", &wire.campaign_id)?,
             active: state("state", wire.state)?,
+            matching: Filter::read(store::ATTRIBUTION_FIELDS, &wire.filter)?,
             after: read::after(&page)?,
             limit: page.limit(),
         };

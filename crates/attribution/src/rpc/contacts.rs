@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use proto::attribution as v1;
 use proto::attribution::contact_service_server::ContactService;
+use rpc::filter::Filter;
 use rpc::page::Page;
 use rpc::{Error, caller, fields};
 use tonic::{Request, Response, Status};
@@ -66,9 +67,11 @@ impl ContactService for Contacts {
     ) -> Result<Response<v1::ListContactsResponse>, Status> {
         let tenant = caller::tenant(&request)?;
         let wire = request.get_ref();
-        let page = Page::read(&tenant, "ListContacts", &[], wire.page_size, &wire.page_token)?;
+        let page = Page::read(&tenant, "ListContacts", &[&wire.filter], wire.page_size, &wire.page_token)?;
+        let matching = Filter::read(store::CONTACT_FIELDS, &wire.filter)?;
         let mut conn = self.0.db.read().acquire().await.map_err(Error::from)?;
-        let listed = store::list_contacts(&mut conn, &tenant, read::after(&page)?, page.limit()).await;
+        let listed =
+            store::list_contacts(&mut conn, &tenant, &matching, read::after(&page)?, page.limit()).await;
         let mut contacts = listed.map_err(Error::from)?;
         let next_page_token = page.cut(&mut contacts, |contact| contact.id.to_string());
         let contacts = contacts.iter().map(wire::contact).collect();

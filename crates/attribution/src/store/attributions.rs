@@ -1,6 +1,8 @@
 //! Attributions.
 
 use pg::{Inserts, WriteTx};
+use proto::attribution as wire;
+use rpc::filter::{Field, Filter, Kind};
 use sqlx::{PgConnection, Postgres, QueryBuilder};
 use types::{AttributionId, CampaignId, ContactId, TenantId, Timestamp};
 use uuid::Uuid;
@@ -11,6 +13,36 @@ use crate::domain::{Attribution, Books, EvidenceKind, InactiveReason, Tracked};
 const SELECT: &str = "SELECT a.tenant_id, a.attribution_id, a.campaign_id, a.contact_id, a.advocate_id,
                              a.inactive_reason, a.evidence, a.effective_from, a.deactivated_at, a.attempts";
 
+/// What attributions can be filtered by (A16); the contract's comment names them.
+pub(crate) const FIELDS: &[Field] = &[
+    Field { name: "attribution_id", kind: Kind::Id, sql: "a.attribution_id" },
+    Field { name: "campaign_id", kind: Kind::Text, sql: "a.campaign_id" },
+    Field { name: "advocate_id", kind: Kind::Id, sql: "a.advocate_id" },
+    Field { name: "contact_id", kind: Kind::Id, sql: "a.contact_id" },
+    Field {
+        name: "state",
+        kind: Kind::Enum(state),
+        sql: "(CASE a.inactive_reason WHEN 0 THEN 1 ELSE 2 END)",
+    },
+    Field { name: "inactive_reason", kind: Kind::Enum(inactive_reason), sql: "nullif(a.inactive_reason, 0)" },
+    Field { name: "evidence", kind: Kind::Enum(evidence), sql: "a.evidence" },
+    Field { name: "effective_from", kind: Kind::Timestamp, sql: "a.effective_from" },
+    Field { name: "deactivated_at", kind: Kind::Timestamp, sql: "a.deactivated_at" },
+    Field { name: "attempts", kind: Kind::Integer, sql: "a.attempts" },
+];
+
+fn state(number: i32) -> Option<&'static str> {
+    wire::AttributionState::try_from(number).ok().map(|value| value.as_str_name())
+}
+
+fn inactive_reason(number: i32) -> Option<&'static str> {
+    wire::InactiveReason::try_from(number).ok().map(|value| value.as_str_name())
+}
+
+fn evidence(number: i32) -> Option<&'static str> {
+    wire::EvidenceKind::try_from(number).ok().map(|value| value.as_str_name())
+}
+
 /// Which attributions to list.
 #[derive(Debug, Clone)]
 pub(crate) struct AttributionPage {
@@ -18,6 +50,8 @@ pub(crate) struct AttributionPage {
     pub(crate) campaign: Option<CampaignId>,
     /// Only active ones, or only inactive ones.
     pub(crate) active: Option<bool>,
+    /// Only those that match.
+    pub(crate) matching: Filter,
     /// Only those before this one.
     pub(crate) after: Option<Uuid>,
     /// At most this many.
@@ -115,6 +149,7 @@ pub(crate) async fn list(
         Some(false) => drop(query.push(" AND inactive_reason > 0")),
         None => {}
     }
+    page.matching.narrow(&mut query);
     query.push(" ORDER BY attribution_id DESC LIMIT ").push_bind(page.limit);
     let rows: Vec<Row> = query.build_query_as().fetch_all(conn).await?;
     rows.into_iter().map(Row::read).collect()

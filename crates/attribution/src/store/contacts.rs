@@ -3,7 +3,9 @@
 use std::collections::{BTreeSet, HashSet};
 
 use pg::{Inserts, WriteTx};
-use sqlx::PgConnection;
+use proto::attribution as wire;
+use rpc::filter::{Field, Filter, Kind};
+use sqlx::{PgConnection, Postgres, QueryBuilder};
 use types::{ContactId, Email, SegmentId, TenantId, Timestamp};
 use uuid::Uuid;
 
@@ -11,6 +13,33 @@ use crate::domain::{Book, Books, Contact, ContactRef, ContactStatus, Profile, Tr
 
 /// Separates tags on their way into an array of arrays, which SQL has not; no text of ours holds it.
 const SEPARATOR: &str = "\u{1f}";
+
+/// The segments of a contact that is a row named `c`.
+const SEGMENT_IDS: &str = "ARRAY (SELECT m.segment_id FROM segment_members m
+                        WHERE m.tenant_id = c.tenant_id AND m.contact_id = c.contact_id)";
+
+/// What contacts can be filtered by; the contract's comment names them.
+pub(crate) const FIELDS: &[Field] = &[
+    Field { name: "contact_id", kind: Kind::Id, sql: "c.contact_id" },
+    Field { name: "email", kind: Kind::Form { what: "an e-mail address", read: email }, sql: "c.email" },
+    Field { name: "uid", kind: Kind::Text, sql: "c.uid" },
+    Field { name: "first_name", kind: Kind::Text, sql: "c.first_name" },
+    Field { name: "last_name", kind: Kind::Text, sql: "c.last_name" },
+    Field { name: "company", kind: Kind::Text, sql: "c.company" },
+    Field { name: "locale", kind: Kind::Text, sql: "c.locale" },
+    Field { name: "tags", kind: Kind::Texts, sql: "c.tags" },
+    Field { name: "segment_ids", kind: Kind::Texts, sql: SEGMENT_IDS },
+    Field { name: "status", kind: Kind::Enum(status), sql: "c.status" },
+    Field { name: "created_at", kind: Kind::Timestamp, sql: "c.created_at" },
+];
+
+fn email(text: &str) -> Option<String> {
+    Email::parse(text).ok().map(|email| email.as_str().to_owned())
+}
+
+fn status(number: i32) -> Option<&'static str> {
+    wire::ContactStatus::try_from(number).ok().map(|value| value.as_str_name())
+}
 
 /// Keys of the contacts to load.
 #[derive(Debug, Default)]
@@ -119,25 +148,23 @@ pub(crate) async fn load(
     Ok(())
 }
 
-/// A page of a tenant's contacts, newest first.
+/// A page of a tenant's contacts that match, newest first.
 pub(crate) async fn list(
     conn: &mut PgConnection,
     tenant: &TenantId,
+    matching: &Filter,
     after: Option<Uuid>,
     limit: i64,
 ) -> Result<Vec<Contact>, pg::Error> {
-    let rows: Vec<Row> = sqlx::query_as(
+    let mut query = QueryBuilder::<Postgres>::new(
         "SELECT c.tenant_id, c.contact_id, c.email, c.uid, c.first_name, c.last_name, c.company, c.locale, c.tags,
-                c.status, c.created_at,
-                ARRAY (SELECT m.segment_id FROM segment_members m
-                        WHERE m.tenant_id = c.tenant_id AND m.contact_id = c.contact_id) AS segment_ids
-           FROM contacts c WHERE c.tenant_id = $1 AND c.contact_id < $2 ORDER BY c.contact_id DESC LIMIT $3",
-    )
-    .bind(tenant)
-    .bind(after.unwrap_or(Uuid::max()))
-    .bind(limit)
-    .fetch_all(conn)
-    .await?;
+                c.status, c.created_at, ",
+    );
+    query.push(SEGMENT_IDS).push(" AS segment_ids FROM contacts c WHERE c.tenant_id = ").push_bind(tenant);
+    query.push(" AND c.contact_id < ").push_bind(after.unwrap_or(Uuid::max()));
+    matching.narrow(&mut query);
+    query.push(" ORDER BY c.contact_id DESC LIMIT ").push_bind(limit);
+    let rows: Vec<Row> = query.build_query_as().fetch_all(conn).await?;
     rows.into_iter().map(Row::read).collect()
 }
 

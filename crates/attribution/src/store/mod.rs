@@ -14,14 +14,17 @@ pub(crate) use attempts::{
     AttemptPage, list as list_attempts, load as load_attempts, purge as purge_attempts,
 };
 pub(crate) use attributions::{
-    AttributionPage, get as get_attribution, list as list_attributions, load as load_attributions,
+    AttributionPage, FIELDS as ATTRIBUTION_FIELDS, get as get_attribution, list as list_attributions,
+    load as load_attributions,
 };
 pub(crate) use campaigns::{
     CampaignKeys, list as list_campaigns, load as load_campaigns, put as put_campaign,
 };
 pub(crate) use clocks::{load as load_clocks, put as put_clock};
 pub(crate) use codes::{CodeKeys, load as load_codes, load_of_people as load_codes_of_people};
-pub(crate) use contacts::{ContactKeys, list as list_contacts, load as load_contacts};
+pub(crate) use contacts::{
+    ContactKeys, FIELDS as CONTACT_FIELDS, list as list_contacts, load as load_contacts,
+};
 pub(crate) use segments::{
     Segment, SegmentKeys, get as get_segment, insert as insert_segment, list as list_segments,
     load as load_segments,

@@ -9,6 +9,7 @@ use proto::journeys::{
     ListRunsResponse, ListTransitionsRequest, ListTransitionsResponse, RetryParkedRequest,
     RetryParkedResponse, WatchStageTransitionsRequest, WatchStageTransitionsResponse,
 };
+use rpc::filter::Filter;
 use rpc::page::Page;
 use rpc::{Caller, Error, caller, fields};
 use tonic::{Request, Response, Status};
@@ -73,11 +74,12 @@ impl RunService for Server {
         request: Request<ListRunsRequest>,
     ) -> Result<Response<ListRunsResponse>, Status> {
         let tenant = caller::tenant(&request)?;
-        let ListRunsRequest { page_size, page_token, journey } = request.into_inner();
-        let filter: Option<JourneyKey> = fields::parse_optional("journey", &journey)?;
-        let page = Page::read(&tenant, "ListRuns", &[&journey], page_size, &page_token)?;
+        let ListRunsRequest { page_size, page_token, journey, filter } = request.into_inner();
+        let of: Option<JourneyKey> = fields::parse_optional("journey", &journey)?;
+        let page = Page::read(&tenant, "ListRuns", &[&journey, &filter], page_size, &page_token)?;
+        let matching = Filter::read(read::RUN_FIELDS, &filter)?;
         let before = page.after_as::<Uuid>()?;
-        let rows = read::runs(&self.db, &tenant, filter.as_ref(), before, page.limit()).await;
+        let rows = read::runs(&self.db, &tenant, of.as_ref(), &matching, before, page.limit()).await;
         let mut rows = rows.map_err(Error::from)?;
         let next_page_token = page.cut(&mut rows, |row| row.run_id.to_string());
         Ok(Response::new(ListRunsResponse {

@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 
 use pg::Database;
-use sqlx::PgExecutor;
+use proto::journeys::RunState;
+use rpc::filter::{Field, Filter, Kind};
+use sqlx::{PgExecutor, Postgres, QueryBuilder};
 use types::{
     AttributionId, CampaignId, ContactId, EventId, JourneyKey, RunId, StageKey, TenantId, Timestamp,
     TransitionId,
@@ -109,26 +111,45 @@ pub(crate) async fn last_run(
     .await?)
 }
 
-/// Runs, newest first.
+/// What runs can be filtered by; the contract's comment names them.
+pub(crate) const RUN_FIELDS: &[Field] = &[
+    Field { name: "run_id", kind: Kind::Id, sql: "run_id" },
+    Field { name: "journey", kind: Kind::Text, sql: "journey" },
+    Field { name: "campaign_id", kind: Kind::Text, sql: "campaign_id" },
+    Field { name: "contact_id", kind: Kind::Id, sql: "contact_id" },
+    Field { name: "state", kind: Kind::Enum(state), sql: "(CASE WHEN ended THEN 2 ELSE 1 END)" },
+    Field { name: "current_stage", kind: Kind::Text, sql: "current_stage" },
+    Field { name: "transitions", kind: Kind::Integer, sql: "transitions" },
+    Field { name: "started_at", kind: Kind::Timestamp, sql: "started_at" },
+];
+
+fn state(number: i32) -> Option<&'static str> {
+    RunState::try_from(number).ok().map(|value| value.as_str_name())
+}
+
+/// Runs that match, newest first.
 pub(crate) async fn runs(
     db: &Database,
     tenant: &TenantId,
     journey: Option<&JourneyKey>,
+    matching: &Filter,
     before: Option<Uuid>,
     limit: i64,
 ) -> Result<Vec<RunRow>, pg::Error> {
-    Ok(sqlx::query_as(
+    let mut query = QueryBuilder::<Postgres>::new(
         "SELECT run_id, journey, campaign_id, contact_id, ended, current_stage, transitions, started_at
-           FROM runs
-          WHERE tenant_id = $1 AND ($2::text IS NULL OR journey = $2) AND ($3::uuid IS NULL OR run_id < $3)
-          ORDER BY run_id DESC LIMIT $4",
-    )
-    .bind(tenant)
-    .bind(journey)
-    .bind(before)
-    .bind(limit)
-    .fetch_all(db.read())
-    .await?)
+           FROM runs WHERE tenant_id = ",
+    );
+    query.push_bind(tenant);
+    if let Some(journey) = journey {
+        query.push(" AND journey = ").push_bind(journey);
+    }
+    if let Some(before) = before {
+        query.push(" AND run_id < ").push_bind(before);
+    }
+    matching.narrow(&mut query);
+    query.push(" ORDER BY run_id DESC LIMIT ").push_bind(limit);
+    Ok(query.build_query_as().fetch_all(db.read()).await?)
 }
 
 #[derive(sqlx::FromRow)]

@@ -97,7 +97,7 @@ async fn orders(clients: &Clients, currency: Currency) -> anyhow::Result<(u64, i
 async fn contacts(clients: &Clients) -> anyhow::Result<u64> {
     let (mut count, mut page_token) = (0, String::new());
     loop {
-        let request = ListContactsRequest { page_size: PAGE, page_token };
+        let request = ListContactsRequest { page_size: PAGE, page_token, ..Default::default() };
         let page = clients.contacts.clone().list_contacts(request).await.map_err(explain)?.into_inner();
         count += page.contacts.len() as u64;
         page_token = page.next_page_token;
@@ -115,6 +115,7 @@ async fn attributions(clients: &Clients) -> anyhow::Result<u64> {
             page_token,
             campaign_id: CAMPAIGN.to_owned(),
             state: AttributionState::Active.into(),
+            ..Default::default()
         };
         let page =
             clients.attributions.clone().list_attributions(request).await.map_err(explain)?.into_inner();

@@ -109,9 +109,10 @@ impl RewardService for Rewards {
             campaign: parse_optional("campaign_id", &request.campaign_id)?,
             state: code::<State>("state", request.state)?,
             beneficiary: parse_optional("beneficiary_id", &request.beneficiary_id)?,
+            matching: rpc::filter::Filter::read(rewards::FIELDS, &request.filter)?,
         };
         let state = request.state.to_string();
-        let query = [request.campaign_id.as_str(), &state, &request.beneficiary_id];
+        let query = [request.campaign_id.as_str(), &state, &request.beneficiary_id, &request.filter];
         let page = Page::read(&tenant, "ListRewards", &query, request.page_size, &request.page_token)?;
         let mut views = rewards::list(self.db.read(), &tenant, &filter, page.after_as()?, page.limit())
             .await

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 
 use pg::sqlx::{AssertSqlSafe, PgExecutor, QueryBuilder};
 use pg::{Inserts, WriteTx};
+use proto::rewards as wire;
+use rpc::filter::{self, Field, Kind};
 use types::{CampaignId, ContactId, RewardId, TenantId, Timestamp};
 
 use super::codes::Code;
@@ -152,6 +154,34 @@ pub(crate) async fn next_due(db: impl PgExecutor<'_>) -> Result<Vec<(TenantId, T
     Ok(rows)
 }
 
+/// What rewards can be filtered by; the contract's comment names them.
+pub(crate) const FIELDS: &[Field] = &[
+    Field { name: "reward_id", kind: Kind::Id, sql: "r.reward_id" },
+    Field { name: "campaign_id", kind: Kind::Text, sql: "r.campaign_id" },
+    Field { name: "rule", kind: Kind::Text, sql: "r.rule" },
+    Field { name: "program_version", kind: Kind::Integer, sql: "d.version" },
+    Field { name: "beneficiary_kind", kind: Kind::Enum(beneficiary_kind), sql: "r.beneficiary_kind" },
+    Field { name: "beneficiary_id", kind: Kind::Id, sql: "r.beneficiary_id" },
+    Field { name: "state", kind: Kind::Enum(state), sql: "r.state" },
+    Field { name: "amount", kind: Kind::Money { currency: "r.currency" }, sql: "r.amount_minor" },
+    Field { name: "amount.currency_code", kind: Kind::Text, sql: "r.currency" },
+    Field { name: "transition_id", kind: Kind::Id, sql: "r.transition_id" },
+    Field { name: "order_id", kind: Kind::Text, sql: "d.order_id" },
+    Field { name: "attribution_id", kind: Kind::Id, sql: "d.attribution_id" },
+    Field { name: "contact_id", kind: Kind::Id, sql: "d.contact_id" },
+    Field { name: "occurred_at", kind: Kind::Timestamp, sql: "r.occurred_at" },
+    Field { name: "hold_until", kind: Kind::Timestamp, sql: "r.hold_until" },
+    Field { name: "denied_reason", kind: Kind::Text, sql: "r.denied_reason" },
+];
+
+fn beneficiary_kind(number: i32) -> Option<&'static str> {
+    wire::BeneficiaryKind::try_from(number).ok().map(|value| value.as_str_name())
+}
+
+fn state(number: i32) -> Option<&'static str> {
+    wire::RewardState::try_from(number).ok().map(|value| value.as_str_name())
+}
+
 /// What rewards are listed by.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Filter {
@@ -161,6 +191,8 @@ pub(crate) struct Filter {
     pub(crate) state: Option<State>,
     /// Only of this beneficiary.
     pub(crate) beneficiary: Option<ContactId>,
+    /// Only those that match.
+    pub(crate) matching: filter::Filter,
 }
 
 /// A page of a tenant's rewards, newest first.
@@ -182,6 +214,7 @@ pub(crate) async fn list(
     if let Some(beneficiary) = filter.beneficiary {
         query.push(" AND r.beneficiary_id = ").push_bind(beneficiary);
     }
+    filter.matching.narrow(&mut query);
     if let Some(before) = before {
         query.push(" AND r.reward_id < ").push_bind(before);
     }

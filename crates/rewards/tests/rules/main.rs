@@ -9,6 +9,8 @@ mod decisions;
 #[cfg(test)]
 mod end_to_end;
 #[cfg(test)]
+mod filters;
+#[cfg(test)]
 mod ledger;
 #[cfg(test)]
 mod programs;
