@@ -1,4 +1,4 @@
-//! Filters of ListContacts and ListAttributions (A16, AIP-160), on a real database.
+//! Update masks of UpdateCampaign (AIP-134), and filters of ListContacts and ListAttributions (A16, AIP-160), on a real database.
 
 mod common;
 
@@ -120,4 +120,43 @@ async fn page_tokens_of_another_filter_are_refused() {
     let next =
         v1::ListAttributionsRequest { page_token: first.next_page_token, filter: String::new(), ..page };
     refused(acme.attributions().list_attributions(next).await, Code::InvalidArgument, "INVALID_PAGE_TOKEN");
+}
+
+#[tokio::test]
+async fn an_update_mask_says_what_is_replaced_and_emptied() {
+    let service = Service::start().await;
+    let acme = service.of("acme");
+    acme.program().await;
+    let end = Some(wire_time(NOW + time::Duration::WEEK));
+    let update = async |paths: &[&str], name: &str, ends_at| {
+        let paths = paths.iter().map(|&path| path.to_owned()).collect();
+        let request = v1::UpdateCampaignRequest {
+            campaign_id: "spring".into(),
+            name: name.into(),
+            ends_at,
+            update_mask: Some(prost_types::FieldMask { paths }),
+            ..Default::default()
+        };
+        let response = acme.campaigns().update_campaign(request).await?;
+        Ok::<_, Status>(response.into_inner().campaign.unwrap())
+    };
+    let both = update(&[], "Spring", end).await.unwrap();
+    assert_eq!((both.name.as_str(), both.ends_at), ("Spring", end));
+    let renamed = update(&["name"], "Summer", None).await.unwrap();
+    assert_eq!((renamed.name.as_str(), renamed.ends_at), ("Summer", end));
+    let unmasked = update(&["name"], "Summer", Some(wire_time(NOW))).await.unwrap();
+    assert_eq!(unmasked, renamed);
+    let endless = update(&["ends_at"], "Autumn", None).await.unwrap();
+    assert_eq!((endless.name.as_str(), endless.ends_at), ("Summer", None));
+    assert_eq!((endless.segment_ids, endless.starts_at), (both.segment_ids, both.starts_at));
+    for (paths, field) in [
+        (["name", "campaign_id"], "update_mask"),
+        (["name", "currency_code"], "update_mask"),
+        (["ends_at", "name"], "name"),
+        (["segment_ids", "segment_ids"], "segment_ids"),
+        (["starts_at", "ends_at"], "starts_at"),
+    ] {
+        bad_field(update(&paths, "", None).await, field);
+    }
+    bad_field(update(&["*"], "Spring", None).await, "starts_at");
 }

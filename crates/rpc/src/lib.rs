@@ -7,6 +7,8 @@
 //! | [`caller`] | who calls: the tenant, or a service (M6) |
 //! | [`fields`] | wire types to strict ones, with the field's path in the error |
 //! | [`audit`] | listing who did what, the same in every service |
+//! | [`mask`] | which fields an update touches |
+//! | [`order`] | the orders a list can be had in |
 //! | [`page`] | page sizes and page tokens |
 //! | [`filter`] | filters of lists: text to a condition on declared fields, and that to SQL |
 //! | [`health`] | start-up, live and ready |
@@ -28,6 +30,8 @@ pub mod filter;
 pub mod health;
 pub mod layers;
 pub mod limits;
+pub mod mask;
+pub mod order;
 pub mod page;
 pub mod server;
 mod trace;

@@ -186,3 +186,34 @@ async fn a_page_size_below_zero_or_above_the_most_is_refused() -> anyhow::Result
     }
     Ok(())
 }
+
+/// What the contract says above a field.
+fn comment(field: &FieldDescriptor) -> String {
+    let file = field.parent_file();
+    let file = file.file_descriptor_proto();
+    let mut places = file.source_code_info.as_ref().unwrap().location.iter();
+    places.find(|place| place.path == field.path()).unwrap().leading_comments().to_owned()
+}
+
+#[tokio::test]
+async fn every_filter_names_in_the_contract_the_fields_it_takes() -> anyhow::Result<()> {
+    let lists_of = Lists::new().await?;
+    let mut filtered = 0;
+    for list in lists() {
+        let Some(field) = list.0.input().get_field_by_name("filter") else { continue };
+        let mut request = lists_of.request(&list, 1, "");
+        request.set_field(&field, Value::String("no-such-field = 1".to_owned()));
+        let status = lists_of.page(&list, &request).await.unwrap_err();
+        let names = status.message().strip_prefix("filter at character 1: expected one of ").unwrap();
+        let comment = comment(&field);
+        let (_, named) = comment.split_once("Fields:").unwrap();
+        let words: HashSet<_> = named.split(|c: char| c.is_whitespace() || ",()".contains(c)).collect();
+        let words: HashSet<_> = words.iter().map(|word| word.trim_end_matches('.')).collect();
+        for name in names.split(", ") {
+            assert!(words.contains(name), "{} takes {name}, and does not say so", field.full_name());
+        }
+        filtered += 1;
+    }
+    assert_eq!(filtered, 5);
+    Ok(())
+}

@@ -151,6 +151,8 @@ impl Values {
                 "ListContactsRequest" => "status = ENROLLED",
                 _ => "campaign_id = spring",
             },
+            "order_by" => "recorded_at",
+            "paths" => "name",
             "cursor" | "page_token" => "",
             other => panic!("{}: no value of {other} is known", field.full_name()),
         };

@@ -53,6 +53,8 @@ pub(crate) struct CampaignChange {
     pub(crate) starts_at: Option<Timestamp>,
     /// End.
     pub(crate) ends_at: Option<Timestamp>,
+    /// Whether it is to have no end.
+    pub(crate) is_endless: bool,
 }
 
 impl Campaign {
@@ -87,7 +89,7 @@ impl Campaign {
             currency: self.currency,
             segments: segments.clone(),
             starts_at: change.starts_at.unwrap_or(self.starts_at),
-            ends_at: change.ends_at.or(self.ends_at),
+            ends_at: if change.is_endless { None } else { change.ends_at.or(self.ends_at) },
         }
         .checked()
     }

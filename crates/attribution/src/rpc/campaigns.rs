@@ -1,9 +1,11 @@
 //! CampaignService.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use proto::attribution as v1;
 use proto::attribution::campaign_service_server::CampaignService;
+use rpc::mask::Mask;
 use rpc::page::Page;
 use rpc::{Error, caller, fields};
 use tonic::{Request, Response, Status};
@@ -71,15 +73,7 @@ impl CampaignService for Campaigns {
         request: Request<v1::UpdateCampaignRequest>,
     ) -> Result<Response<v1::UpdateCampaignResponse>, Status> {
         let tenant = caller::tenant(&request)?;
-        let wire = request.get_ref();
-        let name = read::name("name", &wire.name)?;
-        let change = CampaignChange {
-            id: fields::parse("campaign_id", &wire.campaign_id)?,
-            name: Some(name).filter(|name| !name.is_empty()),
-            segments: read::segments("segment_ids", &wire.segment_ids, 0)?,
-            starts_at: fields::timestamp("starts_at", wire.starts_at.as_ref())?,
-            ends_at: fields::timestamp("ends_at", wire.ends_at.as_ref())?,
-        };
+        let change = change(request.get_ref())?;
         let App { db, clock, .. } = &*self.0;
         let by = (&tenant, &caller::origin(&request)?);
         let campaign = update_campaign::run(db, &**clock, by, &change).await.map_err(Error::from)?;
@@ -97,5 +91,33 @@ fn new_campaign(wire: &v1::CreateCampaignRequest) -> Result<NewCampaign, Error> 
         segments: read::segments("segment_ids", &wire.segment_ids, 1)?,
         starts_at: fields::timestamp("starts_at", wire.starts_at.as_ref())?,
         ends_at: fields::timestamp("ends_at", wire.ends_at.as_ref())?,
+    })
+}
+
+fn change(wire: &v1::UpdateCampaignRequest) -> Result<CampaignChange, Error> {
+    let name = read::name("name", &wire.name)?;
+    let starts_at = fields::timestamp("starts_at", wire.starts_at.as_ref())?;
+    let ends_at = fields::timestamp("ends_at", wire.ends_at.as_ref())?;
+    let mask = Mask::read(
+        wire.update_mask.as_ref(),
+        &[
+            ("name", !name.is_empty()),
+            ("segment_ids", !wire.segment_ids.is_empty()),
+            ("starts_at", starts_at.is_some()),
+            ("ends_at", ends_at.is_some()),
+        ],
+    )?;
+    if mask.has("name") && name.is_empty() {
+        return Err(Error::field("name", "is required"));
+    }
+    let segments = |ids| read::segments("segment_ids", ids, 1);
+    let starts_at = mask.has("starts_at").then(|| fields::required("starts_at", starts_at)).transpose()?;
+    Ok(CampaignChange {
+        id: fields::parse("campaign_id", &wire.campaign_id)?,
+        name: mask.has("name").then_some(name),
+        segments: if mask.has("segment_ids") { segments(&wire.segment_ids)? } else { BTreeSet::new() },
+        starts_at,
+        ends_at: ends_at.filter(|_| mask.has("ends_at")),
+        is_endless: mask.has("ends_at") && ends_at.is_none(),
     })
 }

@@ -31,12 +31,13 @@ impl Orders {
     ) -> Result<wire::ListOrdersResponse, Error> {
         let tenant = rpc::caller::tenant(&request)?;
         let request = request.into_inner();
-        let query = [request.campaign_id.as_str(), &request.contact_id, &request.filter];
+        let query = [request.campaign_id.as_str(), &request.contact_id, &request.filter, &request.order_by];
         let page = Page::read(&tenant, "ListOrders", &query, request.page_size, &request.page_token)?;
         let filter = Filter {
             tenant,
             campaign_id: fields::parse_optional("campaign_id", &request.campaign_id)?,
             contact_id: fields::parse_optional("contact_id", &request.contact_id)?,
+            order: rpc::order::read(&list::ORDERS, &request.order_by)?,
             matching: rpc::filter::Filter::read(list::FIELDS, &request.filter)?,
         };
         let mut orders = list::page(&self.db, &filter, page.after_as::<Uuid>()?, page.limit()).await?;

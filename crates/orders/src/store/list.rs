@@ -51,6 +51,17 @@ fn unresolved_reason(number: i32) -> Option<&'static str> {
     wire::UnresolvedReason::try_from(number).ok().map(|value| value.as_str_name())
 }
 
+/// The order of ids, which is that of recording, from either end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ByRecording {
+    NewestFirst,
+    OldestFirst,
+}
+
+/// What orders can be ordered by: what the primary key and the indexes serve, all of which end with the id.
+pub(crate) const ORDERS: [(&str, ByRecording); 2] =
+    [("recorded_at desc", ByRecording::NewestFirst), ("recorded_at", ByRecording::OldestFirst)];
+
 /// Which orders are wanted.
 #[derive(Debug, Clone)]
 pub(crate) struct Filter {
@@ -60,6 +71,8 @@ pub(crate) struct Filter {
     pub(crate) campaign_id: Option<CampaignId>,
     /// Only those of this customer, if given.
     pub(crate) contact_id: Option<ContactId>,
+    /// In which order.
+    pub(crate) order: ByRecording,
     /// Only those that match.
     pub(crate) matching: filter::Filter,
 }
@@ -70,7 +83,7 @@ pub(crate) async fn get(db: &Database, key: &OrderKey) -> Result<Option<Order>, 
     Ok(super::orders::load(&mut connection, &[key]).await?.remove(key))
 }
 
-/// Up to `limit` orders, newest recorded first, beginning after `after`.
+/// Up to `limit` orders, beginning after `after`.
 pub(crate) async fn page(
     db: &Database,
     filter: &Filter,
@@ -87,10 +100,14 @@ pub(crate) async fn page(
         query.push(" AND contact_id = ").push_bind(contact_id);
     }
     filter.matching.narrow(&mut query);
+    let (beyond, order) = match filter.order {
+        ByRecording::NewestFirst => (" AND id < ", " ORDER BY id DESC LIMIT "),
+        ByRecording::OldestFirst => (" AND id > ", " ORDER BY id LIMIT "),
+    };
     if let Some(after) = after {
-        query.push(" AND id < ").push_bind(after);
+        query.push(beyond).push_bind(after);
     }
-    query.push(" ORDER BY id DESC LIMIT ").push_bind(limit);
+    query.push(order).push_bind(limit);
     let mut connection = db.read().acquire().await?;
     let rows: Vec<OrderRow> = query.build_query_as().fetch_all(&mut *connection).await?;
     complete(&mut connection, rows).await

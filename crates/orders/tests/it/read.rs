@@ -67,3 +67,28 @@ async fn lists_carry_the_lines() {
     assert_eq!(listed[0].line_items, []);
     assert_eq!(listed[1].line_items, [line("a"), line("b")]);
 }
+
+#[tokio::test]
+async fn orders_are_listed_oldest_first_on_request() {
+    let world = World::start().await;
+    let acme = world.of("acme");
+    for n in 0..3 {
+        acme.record(order(&format!("o-{n}"), "eve", 100)).await;
+    }
+    let by = |order_by: &str, page_token: &str| v1::ListOrdersRequest {
+        page_size: 2,
+        order_by: order_by.into(),
+        page_token: page_token.into(),
+        ..Default::default()
+    };
+    let (first, token) = page(&acme, by("recorded_at", "")).await;
+    let (second, end) = page(&acme, by("recorded_at", &token)).await;
+    assert_eq!([first, second].concat(), ["o-0", "o-1", "o-2"]);
+    assert_eq!(end, "");
+    assert_eq!(page(&acme, by(" recorded_at  desc", "")).await.0, ["o-2", "o-1"]);
+    let answer = acme.orders().list_orders(by("", &token)).await;
+    refused(answer, Code::InvalidArgument, "INVALID_PAGE_TOKEN");
+    for wrong in ["revenue", "recorded_at asc", "recorded_at, order_id", "id desc"] {
+        bad_field(acme.orders().list_orders(by(wrong, "")).await, "order_by");
+    }
+}
