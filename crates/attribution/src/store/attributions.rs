@@ -151,7 +151,7 @@ pub(crate) async fn list(
     }
     page.matching.narrow(&mut query);
     query.push(" ORDER BY attribution_id DESC LIMIT ").push_bind(page.limit);
-    let rows: Vec<Row> = query.build_query_as().fetch_all(conn).await?;
+    let rows: Vec<Row> = query.build_query_as().persistent(page.matching.is_blank()).fetch_all(conn).await?;
     rows.into_iter().map(Row::read).collect()
 }
 

@@ -164,7 +164,7 @@ pub(crate) async fn list(
     query.push(" AND c.contact_id < ").push_bind(after.unwrap_or(Uuid::max()));
     matching.narrow(&mut query);
     query.push(" ORDER BY c.contact_id DESC LIMIT ").push_bind(limit);
-    let rows: Vec<Row> = query.build_query_as().fetch_all(conn).await?;
+    let rows: Vec<Row> = query.build_query_as().persistent(matching.is_blank()).fetch_all(conn).await?;
     rows.into_iter().map(Row::read).collect()
 }
 

@@ -149,7 +149,7 @@ pub(crate) async fn runs(
     }
     matching.narrow(&mut query);
     query.push(" ORDER BY run_id DESC LIMIT ").push_bind(limit);
-    Ok(query.build_query_as().fetch_all(db.read()).await?)
+    Ok(query.build_query_as().persistent(matching.is_blank()).fetch_all(db.read()).await?)
 }
 
 #[derive(sqlx::FromRow)]

@@ -109,6 +109,7 @@ pub(crate) async fn page(
     }
     query.push(order).push_bind(limit);
     let mut connection = db.read().acquire().await?;
-    let rows: Vec<OrderRow> = query.build_query_as().fetch_all(&mut *connection).await?;
+    let rows: Vec<OrderRow> =
+        query.build_query_as().persistent(filter.matching.is_blank()).fetch_all(&mut *connection).await?;
     complete(&mut connection, rows).await
 }

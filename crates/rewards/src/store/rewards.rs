@@ -219,7 +219,8 @@ pub(crate) async fn list(
         query.push(" AND r.reward_id < ").push_bind(before);
     }
     query.push(" ORDER BY r.reward_id DESC LIMIT ").push_bind(limit);
-    row::all(query.build_query_as::<ViewRow>().fetch_all(db).await?)
+    let query = query.build_query_as::<ViewRow>().persistent(filter.matching.is_blank());
+    row::all(query.fetch_all(db).await?)
 }
 
 /// One reward.

@@ -77,6 +77,12 @@ impl Filter {
         })
     }
 
+    /// Whether it lets all pass. Only then is the statement worth keeping prepared: filters have as many forms as callers
+    /// think of, and would push others out of a connection's memory.
+    pub fn is_blank(&self) -> bool {
+        self.0.is_none()
+    }
+
     /// Adds the condition to a statement that has a WHERE already.
     pub fn narrow(&self, query: &mut QueryBuilder<Postgres>) {
         if let Some(condition) = &self.0 {
