@@ -1,8 +1,10 @@
 //! One client transport for both ways: to another process, or within this one.
 
+mod token;
+
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::fmt;
+use std::time::Duration;
 
 use http::header::AUTHORIZATION;
 use http::{HeaderValue, Request, Response};
@@ -12,16 +14,15 @@ use tonic::{Code, Status, TimeoutExpired};
 use tower::ServiceExt;
 use tower::util::BoxCloneSyncService;
 
+pub use self::token::{Token, TokenFile};
 use crate::Reason;
 
 /// What generated clients speak through.
 pub type Channel = BoxCloneSyncService<Request<Body>, Response<Body>, Status>;
 
-/// A token that was read from its file so recently is not read again.
-const TOKEN_FRESH: Duration = Duration::from_secs(10);
-
 /// How to prove who we are to other servers, and how to know them. The default is plain text without a credential.
-#[derive(Debug, Clone, Default)]
+/// Its `Debug` shows no secret.
+#[derive(Clone, Default)]
 pub struct Access {
     /// The bearer token of every call.
     pub token: Token,
@@ -31,23 +32,15 @@ pub struct Access {
     pub identity: Option<(Vec<u8>, Vec<u8>)>,
 }
 
-/// Where a bearer token comes from.
-#[derive(Debug, Clone, Default)]
-pub enum Token {
-    /// There is none.
-    #[default]
-    None,
-    /// It is this.
-    Fixed(HeaderValue),
-    /// It is in a file, which is replaced before the token expires.
-    File(TokenFile),
-}
-
-/// A file with a token; what was read is kept for a while. Cheap to clone.
-#[derive(Debug, Clone)]
-pub struct TokenFile {
-    path: Arc<str>,
-    read: Arc<Mutex<Option<(Instant, HeaderValue)>>>,
+impl fmt::Debug for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { token, ca, identity } = self;
+        f.debug_struct("Access")
+            .field("token", token)
+            .field("ca", &ca.is_some())
+            .field("identity", &identity.is_some())
+            .finish()
+    }
 }
 
 /// Why a channel cannot be made; one clear line.
@@ -64,54 +57,6 @@ pub enum Error {
     TokenFile(String, #[source] std::io::Error),
 }
 
-impl Token {
-    /// The token itself.
-    pub fn fixed(token: &str) -> Result<Self, Error> {
-        Ok(Self::Fixed(bearer(token)?))
-    }
-
-    /// The token in the file at `path`, which must be there.
-    pub fn file(path: &str) -> Result<Self, Error> {
-        let file = TokenFile { path: path.into(), read: Arc::default() };
-        file.read()?;
-        Ok(Self::File(file))
-    }
-
-    fn header(&self) -> Option<HeaderValue> {
-        match self {
-            Self::None => None,
-            Self::Fixed(header) => Some(header.clone()),
-            Self::File(file) => file.current(),
-        }
-    }
-}
-
-impl TokenFile {
-    fn read(&self) -> Result<HeaderValue, Error> {
-        let text = std::fs::read_to_string(&*self.path);
-        bearer(&text.map_err(|error| Error::TokenFile(self.path.to_string(), error))?)
-    }
-
-    /// A file that cannot be read for the moment leaves the last token in use.
-    fn current(&self) -> Option<HeaderValue> {
-        let mut kept = self.read.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.as_ref().is_none_or(|(at, _)| at.elapsed() > TOKEN_FRESH) {
-            match self.read() {
-                Ok(header) => *kept = Some((Instant::now(), header)),
-                Err(error) => tracing::warn!(%error, "keep the old token"),
-            }
-        }
-        kept.as_ref().map(|(_, header)| header.clone())
-    }
-}
-
-fn bearer(token: &str) -> Result<HeaderValue, Error> {
-    let mut header = HeaderValue::from_str(&format!("Bearer {}", token.trim())).map_err(|_| Error::Token)?;
-    // keeps it out of logs and out of header compression
-    header.set_sensitive(true);
-    Ok(header)
-}
-
 /// A channel to `address`, such as `http://127.0.0.1:7600`, in plain text and without a credential.
 pub fn connect(address: &str) -> Result<Channel, Error> {
     connect_as(address, &Access::default())
@@ -119,6 +64,20 @@ pub fn connect(address: &str) -> Result<Channel, Error> {
 
 /// A channel to `address`; connects when first used, and again when lost.
 pub fn connect_as(address: &str, access: &Access) -> Result<Channel, Error> {
+    let (channel, token) = (transport(address, access)?, access.token.clone());
+    Ok(BoxCloneSyncService::new(tower::service_fn(move |request: Request<Body>| {
+        let mut request = crate::trace::inject(request);
+        let (channel, token) = (channel.clone(), token.clone());
+        async move {
+            if let Some(header) = token.header().await {
+                request.headers_mut().insert(AUTHORIZATION, header);
+            }
+            channel.oneshot(request).await
+        }
+    })))
+}
+
+fn transport(address: &str, access: &Access) -> Result<Channel, Error> {
     let wrong = |error| Error::Endpoint(address.to_owned(), error);
     let mut endpoint = Endpoint::from_shared(address.to_owned())
         .map_err(wrong)?
@@ -128,14 +87,8 @@ pub fn connect_as(address: &str, access: &Access) -> Result<Channel, Error> {
     if address.starts_with("https://") {
         endpoint = endpoint.tls_config(tls(access)).map_err(wrong)?;
     }
-    let channel = endpoint.connect_lazy().map_err(|error| lost(&error));
-    let token = access.token.clone();
-    Ok(BoxCloneSyncService::new(channel.map_request(move |mut request: Request<Body>| {
-        if let Some(header) = token.header() {
-            request.headers_mut().insert(AUTHORIZATION, header);
-        }
-        crate::trace::inject(request)
-    })))
+    let channel = endpoint.connect_lazy();
+    Ok(BoxCloneSyncService::new(channel.map_err(|error| lost(&error))))
 }
 
 /// What a call comes to that got no answer.
@@ -195,4 +148,22 @@ pub fn for_tenant(channel: Channel, tenant: &types::TenantId) -> Channel {
 /// A channel that acts as one of our services, where there is no authentication.
 pub fn for_service(channel: Channel, service: &'static str) -> Channel {
     with_metadata(channel, crate::caller::SERVICE_METADATA, &HeaderValue::from_static(service))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_shown_of_credentials_is_not_secret() {
+        let identity = Some((b"CERTIFICATE".to_vec(), b"PRIVATE KEY".to_vec()));
+        let token = Token::Fixed(HeaderValue::from_static("Bearer secret"));
+        let access = Access { token, ca: Some(b"CA".to_vec()), identity };
+        assert_eq!(format!("{access:?}"), "Access { token: Fixed(..), ca: true, identity: true }");
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "secret").unwrap();
+        let path = file.path().to_str().unwrap();
+        let shown = format!("{:?}", Token::file(path).unwrap());
+        assert_eq!(shown, format!("File(TokenFile {{ path: {path:?}, .. }})"));
+    }
 }
