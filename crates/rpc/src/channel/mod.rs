@@ -1,24 +1,32 @@
 //! One client transport for both ways: to another process, or within this one.
 
+mod balance;
 mod token;
 
 use std::collections::HashMap;
 use std::fmt;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use http::header::AUTHORIZATION;
-use http::{HeaderValue, Request, Response};
+use http::{HeaderValue, Request, Response, Uri};
 use tonic::body::Body;
 use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
 use tonic::{Code, Status, TimeoutExpired};
 use tower::ServiceExt;
 use tower::util::BoxCloneSyncService;
 
+use self::balance::Pace;
 pub use self::token::{Token, TokenFile};
 use crate::Reason;
 
 /// What generated clients speak through.
 pub type Channel = BoxCloneSyncService<Request<Body>, Response<Body>, Status>;
+
+/// Longest wait for a connection, and again for its TLS handshake.
+const CONNECT: Duration = Duration::from_secs(5);
+
+const PACE: Pace = Pace { look_up: Duration::from_secs(5), retry: Duration::from_secs(1), patience: CONNECT };
 
 /// How to prove who we are to other servers, and how to know them. The default is plain text without a credential.
 /// Its `Debug` shows no secret.
@@ -62,7 +70,8 @@ pub fn connect(address: &str) -> Result<Channel, Error> {
     connect_as(address, &Access::default())
 }
 
-/// A channel to `address`; connects when first used, and again when lost.
+/// A channel to `address`, from within a runtime. If its host is a name, calls take turns over all addresses of that name, and follow
+/// them as they change; an IP address has one connection, which is made when first used, and again when lost.
 pub fn connect_as(address: &str, access: &Access) -> Result<Channel, Error> {
     let (channel, token) = (transport(address, access)?, access.token.clone());
     Ok(BoxCloneSyncService::new(tower::service_fn(move |request: Request<Body>| {
@@ -82,23 +91,47 @@ fn transport(address: &str, access: &Access) -> Result<Channel, Error> {
     let mut endpoint = Endpoint::from_shared(address.to_owned())
         .map_err(wrong)?
         .tcp_nodelay(true)
-        .http2_keep_alive_interval(Duration::from_secs(20))
-        .connect_timeout(Duration::from_secs(5));
+        .http2_keep_alive_interval(Duration::from_secs(20));
     if address.starts_with("https://") {
         endpoint = endpoint.tls_config(tls(access)).map_err(wrong)?;
     }
-    let channel = endpoint.connect_lazy();
+    if let Some((host, port)) = name(address) {
+        let look_up = move || {
+            let host = host.clone();
+            async move { Ok(tokio::net::lookup_host((host.as_str(), port)).await?.collect()) }
+        };
+        return Ok(balance::balance(endpoint, look_up, PACE));
+    }
+    let channel = endpoint.connect_timeout(CONNECT).connect_lazy();
     Ok(BoxCloneSyncService::new(channel.map_err(|error| lost(&error))))
+}
+
+/// Host and port of an address, if the host is a name.
+fn name(address: &str) -> Option<(String, u16)> {
+    let uri: Uri = address.parse().ok()?;
+    let usual = match uri.scheme_str()? {
+        "http" => 80,
+        "https" => 443,
+        _ => return None,
+    };
+    let host = uri.host()?;
+    let is_literal = host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
+    (!is_literal).then(|| (host.to_owned(), uri.port_u16().unwrap_or(usual)))
 }
 
 /// What a call comes to that got no answer.
 fn lost(error: &tonic::transport::Error) -> Status {
-    let mut causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
-    if causes.any(<dyn std::error::Error>::is::<TimeoutExpired>) {
+    if is_deadline(error) {
         let message = "the deadline passed before the answer";
         return crate::Error::new(Code::DeadlineExceeded, Reason::DeadlineExceeded, message).into();
     }
     Status::unavailable("connection failed")
+}
+
+/// Whether the caller's deadline passed, which says nothing about the connection.
+fn is_deadline(error: &tonic::transport::Error) -> bool {
+    let mut causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
+    causes.any(<dyn std::error::Error>::is::<TimeoutExpired>)
 }
 
 fn tls(access: &Access) -> ClientTlsConfig {
@@ -106,6 +139,7 @@ fn tls(access: &Access) -> ClientTlsConfig {
         Some(ca) => ClientTlsConfig::new().ca_certificate(Certificate::from_pem(ca)),
         None => ClientTlsConfig::new().with_native_roots(),
     };
+    let tls = tls.timeout(CONNECT);
     match &access.identity {
         Some((certificate, key)) => tls.identity(Identity::from_pem(certificate, key)),
         None => tls,
@@ -165,5 +199,17 @@ mod tests {
         let path = file.path().to_str().unwrap();
         let shown = format!("{:?}", Token::file(path).unwrap());
         assert_eq!(shown, format!("File(TokenFile {{ path: {path:?}, .. }})"));
+    }
+
+    #[test]
+    fn only_names_are_looked_up() {
+        let of = |address| name(address).map(|(host, port)| format!("{host} {port}"));
+        assert_eq!(of("http://laurel-orders.laurel.svc:7602").unwrap(), "laurel-orders.laurel.svc 7602");
+        assert_eq!(of("https://laurel.test").unwrap(), "laurel.test 443");
+        assert_eq!(of("http://localhost/").unwrap(), "localhost 80");
+        for literal in ["http://127.0.0.1:7600", "https://[::1]:7600", "unix:///run/laurel", "localhost:7600"]
+        {
+            assert_eq!(of(literal), None, "{literal}");
+        }
     }
 }
