@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use anyhow::Context;
 
@@ -77,9 +78,9 @@ impl Server {
 
     /// CPU of the server and of the Postgres under it, from /proc.
     pub(crate) fn cpu(&self) -> anyhow::Result<Cpu> {
-        let server = ticks(self.child.id(), OWN)?;
+        let server = nanoseconds(self.child.id())?;
         let below = descendants(self.child.id());
-        let postgres = below.iter().map(|pid| ticks(*pid, WITH_ENDED).unwrap_or(0.0)).sum();
+        let postgres = below.iter().map(|pid| ticks(*pid).unwrap_or(0.0)).sum();
         Ok(Cpu { server, postgres })
     }
 
@@ -133,15 +134,24 @@ fn stat(pid: u32) -> anyhow::Result<Vec<String>> {
     Ok(rest.split_ascii_whitespace().map(str::to_owned).collect())
 }
 
-/// User and system time of a process.
-const OWN: Range<usize> = 11..13;
-/// Those of its ended children as well.
-const WITH_ENDED: Range<usize> = 11..15;
+/// Seconds of CPU of a process's threads, as the scheduler counts it: exactly, where hundredths would not tell one call from
+/// another. What threads used that have ended is not in it; those that serve do not end.
+fn nanoseconds(pid: u32) -> anyhow::Result<f64> {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task"))?;
+    let of = |path: PathBuf| -> Option<u64> {
+        std::fs::read_to_string(path.join("schedstat")).ok()?.split(' ').next()?.parse().ok()
+    };
+    let sum: u64 = threads.flatten().filter_map(|thread| of(thread.path())).sum();
+    Ok(Duration::from_nanos(sum).as_secs_f64())
+}
 
-/// Seconds of CPU; the kernel counts in hundredths.
-fn ticks(pid: u32, which: Range<usize>) -> anyhow::Result<f64> {
+/// User and system time of a process and of its ended children.
+const TIMES: Range<usize> = 11..15;
+
+/// Seconds of CPU of a process and of its ended children; the kernel counts in hundredths.
+fn ticks(pid: u32) -> anyhow::Result<f64> {
     let fields = stat(pid)?;
-    let own = fields.get(which).context("short /proc stat")?;
+    let own = fields.get(TIMES).context("short /proc stat")?;
     let sum: u32 = own.iter().map(|f| f.parse().unwrap_or(0)).sum();
     Ok(f64::from(sum) / 100.0)
 }

@@ -18,11 +18,9 @@ pub const TRACEPARENT: &str = "traceparent";
 
 /// The context of the span one is in, if it is traced.
 pub fn current() -> Option<SpanContext> {
-    Context::map_current(|context| {
-        let span = context.span();
-        let context = span.span_context();
-        context.is_valid().then(|| context.clone())
-    })
+    let context = Span::current().context();
+    let context = context.span().span_context().clone();
+    context.is_valid().then_some(context)
 }
 
 /// The same as text, for what outlives the call.
@@ -91,8 +89,8 @@ pub fn distinct(contexts: impl Iterator<Item = SpanContext>, most: usize) -> Vec
 
 /// Adds the context of the span one is in to the headers of a call that goes out; leaves them alone if there is none.
 pub fn inject(headers: &mut HeaderMap) {
-    if current().is_some() {
-        let context = Context::current();
+    let context = Span::current().context();
+    if context.span().span_context().is_valid() {
         global::get_text_map_propagator(|p| p.inject_context(&context, &mut HeadersMut(headers)));
     }
 }
@@ -140,23 +138,40 @@ impl Injector for HeadersMut<'_> {
 
 #[cfg(test)]
 mod tests {
+    use opentelemetry::trace::TracerProvider;
     use opentelemetry_sdk::propagation::TraceContextPropagator;
+    use opentelemetry_sdk::trace::SdkTracerProvider;
+    use tracing_subscriber::layer::SubscriberExt;
 
     use super::*;
 
     const CALLER: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
-    #[test]
-    fn a_context_comes_back_as_it_went() {
+    /// Where spans are traced, as `runtime::telemetry` has it, to nowhere.
+    fn traced(within: impl FnOnce()) {
         global::set_text_map_propagator(TraceContextPropagator::new());
-        let context = parse(CALLER).unwrap();
-        assert!(context.is_sampled() && context.is_remote());
-        let _within = Context::new().with_remote_span_context(context).attach();
-        assert_eq!(traceparent().as_deref(), Some(CALLER));
-        let mut headers = HeaderMap::new();
-        inject(&mut headers);
-        assert_eq!(headers.len(), 1);
-        assert_eq!(headers[TRACEPARENT], CALLER);
+        let tracer = SdkTracerProvider::default().tracer("test");
+        let layer = tracing_opentelemetry::layer().with_tracer(tracer).with_context_activation(false);
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), within);
+    }
+
+    #[test]
+    fn a_span_continues_its_callers_trace_and_what_it_calls_continues_the_span() {
+        traced(|| {
+            let caller = parse(CALLER).unwrap();
+            assert!(caller.is_sampled() && caller.is_remote());
+            let span = tracing::info_span!("call");
+            child_of(&span, caller.clone());
+            let _within = span.entered();
+            let own = current().unwrap();
+            assert_eq!(own.trace_id(), caller.trace_id());
+            assert_ne!(own.span_id(), caller.span_id());
+            let told = traceparent().unwrap();
+            assert_eq!(parse(&told).map(|told| told.span_id()), Some(own.span_id()));
+            let mut headers = HeaderMap::new();
+            inject(&mut headers);
+            assert_eq!((headers.len(), &headers[TRACEPARENT]), (1, &HeaderValue::from_str(&told).unwrap()));
+        });
     }
 
     #[test]

@@ -21,27 +21,19 @@ pub(crate) const FIELDS: &[Field] = &[
     Field { name: "contact_id", kind: Kind::Id, sql: "a.contact_id" },
     Field {
         name: "state",
-        kind: Kind::Enum(state),
+        kind: Kind::Enum(rpc::enum_names!(wire::AttributionState)),
         sql: "(CASE a.inactive_reason WHEN 0 THEN 1 ELSE 2 END)",
     },
-    Field { name: "inactive_reason", kind: Kind::Enum(inactive_reason), sql: "nullif(a.inactive_reason, 0)" },
-    Field { name: "evidence", kind: Kind::Enum(evidence), sql: "a.evidence" },
+    Field {
+        name: "inactive_reason",
+        kind: Kind::Enum(rpc::enum_names!(wire::InactiveReason)),
+        sql: "nullif(a.inactive_reason, 0)",
+    },
+    Field { name: "evidence", kind: Kind::Enum(rpc::enum_names!(wire::EvidenceKind)), sql: "a.evidence" },
     Field { name: "effective_from", kind: Kind::Timestamp, sql: "a.effective_from" },
     Field { name: "deactivated_at", kind: Kind::Timestamp, sql: "a.deactivated_at" },
     Field { name: "attempts", kind: Kind::Integer, sql: "a.attempts" },
 ];
-
-fn state(number: i32) -> Option<&'static str> {
-    wire::AttributionState::try_from(number).ok().map(|value| value.as_str_name())
-}
-
-fn inactive_reason(number: i32) -> Option<&'static str> {
-    wire::InactiveReason::try_from(number).ok().map(|value| value.as_str_name())
-}
-
-fn evidence(number: i32) -> Option<&'static str> {
-    wire::EvidenceKind::try_from(number).ok().map(|value| value.as_str_name())
-}
 
 /// Which attributions to list.
 #[derive(Debug, Clone)]

@@ -29,16 +29,12 @@ pub(crate) const FIELDS: &[Field] = &[
     Field { name: "locale", kind: Kind::Text, sql: "c.locale" },
     Field { name: "tags", kind: Kind::Texts, sql: "c.tags" },
     Field { name: "segment_ids", kind: Kind::Texts, sql: SEGMENT_IDS },
-    Field { name: "status", kind: Kind::Enum(status), sql: "c.status" },
+    Field { name: "status", kind: Kind::Enum(rpc::enum_names!(wire::ContactStatus)), sql: "c.status" },
     Field { name: "created_at", kind: Kind::Timestamp, sql: "c.created_at" },
 ];
 
 fn email(text: &str) -> Option<String> {
     Email::parse(text).ok().map(|email| email.as_str().to_owned())
-}
-
-fn status(number: i32) -> Option<&'static str> {
-    wire::ContactStatus::try_from(number).ok().map(|value| value.as_str_name())
 }
 
 /// Keys of the contacts to load.

@@ -117,15 +117,15 @@ pub(crate) const RUN_FIELDS: &[Field] = &[
     Field { name: "journey", kind: Kind::Text, sql: "journey" },
     Field { name: "campaign_id", kind: Kind::Text, sql: "campaign_id" },
     Field { name: "contact_id", kind: Kind::Id, sql: "contact_id" },
-    Field { name: "state", kind: Kind::Enum(state), sql: "(CASE WHEN ended THEN 2 ELSE 1 END)" },
+    Field {
+        name: "state",
+        kind: Kind::Enum(rpc::enum_names!(RunState)),
+        sql: "(CASE WHEN ended THEN 2 ELSE 1 END)",
+    },
     Field { name: "current_stage", kind: Kind::Text, sql: "current_stage" },
     Field { name: "transitions", kind: Kind::Integer, sql: "transitions" },
     Field { name: "started_at", kind: Kind::Timestamp, sql: "started_at" },
 ];
-
-fn state(number: i32) -> Option<&'static str> {
-    RunState::try_from(number).ok().map(|value| value.as_str_name())
-}
 
 /// Runs that match, newest first.
 pub(crate) async fn runs(

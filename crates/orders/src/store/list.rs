@@ -19,15 +19,15 @@ pub(crate) const FIELDS: &[Field] = &[
     Field { name: "attribution_id", kind: Kind::Id, sql: "attribution_id" },
     Field { name: "advocate_id", kind: Kind::Id, sql: "advocate_id" },
     Field { name: "inactive_attribution_id", kind: Kind::Id, sql: "inactive_attribution_id" },
-    Field { name: "outcome", kind: Kind::Names(outcome), sql: "outcome" },
+    Field { name: "outcome", kind: Kind::Names(rpc::enum_names!(wire::Outcome)), sql: "outcome" },
     Field {
         name: "inactive_reason",
-        kind: Kind::Names(inactive_reason),
+        kind: Kind::Names(rpc::enum_names!(wire::InactiveReason)),
         sql: "(CASE outcome WHEN 'LOGGED_INACTIVE' THEN outcome_reason END)",
     },
     Field {
         name: "unresolved_reason",
-        kind: Kind::Names(unresolved_reason),
+        kind: Kind::Names(rpc::enum_names!(wire::UnresolvedReason)),
         sql: "(CASE outcome WHEN 'UNRESOLVED' THEN outcome_reason END)",
     },
     Field { name: "revenue", kind: Kind::Money { currency: "currency" }, sql: "revenue_minor" },
@@ -38,18 +38,6 @@ pub(crate) const FIELDS: &[Field] = &[
     Field { name: "occurred_at", kind: Kind::Timestamp, sql: "occurred_at" },
     Field { name: "recorded_at", kind: Kind::Timestamp, sql: "recorded_at" },
 ];
-
-fn outcome(number: i32) -> Option<&'static str> {
-    wire::Outcome::try_from(number).ok().map(|value| value.as_str_name())
-}
-
-fn inactive_reason(number: i32) -> Option<&'static str> {
-    wire::InactiveReason::try_from(number).ok().map(|value| value.as_str_name())
-}
-
-fn unresolved_reason(number: i32) -> Option<&'static str> {
-    wire::UnresolvedReason::try_from(number).ok().map(|value| value.as_str_name())
-}
 
 /// The order of ids, which is that of recording, from either end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

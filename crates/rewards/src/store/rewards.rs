@@ -160,9 +160,13 @@ pub(crate) const FIELDS: &[Field] = &[
     Field { name: "campaign_id", kind: Kind::Text, sql: "r.campaign_id" },
     Field { name: "rule", kind: Kind::Text, sql: "r.rule" },
     Field { name: "program_version", kind: Kind::Integer, sql: "d.version" },
-    Field { name: "beneficiary_kind", kind: Kind::Enum(beneficiary_kind), sql: "r.beneficiary_kind" },
+    Field {
+        name: "beneficiary_kind",
+        kind: Kind::Enum(rpc::enum_names!(wire::BeneficiaryKind)),
+        sql: "r.beneficiary_kind",
+    },
     Field { name: "beneficiary_id", kind: Kind::Id, sql: "r.beneficiary_id" },
-    Field { name: "state", kind: Kind::Enum(state), sql: "r.state" },
+    Field { name: "state", kind: Kind::Enum(rpc::enum_names!(wire::RewardState)), sql: "r.state" },
     Field { name: "amount", kind: Kind::Money { currency: "r.currency" }, sql: "r.amount_minor" },
     Field { name: "amount.currency_code", kind: Kind::Text, sql: "r.currency" },
     Field { name: "transition_id", kind: Kind::Id, sql: "r.transition_id" },
@@ -173,14 +177,6 @@ pub(crate) const FIELDS: &[Field] = &[
     Field { name: "hold_until", kind: Kind::Timestamp, sql: "r.hold_until" },
     Field { name: "denied_reason", kind: Kind::Text, sql: "r.denied_reason" },
 ];
-
-fn beneficiary_kind(number: i32) -> Option<&'static str> {
-    wire::BeneficiaryKind::try_from(number).ok().map(|value| value.as_str_name())
-}
-
-fn state(number: i32) -> Option<&'static str> {
-    wire::RewardState::try_from(number).ok().map(|value| value.as_str_name())
-}
 
 /// What rewards are listed by.
 #[derive(Debug, Clone, Default)]

@@ -37,14 +37,14 @@ pub struct CertificateRule {
 #[derive(Debug)]
 pub(super) struct Certificates {
     known: Vec<Known>,
-    seen: Cache<[u8; 32], Option<Arc<Credential>>>,
+    seen: Cache<[u8; 32], Option<Credential>>,
 }
 
 #[derive(Debug)]
 struct Known {
     name: String,
     caller: Caller,
-    scopes: Vec<String>,
+    scopes: Arc<[String]>,
 }
 
 impl Certificates {
@@ -52,7 +52,7 @@ impl Certificates {
         let read = |rule: CertificateRule| {
             let caller = identity(&rule.name, rule.tenant.as_deref(), rule.service.as_deref())
                 .map_err(|what| KeysError::Certificate(rule.name.clone(), what))?;
-            Ok(Known { name: rule.name, caller, scopes: rule.scopes })
+            Ok(Known { name: rule.name, caller, scopes: rule.scopes.into() })
         };
         let known = rules.into_iter().map(read).collect::<Result<_, KeysError>>()?;
         Ok(Self { known, seen: Cache::new(REMEMBERED) })
@@ -65,13 +65,12 @@ impl Certificates {
         let Some(leaf) = chain.first() else { return Ok(None) };
         let key: [u8; 32] = Sha256::digest(leaf.as_ref()).into();
         let found = self.seen.get(&key).unwrap_or_else(|| {
-            let found = self.look_up(leaf.as_ref()).map(Arc::new);
+            let found = self.look_up(leaf.as_ref());
             self.seen.insert(key, found.clone());
             found
         });
-        let found =
-            found.ok_or_else(|| Error::not_proved("no name in the client certificate is known here"))?;
-        Ok(Some(found.as_ref().clone()))
+        let found = found.ok_or_else(|| Error::not_proved("no name in the client certificate is known here"));
+        found.map(Some)
     }
 
     fn look_up(&self, der: &[u8]) -> Option<Credential> {

@@ -47,7 +47,7 @@ const SERVICES: [&str; 4] = ["attribution", "orders", "journeys", "rewards"];
 #[derive(Debug, Clone)]
 pub(crate) struct Credential {
     caller: Caller,
-    scopes: Vec<String>,
+    scopes: Arc<[String]>,
     /// Seconds since the epoch.
     expires: i64,
 }

@@ -32,6 +32,14 @@ pub struct Field {
 /// The name of an enum's value by its number; none beyond the last.
 pub type Names = fn(i32) -> Option<&'static str>;
 
+/// The [`Names`](crate::filter::Names) of a generated enum.
+#[macro_export]
+macro_rules! enum_names {
+    ($name:path) => {
+        |number| <$name>::try_from(number).ok().map(|value| value.as_str_name())
+    };
+}
+
 /// What the values of a field are, and so how they compare. Every kind takes `:*`: there is a value.
 #[derive(Debug)]
 pub enum Kind {

@@ -58,6 +58,8 @@ where
         .with_location(false)
         .with_threads(false)
         .with_tracked_inactivity(false)
+        // whoever asks for the context asks the span: handing it to the thread with every poll costs more than all else here
+        .with_context_activation(false)
         .with_target(false)
         .with_filter(Targets::new().with_target(TARGET, Level::INFO))
 }
