@@ -7,7 +7,9 @@ import os
 import sys
 
 import grpc
+from google.rpc.error_details_pb2 import ErrorInfo
 from google.type.money_pb2 import Money
+from grpc_status import rpc_status
 from laurel.attribution.v1.attributions_pb2 import Evidence
 from laurel.common.v1.common_pb2 import ContactRef, StreamStart
 from laurel.orders.v1.orders_pb2 import NewOrder, RecordOrderRequest
@@ -25,6 +27,14 @@ retry = {"maxAttempts": 5, "initialBackoff": "0.1s", "maxBackoff": "2s", "backof
 config = {"methodConfig": [{"name": [{}], "retryPolicy": retry}], "loadBalancingConfig": [{"round_robin": {}}]}
 channel = grpc.insecure_channel(address, options=[("grpc.service_config", json.dumps(config))])
 
+
+def reason(error):
+    """Why a call was refused, as the enum ErrorReason has it; the code, if it never reached the service."""
+    status, info = rpc_status.from_call(error), ErrorInfo()
+    told = status and any(detail.Unpack(info) for detail in status.details)
+    return info.reason if told else error.code().name
+
+
 order = NewOrder(
     order_id=order_id,
     customer=ContactRef(email=f"{order_id}@shop.example"),
@@ -32,7 +42,10 @@ order = NewOrder(
     campaign_id="spring",
     evidence=Evidence(shortcode=shortcode),
 )
-answer = OrderServiceStub(channel).RecordOrder(RecordOrderRequest(order=order), metadata=metadata, timeout=10)
+try:
+    answer = OrderServiceStub(channel).RecordOrder(RecordOrderRequest(order=order), metadata=metadata, timeout=10)
+except grpc.RpcError as error:
+    sys.exit(f"{reason(error)}: {error.details()}")
 print(f"order {answer.order.order_id}, advocate {answer.order.advocate_id}")
 
 rewards = RewardServiceStub(channel)

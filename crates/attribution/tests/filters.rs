@@ -158,5 +158,5 @@ async fn an_update_mask_says_what_is_replaced_and_emptied() {
     ] {
         bad_field(update(&paths, "", None).await, field);
     }
-    bad_field(update(&["*"], "Spring", None).await, "starts_at");
+    bad_field(update(&["*"], "Spring", None).await, "segment_ids");
 }

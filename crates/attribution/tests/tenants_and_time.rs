@@ -100,10 +100,12 @@ async fn m4_advancing_again_with_the_same_request_id_moves_nothing() {
     let unset = sandbox.clock().advance_test_clock(advance(60, "r1")).await;
     refused(unset, Code::NotFound, "TEST_CLOCK_NOT_FOUND");
     set_clock(&sandbox, SIM).await.unwrap();
-    for _ in 0..2 {
+    for replayed in [false, true] {
         let moved = sandbox.clock().advance_test_clock(advance(60, "r1")).await.unwrap().into_inner();
-        assert_eq!(moved.now, Some(wire_time(SIM + Duration::MINUTE)));
+        assert_eq!((moved.now, moved.replayed), (Some(wire_time(SIM + Duration::MINUTE)), replayed));
     }
+    let told = observe::metrics::text();
+    assert!(told.contains("laurel_duplicates_suppressed_total{reason=\"request_id\"} 1\n"), "{told}");
     let reused = sandbox.clock().advance_test_clock(advance(61, "r1")).await;
     refused(reused, Code::AlreadyExists, "REQUEST_ID_REUSED");
     let moved = sandbox.clock().advance_test_clock(advance(60, "r2")).await.unwrap().into_inner();

@@ -8,8 +8,8 @@ use opentelemetry::trace::SpanContext;
 use tokio::sync::Semaphore;
 use tracing::Span;
 
-/// Calls that a slice's span is linked to, at most.
-const LINKS: usize = 32;
+/// Calls that a slice's span is linked to, at most: more the exporter drops.
+const LINKS: usize = 128;
 
 /// The queue, as metrics see it.
 pub(crate) fn watch_queue(work: &str, count: &Arc<Semaphore>, capacity: usize) -> Watched {

@@ -1,11 +1,14 @@
-//! What validation, authentication and tracing cost a call, in CPU of the server. The last two: the same read on three servers
-//! in turns, one that believes everybody and traces nothing, one that asks for tokens, one that traces as well. Validation cannot
-//! be switched off: it is run by itself.
+//! What validation, authentication and tracing cost a call, in CPU of the server. The last two: the same read on four servers
+//! in turns, one that believes everybody and traces nothing, one that asks for tokens, one that traces one call in ten as well, one that
+//! traces all. Validation cannot be switched off: it is run by itself.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
+use prost_types::Timestamp;
 use proto::codec::Checked;
+use proto::google::r#type::Money;
+use proto::orders::{LineItem, NewOrder, RecordOrderRequest};
 use serde::Serialize;
 
 use crate::collector::Collector;
@@ -29,9 +32,12 @@ const MANY: u32 = 100_000;
 pub(crate) struct Cost {
     validation: f64,
     authentication: f64,
+    /// As the production overlay has it: one call in ten.
     tracing: f64,
     sum: f64,
     goal: f64,
+    /// Of every call.
+    tracing_all: f64,
     /// A whole call without them, for comparison.
     bare_read: f64,
 }
@@ -40,46 +46,66 @@ impl Cost {
     pub(crate) fn tell(&self) {
         println!(
             "edge: validation {:.1}, authentication {:.1}, tracing {:.1} us of CPU a call, together {:.1} (goal: at most {:.0}); \
-             a read without them {:.0}",
-            self.validation, self.authentication, self.tracing, self.sum, self.goal, self.bare_read
+             tracing every call {:.1}; a read without them {:.0}",
+            self.validation,
+            self.authentication,
+            self.tracing,
+            self.sum,
+            self.goal,
+            self.tracing_all,
+            self.bare_read
         );
     }
 }
 
-pub(crate) async fn measure(rounds: usize, collector: &Collector) -> anyhow::Result<Cost> {
+pub(crate) async fn measure(rounds: usize) -> anyhow::Result<Cost> {
+    // one for each, to count their spans apart
+    let (sampled, every) = (Collector::start().await?, Collector::start().await?);
     let servers = [
         Measured::start(Edge::Bare).await?,
         Measured::start(Edge::Authenticated).await?,
-        Measured::start(Edge::Full(&collector.address)).await?,
+        Measured::start(Edge::Sampled(&sampled.address)).await?,
+        Measured::start(Edge::Full(&every.address)).await?,
     ];
-    let (mut bare, mut authentication, mut tracing, mut validation) = (vec![], vec![], vec![], vec![]);
+    let (mut bare, mut validation, mut added) = (vec![], vec![], [const { Vec::new() }; 3]);
+    let mut calls = 0;
     for round in 0..=rounds {
-        let mut us = [const { Vec::new() }; 3];
+        let mut us = [const { Vec::new() }; 4];
         for turn in 0..TURNS {
             // short turns, so that what else the machine does falls on all; none always goes first
             for place in 0..servers.len() {
                 let which = (turn + place) % servers.len();
-                us[which].push(servers[which].cost_us().await?);
+                let (cost, made) = servers[which].cost_us().await?;
+                us[which].push(cost);
+                calls += if which + 1 == servers.len() { made } else { 0 };
             }
         }
-        let [none, with_tokens, full] = us.map(median);
+        let us = us.map(median);
         let check = validation_us()?;
         eprintln!(
-            "round {round} edge: a read {none:.1} us, with tokens {with_tokens:.1}, traces too {full:.1}; validation {check:.2}"
+            "round {round} edge: a read {:.1} us, with tokens {:.1}, with one trace in ten too {:.1}, all traces {:.1}; \
+             validation {check:.2}",
+            us[0], us[1], us[2], us[3]
         );
         if round > 0 {
-            bare.push(none);
-            authentication.push(with_tokens - none);
-            tracing.push(full - with_tokens);
+            bare.push(us[0]);
             validation.push(check);
+            for (added, (with, without)) in added.iter_mut().zip([(1, 0), (2, 1), (3, 1)]) {
+                added.push(us[with] - us[without]);
+            }
         }
     }
     for measured in servers {
         measured.server.stop()?;
     }
-    let (validation, authentication, tracing) = (median(validation), median(authentication), median(tracing));
+    // what is dropped costs nothing
+    let (spans, few) = (every.spans(), sampled.spans());
+    anyhow::ensure!(spans * 100 >= calls * 95, "{spans} spans of {calls} calls reached the collector");
+    anyhow::ensure!(few > 0, "no spans of the sampled calls reached the collector");
+    let (validation, [authentication, tracing, tracing_all]) = (median(validation), added.map(median));
     let sum = validation + authentication + tracing;
-    Ok(Cost { validation, authentication, tracing, sum, goal: GOAL_US, bare_read: median(bare) })
+    let bare_read = median(bare);
+    Ok(Cost { validation, authentication, tracing, sum, goal: GOAL_US, tracing_all, bare_read })
 }
 
 /// A server and its load.
@@ -95,18 +121,39 @@ impl Measured {
         Ok(Self { server, load })
     }
 
-    /// CPU of one read.
-    async fn cost_us(&self) -> anyhow::Result<f64> {
+    /// CPU of one read, and how many were made.
+    async fn cost_us(&self) -> anyhow::Result<(f64, u64)> {
         let before = self.server.cpu()?;
         let done = self.load.run(Call::GetSegment, CLIENTS, SLICE).await?;
         let cpu = self.server.cpu()?.since(before);
-        Ok(cpu.server * 1e6 / f64::from(u32::try_from(done.latencies_us.len())?))
+        let calls = u32::try_from(done.latencies_us.len())?;
+        Ok((cpu.server * 1e6 / f64::from(calls), u64::from(calls)))
     }
+}
+
+/// An order with all there can be in one, and three lines.
+fn full_order() -> RecordOrderRequest {
+    let price = Money { currency_code: "USD".to_owned(), units: 16, nanos: 650_000_000 };
+    let line = |sku: &str| LineItem {
+        sku: sku.to_owned(),
+        name: "A thing for the house".to_owned(),
+        quantity: 1,
+        unit_price: Some(price.clone()),
+    };
+    let order = record_order(1).order.map(|order| NewOrder {
+        source: "shop".to_owned(),
+        external_status: "closedwon".to_owned(),
+        hubspot_dealstage: "contract-sent".to_owned(),
+        line_items: ["a-1", "b-2", "c-3"].map(line).into(),
+        occurred_at: Some(Timestamp { seconds: 1_700_000_000, nanos: 0 }),
+        ..order
+    });
+    RecordOrderRequest { order, request_id: "3f1c9a".to_owned(), ..Default::default() }
 }
 
 /// Holding an order with everything in it to its contract. Nothing here waits, so time is CPU, or a little more.
 fn validation_us() -> anyhow::Result<f64> {
-    let order = record_order(1);
+    let order = full_order();
     let begun = Instant::now();
     for _ in 0..MANY {
         black_box(&order).check().map_err(|error| anyhow::anyhow!("{error}"))?;

@@ -58,8 +58,8 @@ struct Options {
 fn main() -> anyhow::Result<()> {
     let options = Options::parse();
     let executor = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let edge = executor.block_on(edge::measure(options.rounds))?;
     let collector = executor.block_on(Collector::start())?;
-    let edge = executor.block_on(edge::measure(options.rounds, &collector))?;
     let mut rounds = Vec::new();
     if !options.edge {
         for services in SERVICES {

@@ -25,7 +25,10 @@ pub(crate) enum Edge<'a> {
     Bare,
     /// A token is asked for.
     Authenticated,
-    /// A token is asked for, and spans go to the collector at this address: as in production.
+    /// A token is asked for, and the spans of one call in ten go to the collector at this address: as the production overlay
+    /// has it.
+    Sampled(&'a str),
+    /// The same, with the spans of every call.
     Full(&'a str),
 }
 
@@ -60,12 +63,17 @@ impl Server {
             .stdout(Stdio::piped());
         let token = match edge {
             Edge::Bare => None,
-            Edge::Authenticated | Edge::Full(_) => {
+            Edge::Authenticated | Edge::Sampled(_) | Edge::Full(_) => {
                 Some(authenticate(&mut command, &directory.path().join("keys"))?)
             }
         };
-        if let Edge::Full(collector) = edge {
+        if let Edge::Sampled(collector) | Edge::Full(collector) = edge {
             command.env("LAUREL_OTLP_ENDPOINT", collector);
+        }
+        if let Edge::Sampled(_) = edge {
+            command
+                .env("OTEL_TRACES_SAMPLER", "parentbased_traceidratio")
+                .env("OTEL_TRACES_SAMPLER_ARG", "0.1");
         }
         let mut child = command.spawn().context("cannot run laurel")?;
         let stdout = child.stdout.take().context("no standard output")?;

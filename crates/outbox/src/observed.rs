@@ -10,8 +10,8 @@ use tracing::Span;
 
 use crate::Event;
 
-/// Spans for the events of one slice, at most: a crowd of callers must not flood the collector.
-const EVENTS: usize = 64;
+/// Calls that a slice's span is linked to, at most: more the exporter drops.
+const LINKS: usize = 128;
 
 /// Attempts in vain, one after the other, that are worth a line in the log: about a second's.
 const ENOUGH: u32 = 5;
@@ -109,7 +109,6 @@ impl Spans {
             .filter(|event| seen.insert((event.traceparent(), event.fact())))
             .filter_map(|event| trace::parse(event.traceparent()).map(|context| (event.fact(), context)))
             .filter(|(_, context)| context.is_sampled())
-            .take(EVENTS)
             .collect();
         if callers.is_empty() {
             return Self { slice: Span::none(), _events: Vec::new() };
@@ -127,7 +126,7 @@ impl Spans {
         }
         // there may be many callers: it belongs to none of their traces
         trace::root(&slice);
-        trace::link(&slice, callers.iter().map(|(_, context)| context.clone()), EVENTS);
+        trace::link(&slice, callers.iter().map(|(_, context)| context.clone()), LINKS);
         let span_of = |(fact, parent)| {
             let span = tracing::info_span!(
                 target: TARGET,

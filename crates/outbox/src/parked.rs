@@ -90,7 +90,7 @@ pub async fn list(
     // every service that follows a stream has such a list
     let list = format!("{}.ListParked", db.schema().name);
     let page = Page::read(tenant, &list, &[], page_size, page_token)?;
-    let mut rows: Vec<Row> = pg::sqlx::query_as(
+    let rows: Vec<Row> = pg::sqlx::query_as(
         "SELECT parked_id, subscription, event_id, contact_id, reason, parked_at, attempts
            FROM parked WHERE tenant_id = $1 AND parked_id > $2 ORDER BY parked_id LIMIT $3",
     )
@@ -100,8 +100,7 @@ pub async fn list(
     .fetch_all(db.read())
     .await
     .map_err(pg::Error::from)?;
-    let next = page.cut(&mut rows, |row| row.parked_id.to_string());
-    let parked = rows.into_iter().map(|row| ParkedEvent {
+    let parked = |row: Row| ParkedEvent {
         parked_id: row.parked_id,
         subscription: row.subscription,
         event_id: row.event_id,
@@ -109,8 +108,8 @@ pub async fn list(
         reason: row.reason,
         parked_at: Some(rpc::fields::wire_time(row.parked_at)),
         attempts: row.attempts,
-    });
-    Ok((parked.collect(), next))
+    };
+    Ok(page.cut(rows, |row| row.parked_id.to_string(), parked))
 }
 
 /// The subscription that a parked event belongs to.

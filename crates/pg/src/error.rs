@@ -1,5 +1,8 @@
 //! What a failed statement means for whoever asked for it.
 
+/// SQLSTATE `query_canceled`.
+const STATEMENT_TIMEOUT: &str = "57014";
+
 /// A database failure, classed by what may be done about it. Its text is for the log, never for a client.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -30,6 +33,12 @@ impl Error {
         }
     }
 
+    /// Whether a statement was given up because it took longer than one may.
+    pub fn is_statement_timeout(&self) -> bool {
+        let Self::Contention(sqlx::Error::Database(error)) = self else { return false };
+        error.code().as_deref() == Some(STATEMENT_TIMEOUT)
+    }
+
     /// Nobody answered in time; nothing is known of what was asked.
     pub fn no_answer() -> Self {
         Self::Unavailable(sqlx::Error::PoolTimedOut)
@@ -47,7 +56,7 @@ impl From<sqlx::Error> for Error {
             sqlx::Error::Database(db) => {
                 let code = db.code().unwrap_or_default().into_owned();
                 match code.as_str() {
-                    "40001" | "40P01" | "55P03" | "57014" => Self::Contention(error),
+                    "40001" | "40P01" | "55P03" | STATEMENT_TIMEOUT => Self::Contention(error),
                     // idle-in-transaction time-out, and the classes connection, resources, operator intervention
                     "25P03" => Self::Unavailable(error),
                     _ => match code.get(..2) {

@@ -135,8 +135,6 @@ const PATTERNS: &[(&str, &str)] = &[
     ("^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", "must be lower-case letters, digits and inner hyphens"),
     (r"^[^\s\p{Cc}]([^\p{Cc}]*[^\s\p{Cc}])?$", "must be printable text without spaces at its ends"),
     (r"^\P{Cc}*$", "has a control character"),
-    (r"^\s*\P{Cc}{0,200}\s*$", "is longer than 200 bytes, or has a control character"),
-    (r"^\s*[^\s\p{Cc}]\P{Cc}{0,63}\s*$", "is empty, longer than 64 bytes, or has a control character"),
     (r"^\s*[^\s@]{1,64}@[^\s@]+\s*$", "is not an e-mail address of the form name@domain"),
     (r"^\s*[0-9A-Za-z]{3,32}\s*$", "must be 3 to 32 letters and digits"),
     ("^[A-Z]{3}$", "is not an ISO 4217 currency code such as USD"),

@@ -62,6 +62,7 @@ pub async fn start(
     upstream: Upstream,
 ) -> anyhow::Result<ServiceRoutes> {
     pg::requests::maintain(&db, clock.now()).await?;
+    store::effects::count_from_zero();
     let source = Source::open(db.clone(), lifecycle.stop()).await?;
 
     let channel = ::rpc::channel::for_service(upstream.journeys.clone(), "rewards");

@@ -105,9 +105,16 @@ impl Error {
         Self::new(Code::Unauthenticated, Reason::CredentialExpired, message)
     }
 
-    /// ABORTED: it kept losing against others.
+    /// What the codec refused of a stream: the fields of a message that breaches its contract.
+    pub fn refused_by_codec(status: &Status) -> Option<Self> {
+        let fields = status.get_details_bad_request()?.field_violations.into_iter();
+        let fields = fields.map(|breach| (breach.field, breach.description)).collect();
+        Some(Self::fields(Reason::InvalidField, fields))
+    }
+
+    /// ABORTED: it kept losing against others, or nobody had time for it.
     pub fn contention() -> Self {
-        let message = "the write kept losing against others; repeat it";
+        let message = "it kept losing against others, or the database is too busy; repeat it";
         Self::new(Code::Aborted, Reason::Contention, message).retry(Duration::from_millis(100))
     }
 

@@ -3,6 +3,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
+use prost::Message;
 use proto::common::ErrorReason as Reason;
 use sha2::{Digest, Sha256};
 use types::TenantId;
@@ -13,6 +14,9 @@ use crate::Error;
 pub const DEFAULT_SIZE: i32 = 100;
 /// Items on a page at most.
 pub const MAX_SIZE: i32 = 1000;
+
+/// Bytes of a page's items at most, unless it has but one.
+const MAX_BYTES: usize = 3 << 20;
 
 const CHECKSUM_BYTES: usize = 8;
 
@@ -60,13 +64,26 @@ impl Page {
         i64::try_from(self.size).unwrap_or(i64::MAX - 1) + 1
     }
 
-    /// Cuts what [`Page::limit`] brought to the page, and makes the next token from the key of its last item.
-    pub fn cut<T>(&self, items: &mut Vec<T>, key: impl Fn(&T) -> String) -> String {
-        if items.len() <= self.size {
-            return String::new();
+    /// Makes the page of what [`Page::limit`] brought, and the next token from the key of its last item. It is shorter than was
+    /// asked for where it would be too large for clients that take the usual 4 MiB.
+    pub fn cut<T, M: Message>(
+        &self,
+        items: Vec<T>,
+        key: impl Fn(&T) -> String,
+        mut wire: impl FnMut(T) -> M,
+    ) -> (Vec<M>, String) {
+        let (mut page, mut bytes, mut last) = (Vec::new(), 0, String::new());
+        for item in items {
+            let item_key = key(&item);
+            let message = wire(item);
+            bytes += message.encoded_len();
+            if page.len() == self.size || (bytes > MAX_BYTES && !page.is_empty()) {
+                return (page, self.token(&last));
+            }
+            page.push(message);
+            last = item_key;
         }
-        items.truncate(self.size);
-        items.last().map_or_else(String::new, |last| self.token(&key(last)))
+        (page, String::new())
     }
 
     fn token(&self, key: &str) -> String {
@@ -112,17 +129,31 @@ mod tests {
         Page::read(&tenant.parse().unwrap(), "ListThings", &[query], 2, token)
     }
 
+    fn cut<const N: usize>(page: &Page, items: [&str; N]) -> (Vec<String>, String) {
+        page.cut(items.to_vec(), |item| (*item).to_owned(), str::to_owned)
+    }
+
+    #[test]
+    fn a_page_that_would_be_too_large_is_shorter_but_never_empty() {
+        let large = "x".repeat(MAX_BYTES);
+        let page = page("t", "q", "").unwrap();
+        let (items, token) = cut(&page, ["small", &large]);
+        assert_eq!(items, ["small"]);
+        assert_eq!(self::page("t", "q", &token).unwrap().after(), Some("small"));
+        assert_eq!(cut(&page, [&large, "small"]).0.len(), 1);
+        assert_eq!(cut(&page, [&large]), (vec![large.clone()], String::new()));
+    }
+
     #[test]
     fn a_token_brings_back_the_last_key() {
-        let mut items = vec!["a", "b", "c"];
-        let token = page("t", "q", "").unwrap().cut(&mut items, |i| (*i).to_owned());
+        let (items, token) = cut(&page("t", "q", "").unwrap(), ["a", "b", "c"]);
         assert_eq!(items, ["a", "b"]);
         assert_eq!(page("t", "q", &token).unwrap().after(), Some("b"));
     }
 
     #[test]
     fn a_token_of_another_query_or_tenant_is_refused() {
-        let token = page("t", "q", "").unwrap().cut(&mut vec!["a", "b", "c"], |i| (*i).to_owned());
+        let (_, token) = cut(&page("t", "q", "").unwrap(), ["a", "b", "c"]);
         for (tenant, query) in [("t", "other"), ("u", "q")] {
             let error = page(tenant, query, &token).unwrap_err();
             assert_eq!(error.reason(), Reason::InvalidPageToken);
@@ -132,7 +163,7 @@ mod tests {
 
     #[test]
     fn a_token_that_is_damaged_anywhere_is_refused() {
-        let token = page("t", "q", "").unwrap().cut(&mut vec!["a", "b", "c"], |i| (*i).to_owned());
+        let (_, token) = cut(&page("t", "q", "").unwrap(), ["a", "b", "c"]);
         for at in 0..token.len() {
             let mut damaged = token.clone();
             let other = if damaged.as_bytes()[at] == b'A' { "B" } else { "A" };
@@ -144,7 +175,7 @@ mod tests {
 
     #[test]
     fn the_last_page_has_no_token() {
-        assert_eq!(page("t", "q", "").unwrap().cut(&mut vec!["a", "b"], |i| (*i).to_owned()), "");
+        assert_eq!(cut(&page("t", "q", "").unwrap(), ["a", "b"]).1, "");
     }
 
     #[test]

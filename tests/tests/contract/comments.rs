@@ -92,8 +92,21 @@ fn fault_of_reason(name: &str, comment: &str) -> Option<String> {
     (!begins_with_code && !text.contains("Never an error")).then(|| "does not begin with its code".into())
 }
 
+/// What only calls with such a field in their request may answer, and so have to name.
+const BY_FIELD: [(&str, &str); 4] = [
+    ("page_token", "INVALID_PAGE_TOKEN"),
+    ("filter", "QUERY_TOO_COSTLY"),
+    ("cursor", "INVALID_CURSOR"),
+    ("request_id", "REQUEST_ID_REUSED"),
+];
+
 /// What is wrong with a method's comment, if anything is.
 fn fault_of_method(method: &Method, comment: &str) -> Option<String> {
+    let has = |field| method.0.input().get_field_by_name(field).is_some();
+    if let Some((_, reason)) = BY_FIELD.iter().find(|(field, reason)| has(field) && !comment.contains(reason))
+    {
+        return Some(format!("does not name {reason}"));
+    }
     let scope = comment.rsplit_once(" Scope: ").map(|(_, scope)| scope.to_owned());
     if scope != Some(format!("{}.", method.scope())) {
         return Some(format!("does not end with its scope, {}", method.scope()));
@@ -114,6 +127,8 @@ fn every_method_says_its_scope_and_every_mutation_what_makes_it_repeatable() {
     assert!(fault(format!("Makes it. There is no `request_id`. Scope: {scope}.")));
     assert!(fault("Makes it. Natural key: its id. Scope: another.".to_owned()));
     assert!(fault("Makes it. Natural key: its id.".to_owned()));
+    let list = methods().into_iter().find(|method| method.0.name() == "ListSegments").unwrap();
+    assert!(fault_of_method(&list, "All. Scope: attribution.read.").is_some());
 }
 
 #[test]

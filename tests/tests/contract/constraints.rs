@@ -115,6 +115,9 @@ fn broken_by(rules: &DynamicMessage, field: &FieldDescriptor) -> Vec<Value> {
                 }
                 // no pattern of ours lets a control character through
                 ("string", "pattern", _) => text("\u{1}", 1),
+                ("bytes", "max_len", Value::U64(most)) => {
+                    Value::Bytes(vec![b'a'; usize::try_from(*most).unwrap() + 1].into())
+                }
                 ("string", "not_contains", Value::String(what)) => text(what, 1),
                 ("string", "in", _) => text("none of them", 1),
                 ("int32", "gte", Value::I32(least)) => Value::I32(least - 1),

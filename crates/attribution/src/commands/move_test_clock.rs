@@ -10,14 +10,23 @@ use crate::domain::test_clock::ClockMove;
 use crate::domain::{Books, Violation};
 use crate::store;
 
-/// Moves the clock; what it shows then. A request that was carried out before moves nothing.
+/// What came of it.
+#[derive(Debug)]
+pub(crate) struct Moved {
+    /// What the clock shows now.
+    pub(crate) shows: Timestamp,
+    /// Whether the request was carried out before.
+    pub(crate) replayed: bool,
+}
+
+/// Moves the clock. A request that was carried out before moves nothing.
 pub(crate) async fn run(
     db: &Database,
     clock: &dyn Clock,
     (tenant, origin): (&TenantId, &Origin),
     how: ClockMove,
     request: Option<Request>,
-) -> Result<Timestamp, Error> {
+) -> Result<Moved, Error> {
     let mut tx = db.write().await?;
     let mut books = Books::default();
     store::load_clocks(&mut tx, [tenant], &mut books).await?;
@@ -29,7 +38,8 @@ pub(crate) async fn run(
             return Err(Violation::RequestIdReused.into());
         }
         duplicates(Duplicate::RequestId, 1);
-        return book.test_clock.ok_or_else(|| Violation::TestClockNotFound.into());
+        let shows = book.test_clock.ok_or(Violation::TestClockNotFound)?;
+        return Ok(Moved { shows, replayed: true });
     }
     let shows = book.move_clock(tenant, how)?;
     let mut audit = Audit::default();
@@ -40,5 +50,5 @@ pub(crate) async fn run(
     requests::save(&mut inserts, made.as_slice(), now);
     store::put_clock(&mut tx, tenant, shows).await?;
     super::finish(tx, inserts, &audit, &books, now).await?;
-    Ok(shows)
+    Ok(Moved { shows, replayed: false })
 }

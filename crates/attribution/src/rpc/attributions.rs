@@ -90,16 +90,16 @@ impl AttributionService for Attributions {
         let page = Page::read(&tenant, "ListAttributions", &query, wire.page_size, &wire.page_token)?;
         let selection = AttributionPage {
             campaign: fields::parse_optional("campaign_id", &wire.campaign_id)?,
-            active: state("state", wire.state)?,
+            active: active(wire.state()),
             matching: Filter::read(store::ATTRIBUTION_FIELDS, &wire.filter)?,
             after: read::after(&page)?,
             limit: page.limit(),
         };
         let mut conn = self.0.db.read().acquire().await.map_err(Error::from)?;
         let listed = store::list_attributions(&mut conn, &tenant, &selection).await;
-        let mut attributions = listed.map_err(Error::from)?;
-        let next_page_token = page.cut(&mut attributions, |attribution| attribution.id.to_string());
-        let attributions = attributions.iter().map(wire::attribution).collect();
+        let attributions = listed.map_err(|error| selection.matching.refused(error))?;
+        let (attributions, next_page_token) =
+            page.cut(attributions, |a| a.id.to_string(), |a| wire::attribution(&a));
         Ok(Response::new(v1::ListAttributionsResponse { attributions, next_page_token }))
     }
 
@@ -114,9 +114,9 @@ impl AttributionService for Attributions {
         let page = Page::read(&tenant, "ListAttempts", &query, wire.page_size, &wire.page_token)?;
         let selection = attempt_page(wire, &page)?;
         let mut conn = self.0.db.read().acquire().await.map_err(Error::from)?;
-        let mut attempts = store::list_attempts(&mut conn, &tenant, &selection).await.map_err(Error::from)?;
-        let next_page_token = page.cut(&mut attempts, |attempt| attempt.id.0.to_string());
-        let attempts = attempts.iter().map(wire::logged_attempt).collect();
+        let attempts = store::list_attempts(&mut conn, &tenant, &selection).await.map_err(Error::from)?;
+        let (attempts, next_page_token) =
+            page.cut(attempts, |a| a.id.0.to_string(), |a| wire::logged_attempt(&a));
         Ok(Response::new(v1::ListAttemptsResponse { attempts, next_page_token }))
     }
 
@@ -143,7 +143,7 @@ fn single(
     if command.attempt.evidence.is_empty() {
         return Err(Error::field("attempt.evidence", "is required"));
     }
-    command.request = read::request(app, &command.tenant, "RecordAttribution", &id, &wire)?;
+    command.request = read::request(app, &command.tenant, "RecordAttribution", &id, &wire);
     Ok(command)
 }
 
@@ -217,7 +217,7 @@ fn sent_code(text: &str) -> Option<SentCode> {
 
 fn attempt_page(wire: &v1::ListAttemptsRequest, page: &Page) -> Result<AttemptPage, Error> {
     Ok(AttemptPage {
-        outcome: outcome("outcome", wire.outcome)?,
+        outcome: i16::try_from(wire.outcome).ok().filter(|outcome| *outcome != 0),
         inactive_reason: reason("inactive_reason", wire.inactive_reason, InactiveReason::from_number)?,
         unresolved_reason: reason(
             "unresolved_reason",
@@ -242,20 +242,12 @@ fn reason<T>(path: &str, number: i32, read: impl Fn(i16) -> Option<T>) -> Result
     }
 }
 
-fn state(path: &str, number: i32) -> Result<Option<bool>, Error> {
-    match v1::AttributionState::try_from(number) {
-        Ok(v1::AttributionState::Unspecified) => Ok(None),
-        Ok(v1::AttributionState::Active) => Ok(Some(true)),
-        Ok(v1::AttributionState::Inactive) => Ok(Some(false)),
-        Err(_) => Err(Error::field(path, "is not a state")),
-    }
-}
-
-fn outcome(path: &str, number: i32) -> Result<Option<i16>, Error> {
-    match v1::Outcome::try_from(number) {
-        Ok(v1::Outcome::Unspecified) => Ok(None),
-        Ok(known) => Ok(i16::try_from(i32::from(known)).ok()),
-        Err(_) => Err(Error::field(path, "is not an outcome")),
+/// Whether only those in force, or only others; none of both means any.
+fn active(state: v1::AttributionState) -> Option<bool> {
+    match state {
+        v1::AttributionState::Unspecified => None,
+        v1::AttributionState::Active => Some(true),
+        v1::AttributionState::Inactive => Some(false),
     }
 }
 

@@ -7,7 +7,7 @@ use proto::attribution as v1;
 use proto::attribution::campaign_service_server::CampaignService;
 use rpc::mask::Mask;
 use rpc::page::Page;
-use rpc::{Error, caller, fields};
+use rpc::{Error, Reason, caller, fields};
 use tonic::{Request, Response, Status};
 use types::CampaignId;
 
@@ -62,9 +62,8 @@ impl CampaignService for Campaigns {
         let mut conn = self.0.db.read().acquire().await.map_err(Error::from)?;
         let after = page.after().unwrap_or_default();
         let listed = store::list_campaigns(&mut conn, &tenant, after, page.limit()).await;
-        let mut campaigns = listed.map_err(Error::from)?;
-        let next_page_token = page.cut(&mut campaigns, |campaign| campaign.id.to_string());
-        let campaigns = campaigns.iter().map(wire::campaign).collect();
+        let campaigns = listed.map_err(Error::from)?;
+        let (campaigns, next_page_token) = page.cut(campaigns, |c| c.id.to_string(), |c| wire::campaign(&c));
         Ok(Response::new(v1::ListCampaignsResponse { campaigns, next_page_token }))
     }
 
@@ -83,19 +82,19 @@ impl CampaignService for Campaigns {
 
 fn new_campaign(wire: &v1::CreateCampaignRequest) -> Result<NewCampaign, Error> {
     let id: CampaignId = fields::parse("campaign_id", &wire.campaign_id)?;
-    let name = read::name("name", &wire.name)?;
+    let name = wire.name.trim().to_owned();
     Ok(NewCampaign {
         name: if name.is_empty() { id.to_string() } else { name },
         id,
         currency: fields::currency("currency_code", &wire.currency_code)?,
-        segments: read::segments("segment_ids", &wire.segment_ids, 1)?,
+        segments: read::segments("segment_ids", &wire.segment_ids)?,
         starts_at: fields::timestamp("starts_at", wire.starts_at.as_ref())?,
         ends_at: fields::timestamp("ends_at", wire.ends_at.as_ref())?,
     })
 }
 
 fn change(wire: &v1::UpdateCampaignRequest) -> Result<CampaignChange, Error> {
-    let name = read::name("name", &wire.name)?;
+    let name = wire.name.trim().to_owned();
     let starts_at = fields::timestamp("starts_at", wire.starts_at.as_ref())?;
     let ends_at = fields::timestamp("ends_at", wire.ends_at.as_ref())?;
     let mask = Mask::read(
@@ -107,16 +106,22 @@ fn change(wire: &v1::UpdateCampaignRequest) -> Result<CampaignChange, Error> {
             ("ends_at", ends_at.is_some()),
         ],
     )?;
-    if mask.has("name") && name.is_empty() {
-        return Err(Error::field("name", "is required"));
+    let emptied = [
+        ("name", name.is_empty()),
+        ("segment_ids", wire.segment_ids.is_empty()),
+        ("starts_at", starts_at.is_none()),
+    ];
+    let emptied = emptied.into_iter().filter(|(field, is_empty)| *is_empty && mask.has(field));
+    let breaches: Vec<_> = emptied.map(|(field, _)| (field.to_owned(), "is required".to_owned())).collect();
+    if !breaches.is_empty() {
+        return Err(Error::fields(Reason::InvalidField, breaches));
     }
-    let segments = |ids| read::segments("segment_ids", ids, 1);
-    let starts_at = mask.has("starts_at").then(|| fields::required("starts_at", starts_at)).transpose()?;
+    let segments = read::segments("segment_ids", &wire.segment_ids)?;
     Ok(CampaignChange {
         id: fields::parse("campaign_id", &wire.campaign_id)?,
         name: mask.has("name").then_some(name),
-        segments: if mask.has("segment_ids") { segments(&wire.segment_ids)? } else { BTreeSet::new() },
-        starts_at,
+        segments: if mask.has("segment_ids") { segments } else { BTreeSet::new() },
+        starts_at: starts_at.filter(|_| mask.has("starts_at")),
         ends_at: ends_at.filter(|_| mask.has("ends_at")),
         is_endless: mask.has("ends_at") && ends_at.is_none(),
     })

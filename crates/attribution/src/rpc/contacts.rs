@@ -17,13 +17,6 @@ use crate::domain::contact_commands::ContactChange;
 use crate::domain::{ContactStatus, Profile};
 use crate::{App, store, wire};
 
-/// Tags in one call.
-const TAGS: usize = 20;
-/// Bytes of a tag.
-const TAG: usize = 64;
-/// Bytes of a language tag.
-const LOCALE: usize = 35;
-
 /// Serves contacts.
 #[derive(Debug)]
 pub(super) struct Contacts(pub(super) Arc<App>);
@@ -72,9 +65,8 @@ impl ContactService for Contacts {
         let mut conn = self.0.db.read().acquire().await.map_err(Error::from)?;
         let listed =
             store::list_contacts(&mut conn, &tenant, &matching, read::after(&page)?, page.limit()).await;
-        let mut contacts = listed.map_err(Error::from)?;
-        let next_page_token = page.cut(&mut contacts, |contact| contact.id.to_string());
-        let contacts = contacts.iter().map(wire::contact).collect();
+        let contacts = listed.map_err(|error| matching.refused(error))?;
+        let (contacts, next_page_token) = page.cut(contacts, |c| c.id.to_string(), |c| wire::contact(&c));
         Ok(Response::new(v1::ListContactsResponse { contacts, next_page_token }))
     }
 
@@ -86,7 +78,7 @@ impl ContactService for Contacts {
         let wire = request.get_ref();
         let change = ContactChange::Enroll {
             who: read::contact_ref("contact", wire.contact.as_ref())?,
-            segments: read::segments("segment_ids", &wire.segment_ids, 0)?,
+            segments: read::segments("segment_ids", &wire.segment_ids)?,
         };
         let at = fields::timestamp("occurred_at", wire.occurred_at.as_ref())?;
         let by = (tenant, caller::origin(&request)?);
@@ -118,8 +110,8 @@ impl ContactService for Contacts {
         let wire = request.get_ref();
         let change = ContactChange::Tag {
             who: read::contact_ref("contact", wire.contact.as_ref())?,
-            add: tags("add", &wire.add)?,
-            remove: tags("remove", &wire.remove)?,
+            add: tags(&wire.add),
+            remove: tags(&wire.remove),
         };
         let at = fields::timestamp("occurred_at", wire.occurred_at.as_ref())?;
         let by = (tenant, caller::origin(&request)?);
@@ -135,23 +127,12 @@ fn upsert(wire: &v1::UpsertContactRequest) -> Result<ContactChange, Error> {
         return Err(Error::field("email", "is required if there is no uid"));
     }
     let profile = Profile {
-        first_name: read::name("first_name", &wire.first_name)?,
-        last_name: read::name("last_name", &wire.last_name)?,
-        company: read::name("company", &wire.company)?,
-        locale: locale("locale", &wire.locale)?,
+        first_name: wire.first_name.trim().to_owned(),
+        last_name: wire.last_name.trim().to_owned(),
+        company: wire.company.trim().to_owned(),
+        locale: wire.locale.clone(),
     };
     Ok(ContactChange::Upsert { email, uid, profile })
-}
-
-/// The shape of a BCP 47 tag: subtags of 1 to 8 letters and digits, joined by hyphens.
-fn locale(path: &str, text: &str) -> Result<String, Error> {
-    let text = fields::text(path, text, LOCALE)?;
-    let is_subtag =
-        |part: &str| (1..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric());
-    if !text.is_empty() && !text.split('-').all(is_subtag) {
-        return Err(Error::field(path, "is not a language tag such as de-AT"));
-    }
-    Ok(text)
 }
 
 fn status(path: &str, number: i32) -> Result<ContactStatus, Error> {
@@ -159,12 +140,6 @@ fn status(path: &str, number: i32) -> Result<ContactStatus, Error> {
     known.ok_or_else(|| Error::field(path, "is not a status"))
 }
 
-fn tags(path: &str, tags: &[String]) -> Result<BTreeSet<String>, Error> {
-    read::at_most(path, tags, TAGS)?;
-    let tag = |(n, text): (usize, &String)| {
-        let path = format!("{path}[{n}]");
-        let tag = fields::text(&path, text.trim(), TAG)?;
-        if tag.is_empty() { Err(Error::field(path, "is empty")) } else { Ok(tag) }
-    };
-    tags.iter().enumerate().map(tag).collect()
+fn tags(tags: &[String]) -> BTreeSet<String> {
+    tags.iter().map(|tag| tag.trim().to_owned()).collect()
 }

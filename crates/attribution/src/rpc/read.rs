@@ -12,11 +12,6 @@ use crate::commands::Request;
 use crate::domain::{Books, Contact, ContactRef, Violation};
 use crate::store::{self, ContactKeys};
 
-/// Bytes of a name, company and the like.
-const NAME: usize = 200;
-/// Bytes of a request id.
-const REQUEST_ID: usize = 64;
-
 /// A reference to a contact; at least one of its keys is required.
 pub(super) fn contact_ref(path: &str, wire: Option<&common::ContactRef>) -> Result<ContactRef, Error> {
     let wire = fields::required(path, wire)?;
@@ -39,26 +34,9 @@ pub(super) fn email(path: &str, text: &str) -> Result<Option<types::Email>, Erro
     types::Email::parse(text).map(Some).map_err(|e| Error::field(path, e))
 }
 
-/// A name of something, for people.
-pub(super) fn name(path: &str, text: &str) -> Result<String, Error> {
-    fields::text(path, text.trim(), NAME)
-}
-
-/// A list of segments, at least `min` and at most 20.
-pub(super) fn segments(path: &str, ids: &[String], min: usize) -> Result<BTreeSet<SegmentId>, Error> {
-    if ids.len() < min {
-        return Err(Error::field(path, "is required"));
-    }
-    at_most(path, ids, 20)?;
+/// A list of segments.
+pub(super) fn segments(path: &str, ids: &[String]) -> Result<BTreeSet<SegmentId>, Error> {
     ids.iter().enumerate().map(|(n, id)| fields::parse(&format!("{path}[{n}]"), id)).collect()
-}
-
-/// A list of bounded length.
-pub(super) fn at_most<T>(path: &str, items: &[T], max: usize) -> Result<(), Error> {
-    if items.len() > max {
-        return Err(Error::field(path, format!("has more than {max} items")));
-    }
-    Ok(())
 }
 
 /// A request id, if given, with the hash of `request`, which is encoded without the id.
@@ -68,13 +46,12 @@ pub(super) fn request(
     method: &'static str,
     request_id: &str,
     request: &impl prost::Message,
-) -> Result<Option<Request>, Error> {
+) -> Option<Request> {
     if request_id.is_empty() {
-        return Ok(None);
+        return None;
     }
-    let request_id = fields::text("request_id", request_id, REQUEST_ID)?;
-    let key = pg::requests::Key { tenant: tenant.clone(), method, request_id };
-    Ok(Some(Request { key, hash: app.hasher.hash(&request.encode_to_vec()) }))
+    let key = pg::requests::Key { tenant: tenant.clone(), method, request_id: request_id.to_owned() };
+    Some(Request { key, hash: app.hasher.hash(&request.encode_to_vec()) })
 }
 
 /// The id after which a page begins.

@@ -14,9 +14,6 @@ use crate::commands::{create_segment, update_segment_members};
 use crate::domain::{ContactRef, Violation};
 use crate::{App, store, wire};
 
-/// Contacts to add, and to remove, in one call.
-const MEMBERS: usize = 1000;
-
 /// Serves segments.
 #[derive(Debug)]
 pub(super) struct Segments(pub(super) Arc<App>);
@@ -30,7 +27,7 @@ impl SegmentService for Segments {
         let tenant = caller::tenant(&request)?;
         let wire = request.get_ref();
         let id: SegmentId = fields::parse("segment_id", &wire.segment_id)?;
-        let name = read::name("name", &wire.name)?;
+        let name = wire.name.trim().to_owned();
         let name = if name.is_empty() { id.to_string() } else { name };
         let App { db, clock, .. } = &*self.0;
         let by = (&tenant, &caller::origin(&request)?);
@@ -60,9 +57,8 @@ impl SegmentService for Segments {
         let mut conn = self.0.db.read().acquire().await.map_err(Error::from)?;
         let after = page.after().unwrap_or_default();
         let listed = store::list_segments(&mut conn, &tenant, after, page.limit()).await;
-        let mut segments = listed.map_err(Error::from)?;
-        let next_page_token = page.cut(&mut segments, |segment| segment.id.to_string());
-        let segments = segments.iter().map(wire::segment).collect();
+        let segments = listed.map_err(Error::from)?;
+        let (segments, next_page_token) = page.cut(segments, |s| s.id.to_string(), |s| wire::segment(&s));
         Ok(Response::new(v1::ListSegmentsResponse { segments, next_page_token }))
     }
 
@@ -87,6 +83,5 @@ impl SegmentService for Segments {
 }
 
 fn members(path: &str, refs: &[proto::common::ContactRef]) -> Result<Vec<ContactRef>, Error> {
-    read::at_most(path, refs, MEMBERS)?;
     refs.iter().enumerate().map(|(n, who)| read::contact_ref(&format!("{path}[{n}]"), Some(who))).collect()
 }

@@ -37,7 +37,7 @@ impl JourneyService for Server {
         let tenant = caller::tenant(&request)?;
         let GetJourneyRequest { journey, version } = request.into_inner();
         let key: JourneyKey = fields::parse("journey", &journey)?;
-        let version = optional_version("version", version)?;
+        let version = given(version);
         let row = read::journey(self.db.read(), &tenant, &key, version).await.map_err(Error::from)?;
         let row = row.ok_or_else(|| errors::journey_not_found(&journey))?;
         Ok(Response::new(GetJourneyResponse { journey: Some(show(row)?) }))
@@ -51,33 +51,24 @@ impl JourneyService for Server {
         let ListJourneysRequest { page_size, page_token } = request.into_inner();
         let page = Page::read(&tenant, "ListJourneys", &[], page_size, &page_token)?;
         let after = page.after().unwrap_or_default();
-        let mut rows = read::journeys(&self.db, &tenant, after, page.limit()).await.map_err(Error::from)?;
-        let next_page_token = page.cut(&mut rows, |row| row.journey.to_string());
-        let journeys = rows.into_iter().map(show).collect::<Result<_, _>>()?;
+        let rows = read::journeys(&self.db, &tenant, after, page.limit()).await.map_err(Error::from)?;
+        let keyed = |row: JourneyRow| Ok((row.journey.to_string(), show(row)?));
+        let rows = rows.into_iter().map(keyed).collect::<Result<Vec<_>, Error>>()?;
+        let (journeys, next_page_token) = page.cut(rows, |(key, _)| key.clone(), |(_, journey)| journey);
         Ok(Response::new(ListJourneysResponse { journeys, next_page_token }))
     }
 }
 
 fn read_apply(tenant: TenantId, origin: Origin, request: ApplyJourneyRequest) -> Result<ApplyJourney, Error> {
-    let base_version = optional_version("base_version", request.base_version)?;
+    let base_version = given(request.base_version);
     let text = request.definition;
-    if text.is_empty() {
-        return Err(Error::field("definition", "is required"));
-    }
-    if text.contains('\0') {
-        return Err(Error::field("definition", "has a control character"));
-    }
     let (definition, campaigns) = yaml::parse(&text).map_err(errors::of_definition)?;
     Ok(ApplyJourney { tenant, origin, text, definition, campaigns, base_version })
 }
 
 /// 0 does not say.
-fn optional_version(path: &str, version: i32) -> Result<Option<i32>, Error> {
-    match version {
-        0 => Ok(None),
-        1.. => Ok(Some(version)),
-        _ => Err(Error::field(path, "is negative")),
-    }
+fn given(version: i32) -> Option<i32> {
+    Some(version).filter(|version| *version > 0)
 }
 
 fn show(row: JourneyRow) -> Result<Journey, Error> {

@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use super::{Server, errors};
 use crate::commands::enter_stage::Call;
-use crate::domain::event::Place;
+use crate::domain::event::{Place, Transition};
 use crate::store::read::{self, RunRow};
 use crate::subscribers::attribution::AttributionEvents;
 use crate::subscribers::orders::OrderEvents;
@@ -80,12 +80,9 @@ impl RunService for Server {
         let matching = Filter::read(read::RUN_FIELDS, &filter)?;
         let before = page.after_as::<Uuid>()?;
         let rows = read::runs(&self.db, &tenant, of.as_ref(), &matching, before, page.limit()).await;
-        let mut rows = rows.map_err(Error::from)?;
-        let next_page_token = page.cut(&mut rows, |row| row.run_id.to_string());
-        Ok(Response::new(ListRunsResponse {
-            runs: rows.into_iter().map(wire::run).collect(),
-            next_page_token,
-        }))
+        let rows = rows.map_err(|error| matching.refused(error))?;
+        let (runs, next_page_token) = page.cut(rows, |row| row.run_id.to_string(), wire::run);
+        Ok(Response::new(ListRunsResponse { runs, next_page_token }))
     }
 
     async fn list_transitions(
@@ -106,12 +103,12 @@ impl RunService for Server {
         } else {
             read::transitions(&self.db, &tenant, page.after_as::<Uuid>()?, page.limit()).await
         };
-        let mut rows = rows.map_err(Error::from)?;
-        let next_page_token = page.cut(&mut rows, |made| match run {
+        let key = |made: &Transition| match run {
             Some(_) => made.number.to_string(),
             None => made.id.to_string(),
-        });
-        let transitions = rows.iter().map(wire::transition).collect();
+        };
+        let rows = rows.map_err(Error::from)?;
+        let (transitions, next_page_token) = page.cut(rows, key, |made| wire::transition(&made));
         Ok(Response::new(ListTransitionsResponse { transitions, next_page_token }))
     }
 
@@ -125,9 +122,8 @@ impl RunService for Server {
         let page = Page::read(&tenant, "ListRefusedEntries", &[&journey], page_size, &page_token)?;
         let before = page.after_as::<Uuid>()?;
         let rows = read::refused(&self.db, &tenant, filter.as_ref(), before, page.limit()).await;
-        let mut rows = rows.map_err(Error::from)?;
-        let next_page_token = page.cut(&mut rows, |row| row.id.to_string());
-        let entries = rows.into_iter().map(wire::refused).collect();
+        let rows = rows.map_err(Error::from)?;
+        let (entries, next_page_token) = page.cut(rows, |row| row.id.to_string(), wire::refused);
         Ok(Response::new(ListRefusedEntriesResponse { entries, next_page_token }))
     }
 

@@ -40,8 +40,9 @@ impl Orders {
             order: rpc::order::read(&list::ORDERS, &request.order_by)?,
             matching: rpc::filter::Filter::read(list::FIELDS, &request.filter)?,
         };
-        let mut orders = list::page(&self.db, &filter, page.after_as::<Uuid>()?, page.limit()).await?;
-        let next_page_token = page.cut(&mut orders, |order| order.id.to_string());
-        Ok(wire::ListOrdersResponse { orders: orders.iter().map(wire_order).collect(), next_page_token })
+        let orders = list::page(&self.db, &filter, page.after_as::<Uuid>()?, page.limit()).await;
+        let orders = orders.map_err(|error| filter.matching.refused(error))?;
+        let (orders, next_page_token) = page.cut(orders, |order| order.id.to_string(), |o| wire_order(&o));
+        Ok(wire::ListOrdersResponse { orders, next_page_token })
     }
 }

@@ -139,3 +139,18 @@ async fn a_filter_that_is_none_is_refused_with_the_place() {
     assert_eq!(status.message(), format!("filter at character 29: expected one of {outcomes}"));
     bad_field(try_list(&acme, &format!("source = {}", "x".repeat(2000))).await, "filter");
 }
+
+#[tokio::test]
+async fn a_filter_that_takes_longer_than_a_statement_may_is_told_so_and_is_not_worth_repeating() {
+    let world = World::start().await;
+    let acme = world.of("acme");
+    acme.record(order("o-1", "eve", 100)).await;
+    // a row takes longer to look at than a statement may
+    let slow = "ALTER TABLE orders.orders ENABLE ROW LEVEL SECURITY; ALTER TABLE orders.orders FORCE ROW LEVEL SECURITY;
+                CREATE POLICY slow ON orders.orders USING (pg_sleep(60) IS NOT NULL)";
+    let mut admin = world.sandbox.admin().await.unwrap();
+    sqlx::raw_sql(slow).execute(&mut admin).await.unwrap();
+    let refused = try_list(&acme, "external_status = won").await.unwrap_err();
+    let (code, reason, _) = told(&refused);
+    assert_eq!((code, reason.as_str()), (Code::ResourceExhausted, "QUERY_TOO_COSTLY"));
+}

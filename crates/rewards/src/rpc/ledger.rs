@@ -58,11 +58,10 @@ impl LedgerService for Ledger {
         let query = [request.reward_id.as_str()];
         let page = Page::read(&tenant, "ListPostings", &query, request.page_size, &request.page_token)?;
         let after = page.after_as::<Key>()?.map(|Key(reward, number)| (reward, number));
-        let mut list = postings::list(self.db.read(), &tenant, reward, after, page.limit())
+        let list = postings::list(self.db.read(), &tenant, reward, after, page.limit())
             .await
             .map_err(Error::from)?;
-        let next_page_token = page.cut(&mut list, Key::write);
-        let postings = list.iter().map(convert::posting).collect();
+        let (postings, next_page_token) = page.cut(list, Key::write, |posting| convert::posting(&posting));
         Ok(Response::new(wire::ListPostingsResponse { postings, next_page_token }))
     }
 

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use definitions::yaml::MAX_BYTES;
 use pg::Database;
 use proto::rewards as wire;
 use proto::rewards::program_service_server::ProgramService;
@@ -40,15 +39,6 @@ impl ProgramService for Programs {
     ) -> Result<Response<wire::ApplyProgramResponse>, Status> {
         let by = (&tenant(&request)?, &origin(&request)?);
         let wire::ApplyProgramRequest { definition, base_version } = request.into_inner();
-        if definition.is_empty() {
-            return Err(Error::field("definition", "is required").into());
-        }
-        if definition.len() > MAX_BYTES {
-            return Err(Error::field("definition", format!("is longer than {MAX_BYTES} bytes")).into());
-        }
-        if base_version < 0 {
-            return Err(Error::field("base_version", "is negative").into());
-        }
         let (stored, changed) = apply_program::apply(&self.db, &self.clock, by, &definition, base_version)
             .await
             .map_err(Error::from)?;
@@ -65,8 +55,7 @@ impl ProgramService for Programs {
         let campaign: CampaignId = parse("campaign_id", &request.campaign_id)?;
         let before = match request.version {
             0 => i32::MAX,
-            version if version > 0 => version.saturating_add(1),
-            _ => return Err(Error::field("version", "is negative").into()),
+            version => version.saturating_add(1),
         };
         let newest =
             programs::list(self.db.read(), &tenant, &campaign, before, 1).await.map_err(Error::from)?;
@@ -87,14 +76,15 @@ impl ProgramService for Programs {
         let page =
             Page::read(&tenant, "ListProgramVersions", &query, request.page_size, &request.page_token)?;
         let before = page.after_as()?.unwrap_or(i32::MAX);
-        let mut versions = programs::list(self.db.read(), &tenant, &campaign, before, page.limit())
+        let versions = programs::list(self.db.read(), &tenant, &campaign, before, page.limit())
             .await
             .map_err(Error::from)?;
         if versions.is_empty() && page.after().is_none() {
             return Err(no_program(&campaign).into());
         }
-        let next_page_token = page.cut(&mut versions, |stored| stored.version.to_string());
-        let programs = versions.iter().map(program).collect::<Result<_, _>>().map_err(Error::from)?;
+        let programs = versions.iter().map(program).collect::<Result<Vec<_>, _>>().map_err(Error::from)?;
+        let (programs, next_page_token) =
+            page.cut(programs, |shown| shown.version.to_string(), |shown| shown);
         Ok(Response::new(wire::ListProgramVersionsResponse { programs, next_page_token }))
     }
 }

@@ -10,7 +10,7 @@ use pg::Database;
 use proto::rewards as wire;
 use proto::rewards::reward_service_server::RewardService;
 use rpc::caller::{origin, tenant};
-use rpc::fields::{parse, parse_optional, required, text};
+use rpc::fields::{parse, parse_optional, required};
 use rpc::page::Page;
 use rpc::{Caller, Error};
 use tonic::{Request, Response, Status};
@@ -29,8 +29,6 @@ use crate::store::rewards::{self, Filter};
 use crate::subscribers::Journeys;
 use crate::wire as convert;
 
-/// Bytes of a reason, at most.
-const MAX_REASON: usize = 500;
 /// Decisions explained in one answer, at most.
 const EXPLAINED: i64 = 1000;
 
@@ -114,11 +112,10 @@ impl RewardService for Rewards {
         let state = request.state.to_string();
         let query = [request.campaign_id.as_str(), &state, &request.beneficiary_id, &request.filter];
         let page = Page::read(&tenant, "ListRewards", &query, request.page_size, &request.page_token)?;
-        let mut views = rewards::list(self.db.read(), &tenant, &filter, page.after_as()?, page.limit())
-            .await
-            .map_err(Error::from)?;
-        let next_page_token = page.cut(&mut views, |view| view.reward.reward_id.to_string());
-        let rewards = views.iter().map(convert::reward).collect();
+        let listed = rewards::list(self.db.read(), &tenant, &filter, page.after_as()?, page.limit()).await;
+        let views = listed.map_err(|error| filter.matching.refused(error))?;
+        let (rewards, next_page_token) =
+            page.cut(views, |view| view.reward.reward_id.to_string(), |view| convert::reward(&view));
         Ok(Response::new(wire::ListRewardsResponse { rewards, next_page_token }))
     }
 
@@ -137,11 +134,7 @@ impl RewardService for Rewards {
     ) -> Result<Response<wire::DenyRewardResponse>, Status> {
         let by = (tenant(&request)?, origin(&request)?);
         let request = request.into_inner();
-        let reason = text("reason", &request.reason, MAX_REASON)?;
-        if reason.trim().is_empty() {
-            return Err(Error::field("reason", "is required").into());
-        }
-        let reward = self.moved(by, &request.reward_id, HandMove::Deny(reason)).await?;
+        let reward = self.moved(by, &request.reward_id, HandMove::Deny(request.reason)).await?;
         Ok(Response::new(wire::DenyRewardResponse { reward }))
     }
 
@@ -191,11 +184,12 @@ impl RewardService for Rewards {
         let query = [query[0].as_str()];
         let page = Page::read(&tenant, "ListDecisions", &query, request.page_size, &request.page_token)?;
         let after = page.after_as::<Key>()?.map(|key| key.0);
-        let mut list = decisions::list(self.db.read(), &tenant, outcome, after.as_ref(), page.limit())
+        let list = decisions::list(self.db.read(), &tenant, outcome, after.as_ref(), page.limit())
             .await
             .map_err(Error::from)?;
-        let next_page_token = page.cut(&mut list, Key::write);
         let decisions = self.decisions(&tenant, &list).await?;
+        let keyed = list.iter().zip(decisions).collect();
+        let (decisions, next_page_token) = page.cut(keyed, |(row, _)| Key::write(row), |(_, shown)| shown);
         Ok(Response::new(wire::ListDecisionsResponse { decisions, next_page_token }))
     }
 

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use observe::metrics::{self, Duplicate};
 use pg::{Audit, Inserts, WriteTx};
+use proto::rewards::DecisionOutcome;
 use types::Timestamp;
 
 use super::{credits, decisions, moves, postings, rewards};
@@ -31,12 +32,22 @@ pub(crate) async fn save(
     Ok(())
 }
 
+/// Has every outcome there from the start, so that the first of a kind shows as a step.
+pub(crate) fn count_from_zero() {
+    for outcome in (1..).map_while(|number| DecisionOutcome::try_from(number).ok()) {
+        metrics::decisions(name_of(outcome), 0);
+    }
+}
+
+fn name_of(outcome: DecisionOutcome) -> &'static str {
+    outcome.as_str_name().trim_start_matches("DECISION_OUTCOME_")
+}
+
 /// Counts what was decided, once it is committed.
 fn count(tx: &mut WriteTx, effects: &Effects) {
     let mut outcomes: HashMap<&'static str, usize> = HashMap::new();
     for decision in effects.decisions.iter().chain(&effects.retried) {
-        let name = wire::outcome(decision.verdict.outcome).as_str_name();
-        *outcomes.entry(name.trim_start_matches("DECISION_OUTCOME_")).or_default() += 1;
+        *outcomes.entry(name_of(wire::outcome(decision.verdict.outcome))).or_default() += 1;
     }
     let twins = effects.twins;
     if twins > 0 || !outcomes.is_empty() {

@@ -95,6 +95,9 @@ async fn r5_the_same_transition_again_changes_nothing() {
     // it is recognised, not merely refused by the database
     let parked = world.rewards(TENANT).list_parked(wire::ListParkedRequest::default()).await.unwrap();
     assert_eq!(parked.into_inner().parked, []);
+    let told = observe::metrics::text();
+    assert!(told.contains("laurel_duplicates_suppressed_total{reason=\"twin_reward\"} 4\n"), "{told}");
+    assert!(told.contains("laurel_decisions_total{outcome=\"PARKED\"} 0\n"), "{told}");
 }
 
 #[tokio::test]

@@ -80,9 +80,10 @@ fn parse(path: &str, text: std::io::Result<String>) -> Result<HeaderValue, Error
 }
 
 fn bearer(token: &str) -> Result<HeaderValue, Error> {
-    // Not marked as sensitive: HTTP/2 would send and decode its hundreds of bytes with each call, not once a connection. What the mark
-    // is for, guessing a secret by how well it compresses, takes a short secret, and a stranger's headers on the same connection.
-    HeaderValue::from_str(&format!("Bearer {}", token.trim())).map_err(|_| Error::Token)
+    let mut header = HeaderValue::from_str(&format!("Bearer {}", token.trim())).map_err(|_| Error::Token)?;
+    // keeps it out of logs and out of header compression
+    header.set_sensitive(true);
+    Ok(header)
 }
 
 impl fmt::Debug for Token {

@@ -11,8 +11,9 @@ mod sql;
 mod tests;
 
 use pg::sqlx::{Postgres, QueryBuilder};
+use tonic::Code;
 
-use crate::Error;
+use crate::{Error, Reason};
 use check::Condition;
 
 /// Bytes of a filter, at most.
@@ -89,6 +90,16 @@ impl Filter {
     /// think of, and would push others out of a connection's memory.
     pub fn is_blank(&self) -> bool {
         self.0.is_none()
+    }
+
+    /// What a caller is told of a page that could not be read. One that took longer than a statement may is the filter's doing: it
+    /// has to read too much, and would again.
+    pub fn refused(&self, error: pg::Error) -> Error {
+        if self.is_blank() || !error.is_statement_timeout() {
+            return error.into();
+        }
+        let message = "the filter takes too long: narrow it by what few rows have, such as a campaign, a contact or an id";
+        Error::new(Code::ResourceExhausted, Reason::QueryTooCostly, message)
     }
 
     /// Adds the condition to a statement that has a WHERE already.

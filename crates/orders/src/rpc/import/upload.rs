@@ -11,9 +11,6 @@ use super::records::{Record, RecordReader};
 use super::row::RowReader;
 use crate::commands::Row;
 
-/// Bytes of a piece, at most.
-const MAX_CHUNK: usize = 1024 * 1024;
-
 /// What was received, and how far it is read.
 pub(super) struct Upload {
     messages: Streaming<ImportOrdersRequest>,
@@ -32,7 +29,7 @@ impl Upload {
     pub(super) async fn options(&mut self) -> Result<Options, Error> {
         let first = self.messages.message().await.map_err(|status| broken_off(&status))?.unwrap_or_default();
         let options = Options::read(fields::required("options", first.options.as_ref())?)?;
-        self.take(first.chunk)?;
+        self.chunk = first.chunk;
         Ok(options)
     }
 
@@ -89,17 +86,12 @@ impl Upload {
             Some(ImportOrdersRequest { options: Some(_), .. }) => {
                 Err(Error::field("options", "belongs in the first message only"))
             }
-            Some(ImportOrdersRequest { chunk, options: None }) => self.take(chunk).map(|()| true),
+            Some(ImportOrdersRequest { chunk, options: None }) => {
+                self.chunk = chunk;
+                self.read = 0;
+                Ok(true)
+            }
         }
-    }
-
-    fn take(&mut self, chunk: Vec<u8>) -> Result<(), Error> {
-        if chunk.len() > MAX_CHUNK {
-            return Err(too_long());
-        }
-        self.chunk = chunk;
-        self.read = 0;
-        Ok(())
     }
 }
 
@@ -111,13 +103,10 @@ fn columns(header: &Record<'_>, options: &Options) -> Result<Columns, Error> {
     Columns::read(&fields, options)
 }
 
-fn too_long() -> Error {
-    Error::field("chunk", "is longer than 1 MiB")
-}
-
 /// The caller went away, or sent what cannot be received.
 fn broken_off(status: &Status) -> Error {
-    rpc::layers::refused_by_transport(status).unwrap_or_else(|| {
+    let refused = Error::refused_by_codec(status).or_else(|| rpc::layers::refused_by_transport(status));
+    refused.unwrap_or_else(|| {
         let message = "the upload broke off; it may be run again";
         Error::new(Code::Cancelled, Reason::Unavailable, message)
     })
