@@ -4,6 +4,8 @@
 //! an exporter a span costs a look at a flag. W3C is spoken by the propagator that `runtime::telemetry` installs; without
 //! it nothing is read and nothing is sent.
 
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
 use http::{HeaderMap, HeaderName, HeaderValue};
 use opentelemetry::propagation::{Extractor, Injector};
 use opentelemetry::trace::{SpanContext, TraceContextExt};
@@ -15,6 +17,65 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 pub const TARGET: &str = "laurel::span";
 /// Header, and field of events, that holds a context.
 pub const TRACEPARENT: &str = "traceparent";
+
+/// What calls carry that are not traced, so that nobody behind them begins a trace in the middle: a context that says no.
+const UNTRACED: HeaderValue =
+    HeaderValue::from_static("00-00000000000000000000000000000001-0000000000000001-00");
+
+/// Which calls are traced.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Sampling {
+    /// Whether a caller that sends a context decides for its call.
+    pub heeds_caller: bool,
+    /// The share of the other calls that is traced, from 0 to 1.
+    pub ratio: f64,
+}
+
+/// Whether there is an exporter.
+static IS_ON: AtomicBool = AtomicBool::new(false);
+static HEEDS_CALLER: AtomicBool = AtomicBool::new(true);
+/// A call is traced if a random number is below this.
+static BELOW: AtomicU64 = AtomicU64::new(u64::MAX);
+
+/// Says which calls are traced from here on, now that there is an exporter.
+pub fn sample(sampling: Sampling) {
+    HEEDS_CALLER.store(sampling.heeds_caller, Ordering::Relaxed);
+    // saturates: 1 is all of them
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "a share"
+    )]
+    let below = (sampling.ratio * u64::MAX as f64) as u64;
+    BELOW.store(below, Ordering::Relaxed);
+    IS_ON.store(true, Ordering::Relaxed);
+}
+
+/// Whether a call with these headers is to be traced. It is asked before a span is made, since most of what a span costs it
+/// costs whether it is exported or not.
+pub fn is_wanted(headers: &HeaderMap) -> bool {
+    let said = headers.get(TRACEPARENT).and_then(|value| is_sampled(value.to_str().ok()?));
+    match said {
+        Some(said) if HEEDS_CALLER.load(Ordering::Relaxed) => said,
+        _ => match BELOW.load(Ordering::Relaxed) {
+            u64::MAX => true,
+            below => rand::random::<u64>() < below,
+        },
+    }
+}
+
+/// Whether a W3C context says that it is sampled; none if it is no context: version, trace, span and flags in hexadecimal.
+pub fn is_sampled(context: &str) -> Option<bool> {
+    let mut parts = context.split('-');
+    let mut part = |length| {
+        let part = parts.next().filter(|part| part.len() == length)?;
+        part.bytes().all(|byte| byte.is_ascii_hexdigit()).then_some(part)
+    };
+    let (_version, _trace, _span, flags) = (part(2)?, part(32)?, part(16)?, part(2)?);
+    let flags = u8::from_str_radix(flags, 16).ok()?;
+    parts.next().is_none().then_some(flags & 1 == 1)
+}
 
 /// The context of the span one is in, if it is traced.
 pub fn current() -> Option<SpanContext> {
@@ -87,11 +148,13 @@ pub fn distinct(contexts: impl Iterator<Item = SpanContext>, most: usize) -> Vec
     distinct
 }
 
-/// Adds the context of the span one is in to the headers of a call that goes out; leaves them alone if there is none.
+/// Adds the context of the span one is in to the headers of a call that goes out; one that is in none is not to be traced.
 pub fn inject(headers: &mut HeaderMap) {
     let context = Span::current().context();
     if context.span().span_context().is_valid() {
         global::get_text_map_propagator(|p| p.inject_context(&context, &mut HeadersMut(headers)));
+    } else if IS_ON.load(Ordering::Relaxed) {
+        headers.entry(TRACEPARENT).or_insert(UNTRACED);
     }
 }
 
@@ -185,6 +248,28 @@ mod tests {
         let mut headers = HeaderMap::new();
         inject(&mut headers);
         assert!(headers.is_empty());
+    }
+
+    #[test]
+    fn the_caller_decides_and_else_the_share() {
+        let with = |context: &'static str| {
+            HeaderMap::from_iter([(HeaderName::from_static(TRACEPARENT), HeaderValue::from_static(context))])
+        };
+        let untraced = HeaderMap::from_iter([(HeaderName::from_static(TRACEPARENT), UNTRACED)]);
+        let wanted = || [is_wanted(&with(CALLER)), is_wanted(&untraced), is_wanted(&HeaderMap::new())];
+        assert_eq!(wanted(), [true, false, true]);
+        assert!(is_wanted(&with("00-1-2-00")), "no context");
+        sample(Sampling { heeds_caller: true, ratio: 0.0 });
+        assert_eq!(wanted(), [true, false, false]);
+        sample(Sampling { heeds_caller: false, ratio: 1.0 });
+        assert_eq!(wanted(), [true; 3]);
+        sample(Sampling { heeds_caller: true, ratio: 0.5 });
+        let traced = (0..1000).filter(|_| is_wanted(&HeaderMap::new())).count();
+        assert!((350..650).contains(&traced), "{traced} of 1000");
+        // and those behind it hear of it
+        let mut headers = HeaderMap::new();
+        inject(&mut headers);
+        assert_eq!(headers.get(TRACEPARENT), Some(&UNTRACED));
     }
 
     #[test]

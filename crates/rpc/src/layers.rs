@@ -151,7 +151,7 @@ fn origin(request: &Parts, caller: &Caller) -> Origin {
     Origin {
         principal: Arc::clone(caller.principal()),
         method: request.uri.path().trim_start_matches('/').into(),
-        traceparent: crate::trace::traceparent(&request.headers),
+        traceparent: crate::trace::traceparent(request.uri.path(), &request.headers),
     }
 }
 

@@ -12,8 +12,10 @@ use std::time::{Duration, Instant};
 use http::{HeaderMap, Request, Response};
 use http_body::Frame;
 use observe::metrics::{Histogram, rpc_duration};
-use observe::trace::{TARGET, TRACEPARENT, continue_from};
+use observe::trace::{TARGET, TRACEPARENT, continue_from, is_sampled, is_wanted};
 use prost::Message;
+use prost_types::MethodOptions;
+use prost_types::method_options::IdempotencyLevel;
 use tonic::body::Body;
 use tonic::codegen::Bytes;
 use tonic::{Code, Status};
@@ -70,19 +72,20 @@ impl http_body::Body for Counted {
     }
 }
 
-/// The trace that what a call does is part of: the span of the call where calls are traced, else what the caller sent.
-pub(crate) fn traceparent(headers: &HeaderMap) -> Option<Arc<str>> {
+/// The trace that what a call does is part of: the span of the call where calls are traced, else what the caller sent. None for
+/// a call that does nothing but read, since nothing comes of it.
+pub(crate) fn traceparent(path: &str, headers: &HeaderMap) -> Option<Arc<str>> {
+    if METHODS.get(path).is_some_and(|method| method.only_reads) {
+        return None;
+    }
     // it is passed on in every event, so it is what it says, or nothing
-    let sent =
-        || headers.get(TRACEPARENT).and_then(|value| value.to_str().ok()).filter(|text| is_context(text));
+    let sent = || {
+        headers
+            .get(TRACEPARENT)
+            .and_then(|value| value.to_str().ok())
+            .filter(|text| is_sampled(text).is_some())
+    };
     observe::trace::traceparent().as_deref().or_else(sent).map(Into::into)
-}
-
-/// Whether a text is a W3C trace context: version, trace, span and flags in hexadecimal.
-fn is_context(text: &str) -> bool {
-    let parts: Vec<&str> = text.split('-').collect();
-    let hex = |part: &&str| part.bytes().all(|b| b.is_ascii_hexdigit());
-    parts.iter().map(|part| part.len()).eq([2, 32, 16, 2]) && parts.iter().all(hex)
 }
 
 /// Makes a call that goes out part of the trace one is in.
@@ -100,7 +103,9 @@ static METHODS: LazyLock<HashMap<String, Method>> = LazyLock::new(|| {
             let service_name = format!("{}.{}", file.package(), service.name());
             for method in &service.method {
                 let streams = method.client_streaming() || method.server_streaming();
-                let method = Method::new(&service_name, method.name(), streams);
+                let level = method.options.as_ref().map(MethodOptions::idempotency_level);
+                let only_reads = level == Some(IdempotencyLevel::NoSideEffects);
+                let method = Method::new(&service_name, method.name(), streams, only_reads);
                 methods.insert(format!("/{}", method.name), method);
             }
         }
@@ -117,13 +122,14 @@ struct Method {
     /// Length of what is before the slash.
     service: usize,
     streams: bool,
+    only_reads: bool,
     durations: [OnceLock<Histogram>; CODES],
 }
 
 impl Method {
-    fn new(service: &str, method: &str, streams: bool) -> Self {
+    fn new(service: &str, method: &str, streams: bool, only_reads: bool) -> Self {
         let name = format!("{service}/{method}");
-        Self { name, service: service.len(), streams, durations: Default::default() }
+        Self { name, service: service.len(), streams, only_reads, durations: Default::default() }
     }
 
     fn parts(&self) -> (&str, &str) {
@@ -131,6 +137,9 @@ impl Method {
     }
 
     fn span(&self, headers: &HeaderMap) -> Span {
+        if !is_wanted(headers) {
+            return Span::none();
+        }
         let (service, method) = self.parts();
         let span = tracing::info_span!(
             target: TARGET,
@@ -280,17 +289,23 @@ mod tests {
 
     #[test]
     fn without_traces_the_callers_context_is_passed_on_if_it_is_one() {
+        const WRITE: &str = "/laurel.orders.v1.OrderService/RecordOrder";
         let mut headers = HeaderMap::new();
-        assert_eq!(traceparent(&headers), None);
+        assert_eq!(traceparent(WRITE, &headers), None);
         headers.insert(TRACEPARENT, http::HeaderValue::from_static("00-1-2-01, and much more"));
-        assert_eq!(traceparent(&headers), None);
+        assert_eq!(traceparent(WRITE, &headers), None);
         headers.insert(
             TRACEPARENT,
             http::HeaderValue::from_static("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
         );
         assert_eq!(
-            traceparent(&headers).as_deref(),
+            traceparent(WRITE, &headers).as_deref(),
             Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+        );
+        assert_eq!(
+            traceparent("/laurel.orders.v1.OrderService/GetOrder", &headers),
+            None,
+            "nothing comes of it"
         );
     }
 }

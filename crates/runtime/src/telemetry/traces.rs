@@ -4,14 +4,14 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use observe::trace::TARGET;
+use observe::trace::{self, Sampling, TARGET};
 use opentelemetry::global;
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_otlp::{ExporterBuildError, WithExportConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
-use opentelemetry_sdk::trace::{SdkTracerProvider, SpanData, SpanExporter};
+use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider, SpanData, SpanExporter};
 use tracing::{Level, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::Targets;
@@ -29,8 +29,24 @@ pub(super) fn endpoint() -> Option<String> {
     setting("otlp_endpoint").or_else(|| standard.into_iter().find_map(given))
 }
 
-/// Spans of `service` go to `endpoint`, over gRPC. The sampler is the one that `OTEL_TRACES_SAMPLER` names, else the caller's
-/// decision, else all. To be called on the executor that is to do the sending.
+/// What the standard variables `OTEL_TRACES_SAMPLER` and `OTEL_TRACES_SAMPLER_ARG` say; without them the caller decides, and calls
+/// whose callers do not are all traced.
+fn sampling(sampler: &str, argument: &str) -> Sampling {
+    let (heeds_caller, own) = match sampler.strip_prefix("parentbased_") {
+        Some(own) => (true, own),
+        None => (false, sampler),
+    };
+    let share = argument.parse().ok().filter(|share| (0.0..=1.0).contains(share)).unwrap_or(1.0);
+    match own {
+        "always_on" => Sampling { heeds_caller, ratio: 1.0 },
+        "always_off" => Sampling { heeds_caller, ratio: 0.0 },
+        "traceidratio" => Sampling { heeds_caller, ratio: share },
+        _ => Sampling { heeds_caller: true, ratio: 1.0 },
+    }
+}
+
+/// Spans of `service` go to `endpoint`, over gRPC. Which calls have spans is decided before they are made ([`sampling`]), so that all
+/// of those are exported. To be called on the executor that is to do the sending.
 pub(super) fn provider(
     endpoint: &str,
     service: &'static str,
@@ -41,7 +57,10 @@ pub(super) fn provider(
         .with_timeout(TIMEOUT)
         .build()?;
     global::set_text_map_propagator(TraceContextPropagator::new());
+    let standard = |name| std::env::var(name).unwrap_or_default();
+    trace::sample(sampling(&standard("OTEL_TRACES_SAMPLER"), &standard("OTEL_TRACES_SAMPLER_ARG")));
     Ok(SdkTracerProvider::builder()
+        .with_sampler(Sampler::AlwaysOn)
         .with_batch_exporter(Quiet { exporter, fails: AtomicBool::new(false) })
         .with_resource(Resource::builder().with_service_name(service).build())
         .build())
@@ -99,5 +118,26 @@ impl<E: SpanExporter> SpanExporter for Quiet<E> {
 
     fn set_resource(&mut self, resource: &Resource) {
         self.exporter.set_resource(resource);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_standard_samplers_are_understood() {
+        let is = |sampler, argument, heeds_caller, ratio| {
+            assert_eq!(sampling(sampler, argument), Sampling { heeds_caller, ratio }, "{sampler} {argument}");
+        };
+        is("", "", true, 1.0);
+        is("parentbased_always_on", "", true, 1.0);
+        is("parentbased_always_off", "", true, 0.0);
+        is("parentbased_traceidratio", "0.1", true, 0.1);
+        is("traceidratio", "0.25", false, 0.25);
+        is("traceidratio", "many", false, 1.0);
+        is("always_on", "", false, 1.0);
+        is("always_off", "", false, 0.0);
+        is("jaeger_remote", "", true, 1.0);
     }
 }
