@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use anyhow::Context;
 use laurel::client::Clients;
-use pg::sqlx::postgres::PgConnectOptions;
+use pg::sqlx::postgres::{PgConnectOptions, PgConnection};
 use pg::sqlx::{AssertSqlSafe, ConnectOptions, raw_sql};
 use rpc::channel::{Access, Token, by_package, connect_as};
 
@@ -89,6 +89,11 @@ impl Deployment {
 
     /// Starts a service; `upstream` are the addresses of those before it, in their order.
     pub fn start(&self, service: &str, upstream: &[&str]) -> anyhow::Result<Service> {
+        Service::start(self.configured(service, upstream)?)
+    }
+
+    /// The program of a service with all its settings.
+    pub fn configured(&self, service: &str, upstream: &[&str]) -> anyhow::Result<Command> {
         let mut command = self.command(service)?;
         command.envs(self.settings.iter().map(|(name, value)| (name, value)));
         for (name, address) in SERVICES.iter().zip(upstream) {
@@ -110,7 +115,7 @@ impl Deployment {
                 }
             }
         }
-        Ok(Service(Running::spawn(command)?))
+        Ok(command)
     }
 
     /// Starts all four services.
@@ -127,9 +132,23 @@ impl Deployment {
     /// The program of a service, knowing its database.
     pub fn command(&self, service: &str) -> anyhow::Result<Command> {
         let mut command = program(&format!("laurel-{service}"))?;
-        let url = format!("postgres://postgres@localhost/{}?host={}", self.database, self.socket);
-        command.env("LAUREL_DATABASE_URL", url);
+        command.env("LAUREL_DATABASE_URL", self.database_url("postgres"));
         Ok(command)
+    }
+
+    /// Name of the database.
+    pub fn database(&self) -> &str {
+        &self.database
+    }
+
+    /// The database as `user` reaches it.
+    pub fn database_url(&self, user: &str) -> String {
+        format!("postgres://{user}@localhost/{}?host={}", self.database, self.socket)
+    }
+
+    /// A connection to it as `user`.
+    pub async fn connect(&self, user: &str) -> anyhow::Result<PgConnection> {
+        Ok(PgConnectOptions::from_str(&self.database_url(user))?.connect().await?)
     }
 
     /// How to call what listens at `address`.
@@ -173,6 +192,11 @@ fn path(path: PathBuf) -> anyhow::Result<String> {
 pub struct Service(Running);
 
 impl Service {
+    /// Starts it, and waits until it is ready.
+    pub fn start(command: Command) -> anyhow::Result<Self> {
+        Ok(Self(Running::spawn(command)?))
+    }
+
     /// Where it listens.
     pub fn address(&self) -> &str {
         &self.0.address

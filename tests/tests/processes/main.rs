@@ -1,8 +1,9 @@
 //! The four services as processes of their own: the story through all of them, replicas that end under load, certificates
-//! between services, and wrong settings.
+//! between services, what Kubernetes runs, and wrong settings.
 
 mod drain;
 mod load;
+mod prepared;
 mod settings;
 mod tls;
 mod watch;
