@@ -5,10 +5,13 @@ use std::time::{Duration, Instant};
 
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use pg::sqlx::query_scalar;
 use proto::attribution::CreateSegmentRequest;
 use proto::attribution::{GetSegmentRequest, ListSegmentsRequest};
-use proto::orders::WatchOrderEventsRequest;
+use proto::orders::{ImportOrdersOptions, ImportOrdersRequest, WatchOrderEventsRequest};
+use tests::process::Deployment;
 use tests::{DataDir, Up, laurel};
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::Code;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
@@ -82,9 +85,14 @@ async fn a_connection_of_age_is_closed_and_its_calls_are_finished() -> anyhow::R
     // nobody hangs up but the server
     tokio::time::timeout(Duration::from_mins(1), connection).await??;
     assert!(sender.is_closed());
-    // a client of ours connects again, and a watch that is open stays
+    // a client of ours connects again, and a watch and an import that are open stay
     let clients = up.clients("acme")?;
     let begun = Instant::now();
+    let (rows, chunks) = tokio::sync::mpsc::channel(2);
+    rows.send(ImportOrdersRequest { options: Some(ImportOrdersOptions::default()), ..Default::default() })
+        .await?;
+    rows.send(chunk("order_id,email,revenue,currency\n")).await?;
+    let mut import = clients.orders.clone().import_orders(ReceiverStream::new(chunks)).await?.into_inner();
     let mut watch =
         clients.orders.clone().watch_order_events(WatchOrderEventsRequest::default()).await?.into_inner();
     while begun.elapsed() < Duration::from_secs(3) {
@@ -95,6 +103,66 @@ async fn a_connection_of_age_is_closed_and_its_calls_are_finished() -> anyhow::R
             answer => answer?,
         };
         assert!(watch.message().await?.is_some(), "a heartbeat each second");
+    }
+    rows.send(chunk("o-1,bob@shop.example,49.00,USD\n")).await?;
+    drop(rows);
+    let mut recorded = None;
+    while let Some(answer) = import.message().await? {
+        recorded = answer.summary.map(|summary| summary.recorded);
+    }
+    assert_eq!(recorded, Some(1));
+    Ok(())
+}
+
+fn chunk(csv: &str) -> ImportOrdersRequest {
+    ImportOrdersRequest { chunk: csv.as_bytes().to_vec(), options: None }
+}
+
+#[tokio::test]
+async fn the_database_is_the_one_that_a_file_names() -> anyhow::Result<()> {
+    let files = tempfile::tempdir()?;
+    for name in ["LAUREL_DATABASE_URL_FILE", "LAUREL_CONFIG"] {
+        let (deployment, data_dir, file) =
+            (Deployment::new().await?, DataDir::new()?, files.path().join(name));
+        let url = deployment.database_url("postgres");
+        let is_url = name == "LAUREL_DATABASE_URL_FILE";
+        std::fs::write(&file, if is_url { url } else { format!("database_url = \"{url}\"") })?;
+        let up = Up::start_with(&data_dir.path(), &[(name, file.to_str().unwrap_or_default())])?;
+        up.clients("acme")?.segments.create_segment(create("friends")).await?;
+        let mut database = deployment.connect("postgres").await?;
+        let stored: Vec<String> =
+            query_scalar("SELECT segment_id FROM attribution.segments").fetch_all(&mut database).await?;
+        assert_eq!(stored, ["friends"], "{name}");
+        assert!(!data_dir.path().exists(), "no Postgres of its own");
+        assert!(up.terminate()?.success());
+    }
+    Ok(())
+}
+
+#[test]
+fn a_setting_that_is_misspelt_or_wrong_is_one_clear_line() -> anyhow::Result<()> {
+    let wrong = [
+        ("LAUREL_JWSK", "keys.json", "jwsk"),
+        ("LAUREL_LOG_FORMAT", "jsno", "found `jsno`"),
+        (
+            "LAUREL_DATABASE_URL_FILE",
+            "/nowhere",
+            "LAUREL_DATABASE_URL_FILE: cannot read /nowhere: No such file",
+        ),
+    ];
+    for (name, value, told) in wrong {
+        let data_dir = DataDir::new()?;
+        let mut command = laurel(&["up", "--listen", "127.0.0.1:0"], &data_dir.path())?;
+        // those of client commands may be exported where it starts
+        command
+            .env("LAUREL_TENANT", "acme")
+            .env("LAUREL_ADDRESS", "http://127.0.0.1:7600")
+            .env("LAUREL_LOG", "off");
+        let output = command.env(name, value).output()?;
+        assert_eq!(output.status.code(), Some(1), "{name}");
+        let said = String::from_utf8(output.stderr)?;
+        assert!(said.starts_with("laurel: ") && said.contains(told), "{said}");
+        assert_eq!(said.lines().count(), 1, "{said}");
     }
     Ok(())
 }

@@ -89,7 +89,8 @@ pub struct StorageArguments {
     #[arg(long, value_name = "DIR", env = "LAUREL_DATA_DIR")]
     pub data_dir: Option<PathBuf>,
     /// Use this Postgres instead of the embedded one: a postgres:// URL of a user who may create roles
-    #[arg(long, value_name = "URL", env = "LAUREL_DATABASE_URL", hide_env_values = true)]
+    /// [env: LAUREL_DATABASE_URL, or LAUREL_DATABASE_URL_FILE]
+    #[arg(long, value_name = "URL")]
     pub database_url: Option<SecretString>,
     /// Tenants whose order ids are scoped by source (O1), separated by commas
     #[arg(long, value_name = "TENANTS", env = "LAUREL_SCOPE_ORDERS_BY_SOURCE", default_value = "")]

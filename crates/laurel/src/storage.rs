@@ -29,7 +29,10 @@ pub struct Storage {
 impl Storage {
     /// Starts the embedded cluster, or uses the server that was named. To be called on the main thread.
     pub fn open(arguments: &StorageArguments) -> anyhow::Result<Self> {
-        if let Some(url) = &arguments.database_url {
+        // environment and file are read as the services read them
+        let named =
+            arguments.database_url.clone().map_or_else(runtime::config::database_url, |url| Ok(Some(url)))?;
+        if let Some(url) = named {
             return Ok(Self {
                 server: runtime::process::external_server(url.expose_secret())?,
                 cluster: None,

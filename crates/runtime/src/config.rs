@@ -19,7 +19,9 @@ use serde::{Deserialize, Serialize};
 pub struct Config {
     pub config: String,
     pub listen: SocketAddr,
+    #[serde(deserialize_with = "none_if_empty")]
     pub health_listen: Option<SocketAddr>,
+    #[serde(deserialize_with = "none_if_empty")]
     pub metrics_listen: Option<SocketAddr>,
     #[serde(serialize_with = "never")]
     pub database_url: SecretString,
@@ -51,7 +53,7 @@ pub struct Config {
     pub drain_seconds: u32,
     pub scope_orders_by_source: String,
     pub log: String,
-    pub log_format: String,
+    pub log_format: LogFormat,
     pub otlp_endpoint: String,
 }
 
@@ -63,6 +65,16 @@ pub enum Migrate {
     OnStart,
     /// Somebody else, with `migrate`.
     Never,
+}
+
+/// What log lines look like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines: JSON lines.
+    Json,
 }
 
 impl Default for Config {
@@ -101,7 +113,7 @@ impl Default for Config {
             drain_seconds: 10,
             scope_orders_by_source: String::new(),
             log: "info".to_owned(),
-            log_format: "text".to_owned(),
+            log_format: LogFormat::Text,
             otlp_endpoint: String::new(),
         }
     }
@@ -137,11 +149,9 @@ impl Config {
     /// Reads file and environment. `port` is the service's own, unless `listen` says otherwise.
     pub fn load(port: u16) -> Result<Self, Error> {
         let defaults = Self { listen: SocketAddr::from(([127, 0, 0, 1], port)), ..Self::default() };
-        let mut config: Self =
-            read(defaults, Env::prefixed("LAUREL_").ignore(&crate::config_table::command_names()))?;
+        let mut config = read(defaults)?;
         if !config.database_url_file.is_empty() {
-            let url = read_file("LAUREL_DATABASE_URL_FILE", &config.database_url_file)?;
-            config.database_url = String::from_utf8_lossy(&url).trim().into();
+            config.database_url = read_url(&config.database_url_file)?;
         }
         if config.database_url.expose_secret().is_empty() {
             return Err(Error::NoDatabase);
@@ -150,12 +160,9 @@ impl Config {
         Ok(config)
     }
 
-    /// The same for a process that gets address and storage from its own arguments; other `LAUREL_` variables are not for
-    /// it to judge.
+    /// The same for a process that gets its address from its own arguments, and may have storage of its own.
     pub fn load_edge(listen: SocketAddr) -> Result<Self, Error> {
-        let own: Vec<String> = crate::config_table::names().collect();
-        let own: Vec<&str> = own.iter().map(String::as_str).collect();
-        let mut config: Self = read(Self::default(), Env::prefixed("LAUREL_").only(&own))?;
+        let mut config = read(Self::default())?;
         config.listen = listen;
         config.check()?;
         Ok(config)
@@ -211,12 +218,20 @@ impl Config {
     }
 }
 
+/// An address, or none for an empty text: what is set for all processes can be taken back for one.
+fn none_if_empty<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?.filter(|text| !text.is_empty());
+    text.map(|text| text.parse().map_err(serde::de::Error::custom)).transpose()
+}
+
 /// Writes a secret as if it were not set.
 fn never<S: serde::Serializer>(_: &SecretString, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str("")
 }
 
-fn read(defaults: Config, environment: Env) -> Result<Config, Error> {
+/// A variable that is neither a setting nor of the `laurel` command is refused, being misspelt.
+fn read(defaults: Config) -> Result<Config, Error> {
+    let environment = Env::prefixed("LAUREL_").ignore(&crate::config_table::command_names());
     let mut figment = Figment::from(Serialized::defaults(defaults));
     if let Ok(path) = std::env::var("LAUREL_CONFIG") {
         figment = figment.merge(Toml::file_exact(path));
@@ -262,6 +277,19 @@ pub(crate) fn one(name: &str) -> Option<String> {
         figment = figment.merge(Toml::file(path));
     }
     figment.merge(Env::prefixed("LAUREL_").only(&[name])).extract_inner(name).ok()
+}
+
+/// The database that environment or file name, if they do: for a process that may have one of its own.
+pub fn database_url() -> Result<Option<SecretString>, Error> {
+    match one("database_url_file").filter(|path| !path.is_empty()) {
+        Some(path) => read_url(&path).map(Some),
+        None => Ok(one("database_url").map(Into::into)),
+    }
+}
+
+fn read_url(path: &str) -> Result<SecretString, Error> {
+    let url = read_file("LAUREL_DATABASE_URL_FILE", path)?;
+    Ok(String::from_utf8_lossy(&url).trim().into())
 }
 
 /// What `setting` names; its error tells both.

@@ -92,11 +92,13 @@ where
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async move {
         let server = external_server(config.database_url.expose_secret())?;
-        if migrate_only {
-            return migrate(&server, schema, migrations).await;
-        }
         let lifecycle = Lifecycle::new(config.drain());
         lifecycle.heed_signals()?;
+        if migrate_only {
+            // what was not committed is rolled back, and done by the next that migrates
+            let migrated = lifecycle.stop().run_until_cancelled(migrate(&server, schema, migrations)).await;
+            return migrated.unwrap_or_else(|| anyhow::bail!("told to end before the schema was migrated"));
+        }
         let begun = begin(&lifecycle, &config, schema, migrations, &server, start);
         match lifecycle.stop().run_until_cancelled(begun).await {
             Some(begun) => begun?,

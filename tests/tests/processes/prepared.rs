@@ -2,7 +2,7 @@
 //! migrate nothing, and probes.
 
 use std::net::TcpListener;
-use std::process::Child;
+use std::process::{Child, Command};
 
 use anyhow::Context;
 use pg::sqlx::postgres::PgConnection;
@@ -197,5 +197,29 @@ async fn no_other_schema(deployment: &Deployment) -> anyhow::Result<()> {
         };
         assert_eq!(code.as_deref(), Some("42501"), "{statement}: {refused:?}");
     }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_migration_that_is_told_to_end_does_so_and_says_it_is_not_done() -> anyhow::Result<()> {
+    let deployment = Deployment::new().await?;
+    let mut other = deployment.connect("postgres").await?;
+    // as another job would that prepares its schema
+    raw_sql("SELECT pg_advisory_lock(hashtext('laurel.provision'))").execute(&mut other).await?;
+    let mut job = deployment.configured("orders", &[])?;
+    let job = job.arg("migrate").spawn()?;
+    let waiting = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND locktype = 'advisory'
+                   AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))";
+    let wait = async {
+        while !query_scalar::<_, bool>(waiting).fetch_one(&mut other).await? {}
+        anyhow::Ok(())
+    };
+    timeout(PATIENCE, wait).await??;
+    anyhow::ensure!(Command::new("kill").arg(job.id().to_string()).status()?.success());
+    let ended = tokio::task::spawn_blocking(move || job.wait_with_output());
+    let output = timeout(PATIENCE, ended).await???;
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8(output.stderr)?;
+    assert_eq!(said, "laurel-orders: told to end before the schema was migrated\n");
     Ok(())
 }

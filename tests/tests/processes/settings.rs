@@ -29,6 +29,8 @@ async fn a_service_says_in_one_line_what_is_wrong_with_its_settings() -> anyhow:
         ("LAUREL_TLS_CA", "/nowhere.pem", "LAUREL_TLS_CA: cannot read /nowhere.pem: No such file"),
         ("LAUREL_CONFIG", file, "TOML parse error at line 1"),
         ("LAUREL_LISTNE", "127.0.0.1:0", "unknown field"),
+        ("LAUREL_LOG_FORMAT", "jsno", "found `jsno`"),
+        ("LAUREL_HEALTH_LISTEN", "localhost", "invalid socket address"),
     ];
     for (name, value, told) in wrong {
         let mut command = deployment.command("orders")?;
@@ -47,4 +49,13 @@ async fn a_service_says_in_one_line_what_is_wrong_with_its_settings() -> anyhow:
         assert!(!text.contains("secret"), "{name}: {text}");
     }
     Ok(())
+}
+
+#[tokio::test]
+async fn an_address_that_is_empty_is_none() -> anyhow::Result<()> {
+    let deployment = Deployment::new().await?;
+    let nowhere = deployment.set("LAUREL_METRICS_LISTEN", "").set("LAUREL_HEALTH_LISTEN", "");
+    let service = nowhere.start("attribution", &[])?;
+    service.terminate()?;
+    service.ended()
 }
