@@ -44,6 +44,7 @@ pub struct Stack {
 struct Edge {
     gate: Gate,
     meter: Arc<Meter>,
+    stream_age: Option<Duration>,
     /// Cancelled when the server stops.
     stop: CancellationToken,
 }
@@ -78,14 +79,17 @@ impl Edge {
         Ok((caller, Held { kind, places, left, deadline }))
     }
 
-    /// A stream keeps its places until it is over, and outlives neither its credential nor the deadline of its caller. Our own
-    /// streams end with the server by themselves.
+    /// A stream keeps its places until it is over, and outlives neither its credential, nor the deadline of its caller, nor the age
+    /// of streams. Our own streams end with the server by themselves.
     fn tend(&self, path: &str, held: Held, response: Response<Body>) -> Response<Body> {
         if held.kind == Kind::Call {
             return response;
         }
         response.map(|body| {
-            let tended = Tended::new(body, held.places).expiring(held.left).until(held.deadline);
+            let tended = Tended::new(body, held.places)
+                .expiring(held.left)
+                .until(held.deadline)
+                .lasting(self.stream_age);
             let ours = self.gate.method(path).is_some();
             Body::new(if ours { tended } else { tended.stopping_with(self.stop.clone()) })
         })
@@ -97,7 +101,8 @@ impl Stack {
     /// stops.
     pub fn edge(routes: Routes, names: &[&str], limits: Limits, gate: Gate, stop: CancellationToken) -> Self {
         let meter = Arc::new(Meter::new(names, limits));
-        Self { routes: routes.prepare(), limits, edge: Some(Edge { gate, meter, stop }) }
+        let edge = Edge { gate, meter, stream_age: limits.stream_age, stop };
+        Self { routes: routes.prepare(), limits, edge: Some(edge) }
     }
 
     /// For calls within the process.

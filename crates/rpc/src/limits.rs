@@ -30,6 +30,8 @@ pub struct Limits {
     pub tenant_per_second: u32,
     /// Time a call may take if it does not say itself.
     pub deadline: Duration,
+    /// A stream ends when it has lasted so long, or up to a tenth longer; none: it goes on as long as it likes.
+    pub stream_age: Option<Duration>,
 }
 
 impl Default for Limits {
@@ -41,6 +43,7 @@ impl Default for Limits {
             tenant_streams: 0,
             tenant_per_second: 0,
             deadline: Duration::from_mins(1),
+            stream_age: None,
         }
     }
 }

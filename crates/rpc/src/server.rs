@@ -105,7 +105,7 @@ pub struct Options {
     /// Certificate and key, and the CA of client certificates; none for plain text.
     pub tls: Option<ServerTlsConfig>,
     /// A connection takes no new calls when it is about this old, and closes when those on it are done, so that clients spread over
-    /// new replicas; none: never.
+    /// new replicas; none: never. [`Limits::stream_age`] sees to it that streams are done some day.
     pub connection_age: Option<Duration>,
 }
 
@@ -141,6 +141,7 @@ pub async fn serve(
         .http2_keepalive_interval(Some(KEEP_ALIVE))
         .http2_keepalive_timeout(Some(KEEP_ALIVE));
     if let Some(age) = connection_age {
+        // its own grace would cut off calls without a word when both are over, and say nothing to clients before
         server = server.max_connection_age(age);
     }
     if let Some(tls) = tls {

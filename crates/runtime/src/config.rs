@@ -50,6 +50,7 @@ pub struct Config {
     pub tenant_per_second: u32,
     pub deadline_seconds: u32,
     pub connection_age_seconds: u32,
+    pub connection_grace_seconds: u32,
     pub drain_seconds: u32,
     pub scope_orders_by_source: String,
     pub log: String,
@@ -110,6 +111,8 @@ impl Default for Config {
             tenant_per_second: 0,
             deadline_seconds: 60,
             connection_age_seconds: 300,
+            // as long as the longest deadline that is heeded: an import of an hour is not cut off
+            connection_grace_seconds: 3600,
             drain_seconds: 10,
             scope_orders_by_source: String::new(),
             log: "info".to_owned(),

@@ -77,6 +77,10 @@ const SETTINGS: &[(&str, &str)] = &[
         "connection_age_seconds",
         "A connection of about this age takes no new calls, and closes when those on it are done, so that clients spread over new replicas; 0: never",
     ),
+    (
+        "connection_grace_seconds",
+        "How much longer than that age watches, imports and other streams may last. They end with UNAVAILABLE, not all at once (up to a tenth later), and watches go on elsewhere after their cursor",
+    ),
     ("drain_seconds", "How long calls may still take after SIGTERM"),
     (
         "scope_orders_by_source",

@@ -28,7 +28,8 @@ pub async fn options(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<O
     } else {
         Gate::open()?
     };
-    let age = seconds(config.connection_age_seconds);
+    let age = Some(seconds(config.connection_age_seconds)).filter(|age| !age.is_zero());
+    let grace = seconds(config.connection_grace_seconds);
     Ok(Options {
         gate,
         limits: Limits {
@@ -38,9 +39,10 @@ pub async fn options(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<O
             tenant_streams: usize::try_from(config.tenant_streams)?,
             tenant_per_second: config.tenant_per_second,
             deadline: seconds(config.deadline_seconds),
+            stream_age: age.map(|age| age + grace),
         },
         tls: tls(config)?,
-        connection_age: (!age.is_zero()).then_some(age),
+        connection_age: age,
     })
 }
 

@@ -1,6 +1,7 @@
 //! The four services as processes of their own: the story through all of them, replicas that end under load, certificates
-//! between services, what Kubernetes runs, and wrong settings.
+//! between services, what Kubernetes runs, streams of age, and wrong settings.
 
+mod age;
 mod drain;
 mod load;
 mod prepared;

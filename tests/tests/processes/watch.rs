@@ -16,13 +16,14 @@ use crate::load::Load;
 
 /// What a client remembers that watches orders, as docs/clients.md tells it to.
 #[derive(Default)]
-struct Seen {
+pub(crate) struct Seen {
     cursor: String,
-    orders: Vec<String>,
+    pub(crate) orders: Vec<String>,
 }
 
 impl Seen {
-    async fn resume(
+    /// Watches from where it stands.
+    pub(crate) async fn resume(
         &self,
         orders: &OrderServiceClient<Channel>,
     ) -> anyhow::Result<Streaming<WatchOrderEventsResponse>> {
@@ -31,7 +32,7 @@ impl Seen {
     }
 
     /// Reads until `enough` orders were seen, or the watch has ended: whether it goes on.
-    async fn read(
+    pub(crate) async fn read(
         &mut self,
         watch: &mut Streaming<WatchOrderEventsResponse>,
         enough: u64,
