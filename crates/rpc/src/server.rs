@@ -21,8 +21,8 @@ use crate::health::Health;
 use crate::layers::Stack;
 use crate::limits::Limits;
 
-/// A connection that has been silent for so long is asked whether anybody is there, and closed after as long again.
-const KEEP_ALIVE: Duration = Duration::from_secs(30);
+/// How long a connection may be silent, unless somebody is in a hurry.
+pub const KEEP_ALIVE: Duration = Duration::from_secs(30);
 
 /// Why serving failed.
 #[derive(Debug, thiserror::Error)]
@@ -107,12 +107,20 @@ pub struct Options {
     /// A connection takes no new calls when it is about this old, and closes when those on it are done, so that clients spread over
     /// new replicas; none: never. [`Limits::stream_age`] sees to it that streams are done some day.
     pub connection_age: Option<Duration>,
+    /// A connection that has been silent for so long is asked whether anybody is there, and closed after as long again.
+    pub keep_alive: Duration,
 }
 
 impl Options {
     /// Plain text, for callers who are believed: loopback only.
     pub fn open() -> Result<Self, MethodsError> {
-        Ok(Self { gate: Gate::open()?, limits: Limits::default(), tls: None, connection_age: None })
+        Ok(Self {
+            gate: Gate::open()?,
+            limits: Limits::default(),
+            tls: None,
+            connection_age: None,
+            keep_alive: KEEP_ALIVE,
+        })
     }
 }
 
@@ -129,7 +137,7 @@ pub async fn serve(
             .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
-    let Options { gate, limits, tls, connection_age } = options;
+    let Options { gate, limits, tls, connection_age, keep_alive } = options;
     let names = services.names.clone();
     let routes = services
         .routes()
@@ -138,8 +146,8 @@ pub async fn serve(
         .add_service(reflection().build_v1alpha()?)
         .add_service(reflection().build_v1()?);
     let mut server = Server::builder()
-        .http2_keepalive_interval(Some(KEEP_ALIVE))
-        .http2_keepalive_timeout(Some(KEEP_ALIVE));
+        .http2_keepalive_interval(Some(keep_alive))
+        .http2_keepalive_timeout(Some(keep_alive));
     if let Some(age) = connection_age {
         // its own grace would cut off calls without a word when both are over, and say nothing to clients before
         server = server.max_connection_age(age);
@@ -170,4 +178,33 @@ pub async fn serve(
 // Nagle would hold back small answers
 fn incoming(listener: TcpListener) -> TcpIncoming {
     TcpIncoming::from(listener).with_nodelay(Some(true))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
+
+    use super::*;
+
+    /// What a client of HTTP/2 begins with: that it is one, and settings, of which there are none.
+    const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+
+    /// How a frame begins that asks whether anybody is there: 8 bytes long, of kind 6, no answer.
+    const PING: &[u8] = b"\0\0\x08\x06\0";
+
+    #[tokio::test]
+    async fn a_peer_that_answers_no_ping_is_hung_up_on() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut peer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let options = Options { keep_alive: Duration::from_millis(50), ..Options::open().unwrap() };
+        let (health, never) = (Health::new().await, std::future::pending());
+        let serving = tokio::spawn(serve(ServiceRoutes::default(), listener, options, health, never));
+        peer.write_all(PREFACE).await.unwrap();
+        let mut said = Vec::new();
+        let hung_up = tokio::time::timeout(Duration::from_secs(20), peer.read_to_end(&mut said)).await;
+        assert!(hung_up.is_ok(), "still connected, after {said:?}");
+        assert!(said.windows(PING.len()).any(|bytes| bytes == PING), "hung up without a question: {said:?}");
+        serving.abort();
+    }
 }

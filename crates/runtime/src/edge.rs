@@ -7,7 +7,7 @@ use anyhow::Context;
 use rpc::auth::{Gate, Settings};
 use rpc::channel::{Access, Token};
 use rpc::limits::Limits;
-use rpc::server::Options;
+use rpc::server::{KEEP_ALIVE, Options};
 use tonic::transport::{Certificate, Identity, ServerTlsConfig};
 use types::Clock;
 
@@ -43,6 +43,7 @@ pub async fn options(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<O
         },
         tls: tls(config)?,
         connection_age: age,
+        keep_alive: KEEP_ALIVE,
     })
 }
 
