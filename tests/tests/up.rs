@@ -139,8 +139,8 @@ async fn the_database_is_the_one_that_a_file_names() -> anyhow::Result<()> {
     Ok(())
 }
 
-#[test]
-fn a_setting_that_is_misspelt_or_wrong_is_one_clear_line() -> anyhow::Result<()> {
+#[tokio::test]
+async fn a_setting_that_is_misspelt_or_wrong_is_one_clear_line() -> anyhow::Result<()> {
     let wrong = [
         ("LAUREL_JWSK", "keys.json", "jwsk"),
         ("LAUREL_LOG_FORMAT", "jsno", "found `jsno`"),
@@ -154,11 +154,11 @@ fn a_setting_that_is_misspelt_or_wrong_is_one_clear_line() -> anyhow::Result<()>
         let data_dir = DataDir::new()?;
         let mut command = laurel(&["up", "--listen", "127.0.0.1:0"], &data_dir.path())?;
         // those of client commands may be exported where it starts
-        command
-            .env("LAUREL_TENANT", "acme")
-            .env("LAUREL_ADDRESS", "http://127.0.0.1:7600")
-            .env("LAUREL_LOG", "off");
-        let output = command.env(name, value).output()?;
+        command.env("LAUREL_TENANT", "acme").env("LAUREL_ADDRESS", "http://127.0.0.1:7600");
+        command.env("LAUREL_LOG", "off").env(name, value);
+        // one that is content would serve for ever
+        let output = tokio::process::Command::from(command).kill_on_drop(true).output();
+        let output = tokio::time::timeout(Duration::from_mins(1), output).await??;
         assert_eq!(output.status.code(), Some(1), "{name}");
         let said = String::from_utf8(output.stderr)?;
         assert!(said.starts_with("laurel: ") && said.contains(told), "{said}");

@@ -26,7 +26,10 @@ const SETTINGS: &[(&str, &str)] = &[
         "`postgres://` URL of the database, as a user who may log in as, or become, the service's role. Secret",
     ),
     ("database_url_file", "Path of a file with that URL, instead of it"),
-    ("connections", "Connections of the pool; three more are kept for writing, hot reads and wake-ups"),
+    (
+        "connections",
+        "Connections of the pool, one of which waits for wake-ups. Two more are kept for writing and hot reads, and one for each stream that is followed: one in orders, two in journeys, one in rewards",
+    ),
     (
         "migrate",
         "`on-start`: the process prepares schema and role itself; `never`: `laurel-<service> migrate` has done it",

@@ -14,6 +14,8 @@ pub(crate) const TOKEN: &str = "tok-5f1c7a9e0b";
 
 /// The caller's own span.
 const TRACEPARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+/// What the caller's own tracing wants to hear again.
+pub(crate) const TRACESTATE: &str = "shop=checkout";
 pub(crate) const TRACE: u128 = 0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736;
 pub(crate) const CALLER: u64 = 0x00f0_67aa_0ba9_02b7;
 
@@ -30,6 +32,7 @@ pub(crate) fn order() -> tonic::Request<RecordOrderRequest> {
     let order = tests::story::order("o-1", EMAIL);
     let mut request = tonic::Request::new(RecordOrderRequest { order: Some(order), ..Default::default() });
     request.metadata_mut().insert("traceparent", MetadataValue::from_static(TRACEPARENT));
+    request.metadata_mut().insert("tracestate", MetadataValue::from_static(TRACESTATE));
     request.metadata_mut().insert("authorization", MetadataValue::from_static(CREDENTIAL));
     request
 }

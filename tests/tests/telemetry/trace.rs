@@ -5,7 +5,7 @@ use tests::process::{Deployment, SERVICES, Service};
 use tests::{DataDir, Up, story::SCOPES};
 
 use crate::collector::{Collector, named};
-use crate::story::{CALLER, TRACE, play};
+use crate::story::{CALLER, TRACE, TRACESTATE, play};
 use crate::{RECORD_ORDER, up};
 
 const ATTRIBUTE: &str = "laurel.attribution.v1.AttributionService/BatchRecordAttributions";
@@ -24,7 +24,8 @@ async fn one_trace(collector: &Collector) -> anyhow::Result<()> {
     let slice = named(&spans, &trace, SLICE)?;
     assert_eq!(slice.parent_span_id, call.span_id);
     assert!(slice.links.iter().any(|link| link.span_id == call.span_id));
-    assert_eq!(named(&spans, &trace, ATTRIBUTE)?.parent_span_id, slice.span_id);
+    let attribute = named(&spans, &trace, ATTRIBUTE)?;
+    assert_eq!((&attribute.parent_span_id, attribute.trace_state.as_str()), (&slice.span_id, TRACESTATE));
     for followed in FOLLOWED {
         assert_eq!(named(&spans, &trace, followed)?.parent_span_id, call.span_id, "{followed}");
     }
