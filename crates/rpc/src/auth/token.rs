@@ -1,6 +1,7 @@
 //! Bearer tokens: JWTs signed with a key of the issuer's set.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Validation, decode, decode_header};
@@ -65,14 +66,19 @@ impl Tokens {
     /// What a token says, if it is to be believed. One that was seen before may have expired since.
     pub(super) async fn verify(&self, token: &str) -> Result<Credential, Error> {
         let hash: [u8; 32] = Sha256::digest(token).into();
+        let now = Instant::now();
+        self.keys.freshen(now).await;
         let generation = self.keys.generation();
         if let Some(seen) = self.seen.get(&hash).filter(|seen| seen.generation == generation) {
-            self.keys.refresh_if_stale();
             return Ok(seen.credential.clone());
         }
         let header = decode_header(token).map_err(|_| Error::not_proved("the token is not a signed JWT"))?;
+        // none is known here, and what is critical must not be passed over (RFC 7515, 4.1.11)
+        if header.crit.is_some() {
+            return Err(Error::not_proved("the token's header has critical extensions"));
+        }
         let unknown = || Error::not_proved("the token is signed with a key that is not in the key set");
-        let (key, generation) = self.keys.find(header.kid.as_deref()).await.ok_or_else(unknown)?;
+        let (key, generation) = self.keys.find(header.kid.as_deref(), now).await.ok_or_else(unknown)?;
         let claims = self.claims(token, &key)?;
         let scopes = claims.scope.split_whitespace().map(str::to_owned).chain(claims.scopes).collect();
         let caller = identity(&claims.sub, claims.tenant.as_deref(), claims.service.as_deref())
