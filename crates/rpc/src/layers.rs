@@ -242,7 +242,44 @@ fn timeout_of(headers: &http::HeaderMap) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
+    use tonic::server::NamedService;
+    use tonic_types::StatusExt;
+
     use super::*;
+
+    /// A service with a bug.
+    #[derive(Clone)]
+    struct Broken;
+
+    impl NamedService for Broken {
+        const NAME: &'static str = "laurel.test.Broken";
+    }
+
+    impl Service<Request<Body>> for Broken {
+        type Response = Response<Body>;
+        type Error = Infallible;
+        type Future = std::future::Ready<Result<Response<Body>, Infallible>>;
+
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn call(&mut self, _: Request<Body>) -> Self::Future {
+            panic!("the password is secret")
+        }
+    }
+
+    #[tokio::test]
+    async fn a_handler_that_panics_is_internal_to_its_caller_who_learns_no_more() {
+        let mut stack = Stack::inner(Routes::default().add_service(Broken), Limits::default());
+        let request = Request::post("/laurel.test.Broken/Call").header("laurel-tenant", "acme");
+        let response = stack.call(request.body(Body::empty()).unwrap()).await.unwrap();
+        let status = Status::from_header_map(response.headers()).unwrap();
+        assert_eq!((status.code(), status.message()), (Code::Internal, "internal error"));
+        let info = status.get_details_error_info().unwrap();
+        assert_eq!((info.domain.as_str(), info.reason.as_str()), ("laurel", "INTERNAL"));
+        assert!(info.metadata.is_empty(), "{info:?}");
+    }
 
     #[test]
     fn what_the_transport_refuses_is_the_callers_fault_and_has_a_reason() {
