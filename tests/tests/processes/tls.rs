@@ -14,7 +14,7 @@ fn rules() -> String {
     let services = [
         ("orders", "attribution.read attribution.write"),
         ("journeys", "attribution.read orders.read"),
-        ("rewards", "journeys.read attribution.read"),
+        ("rewards", "journeys.read"),
     ];
     let rule = |name: &str, whose: &str, scopes: &str| {
         let scopes: Vec<&str> = scopes.split(' ').collect();
