@@ -12,6 +12,10 @@ use tonic::server::NamedService;
 use tonic::service::Routes;
 use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Server, ServerTlsConfig};
+use tonic_health::pb::health_server;
+use tonic_reflection::pb::v1::server_reflection_server as v1;
+use tonic_reflection::pb::v1alpha::server_reflection_server as v1alpha;
+use tonic_reflection::server as reflection;
 use tower::util::BoxCloneSyncService;
 use tower::{ServiceExt, layer};
 
@@ -132,19 +136,14 @@ pub async fn serve(
     health: Health,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), Error> {
-    let reflection = || {
-        tonic_reflection::server::Builder::configure()
-            .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
-            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-    };
     let Options { gate, limits, tls, connection_age, keep_alive } = options;
     let names = services.names.clone();
     let routes = services
         .routes()
         .add_service(health.server())
         // older clients, Python's among them, know only v1alpha
-        .add_service(reflection().build_v1alpha()?)
-        .add_service(reflection().build_v1()?);
+        .add_service(reflection(&names).build_v1alpha()?)
+        .add_service(reflection(&names).build_v1()?);
     let mut server = Server::builder()
         .http2_keepalive_interval(Some(keep_alive))
         .http2_keepalive_timeout(Some(keep_alive));
@@ -173,6 +172,21 @@ pub async fn serve(
         .serve_with_incoming_shutdown(incoming(listener), stopping)
         .await?;
     Ok(())
+}
+
+/// Tells of all contracts, since files import each other, and lists the services that are served.
+fn reflection(names: &[&str]) -> reflection::Builder<'static> {
+    let beside = [health_server::SERVICE_NAME, v1::SERVICE_NAME, v1alpha::SERVICE_NAME];
+    let files = [
+        proto::DESCRIPTORS,
+        tonic_health::pb::FILE_DESCRIPTOR_SET,
+        tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
+        tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
+    ];
+    let builder = files
+        .into_iter()
+        .fold(reflection::Builder::configure(), reflection::Builder::register_encoded_file_descriptor_set);
+    names.iter().copied().chain(beside).fold(builder, reflection::Builder::with_service_name)
 }
 
 // Nagle would hold back small answers

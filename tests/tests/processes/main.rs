@@ -5,6 +5,7 @@ mod age;
 mod drain;
 mod load;
 mod prepared;
+mod reflection;
 mod settings;
 mod tls;
 mod watch;
