@@ -33,9 +33,8 @@ impl Deployment {
         let files = tempfile::tempdir()?;
         let socket = std::env::var("LAUREL_TEST_POSTGRES").context("run it by `make test`")?;
         let database = format!("deployment_{:016x}", rand::random::<u64>());
-        let options = PgConnectOptions::from_str("postgres://postgres@localhost/postgres")?.socket(&socket);
         let create = format!("CREATE DATABASE {database}");
-        raw_sql(AssertSqlSafe(create)).execute(&mut options.connect().await?).await?;
+        raw_sql(AssertSqlSafe(create)).execute(&mut connect(&socket, "postgres").await?).await?;
         said(program("laurel")?.arg("keys").arg("--out").arg(files.path()))?;
         let settings = vec![
             ("LAUREL_LISTEN", "127.0.0.1:0".to_owned()),
@@ -72,6 +71,16 @@ impl Deployment {
         Ok(token.trim().to_owned())
     }
 
+    /// The token that a service was started with.
+    pub fn token_of(&self, service: &str) -> anyhow::Result<String> {
+        Ok(std::fs::read_to_string(self.files.path().join(token_file(service)))?)
+    }
+
+    /// A connection to the database, as its administrator.
+    pub async fn database(&self) -> anyhow::Result<PgConnection> {
+        connect(&self.socket, &self.database).await
+    }
+
     /// What a user of `tenant` comes with who has a token.
     pub fn token_access(&self, tenant: &str, scopes: &str) -> anyhow::Result<Access> {
         let token = Token::fixed(&self.token(&["--tenant", tenant, "--scope", scopes])?)?;
@@ -102,7 +111,7 @@ impl Deployment {
         match &self.authority {
             None => {
                 let token = self.token(&["--service", service])?;
-                command.env("LAUREL_TOKEN_FILE", self.write(&format!("{service}.token"), &token)?);
+                command.env("LAUREL_TOKEN_FILE", self.write(&token_file(service), &token)?);
             }
             Some(authority) => {
                 let server = authority.sign(&["localhost"])?;
@@ -184,6 +193,15 @@ impl Deployment {
     }
 }
 
+fn token_file(service: &str) -> String {
+    format!("{service}.token")
+}
+
+async fn connect(socket: &str, database: &str) -> anyhow::Result<PgConnection> {
+    let options = PgConnectOptions::from_str("postgres://postgres@localhost")?.socket(socket);
+    Ok(options.database(database).connect().await?)
+}
+
 fn path(path: PathBuf) -> anyhow::Result<String> {
     path.into_os_string().into_string().map_err(|path| anyhow::anyhow!("{} is not text", path.display()))
 }
@@ -209,9 +227,14 @@ impl Service {
 
     /// Waits until it ends, which it owes: in time, without an error, and without cutting anybody off.
     pub fn ended(self) -> anyhow::Result<()> {
+        self.ended_with_log().map(drop)
+    }
+
+    /// The same, and all that it logged.
+    pub fn ended_with_log(self) -> anyhow::Result<String> {
         let (ended, log) = self.0.ended_with_log()?;
-        let well = ended.success() && !log.contains("cut off") && !log.contains("ERROR");
+        let well = ended.success() && !log.contains("cut off") && !log.contains(" ERROR ");
         anyhow::ensure!(well, "{ended}: {log}");
-        Ok(())
+        Ok(log)
     }
 }

@@ -1,6 +1,7 @@
 //! What a process tells about itself: one trace from an order to its reward, metrics, logs; and what it does not tell.
 
 mod collector;
+mod leak;
 mod story;
 mod trace;
 
@@ -8,12 +9,9 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use collector::{Collector, named};
-use pg::embedded::Cluster;
-use pg::sqlx::postgres::{PgConnectOptions, PgConnection};
-use pg::sqlx::{ConnectOptions, query_scalar};
+use collector::Collector;
 use proto::orders::GetOrderRequest;
-use story::{EMAIL, FIRST_NAME, TOKEN, TRACE, play};
+use story::{TRACE, play};
 use tests::{DataDir, Up, laurel};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -64,62 +62,6 @@ async fn metrics(address: &str, lines: &[&str]) -> anyhow::Result<String> {
         Ok(done) => done.map(|()| last),
         Err(_) => anyhow::bail!("{lines:#?} not all in\n{last}"),
     }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn no_personal_data_and_no_credential_is_logged_exported_or_streamed() -> anyhow::Result<()> {
-    let (data_dir, collector) = (DataDir::new()?, Collector::start().await?);
-    let mut command = up(&data_dir.path(), &collector.address)?;
-    let ours = "attribution orders journeys rewards rpc batch outbox pg runtime laurel observe definitions";
-    let filter = ours.split(' ').fold("debug".to_owned(), |filter, name| format!("{filter},{name}=trace"));
-    let up = Up::spawn({
-        command.env("LAUREL_LOG", filter);
-        command
-    })?;
-    play(&up.clients("acme")?).await?;
-    // what is refused is seen as well
-    let mut refused = story::order();
-    refused.get_mut().order.as_mut().unwrap().revenue = None;
-    refused.get_mut().order.as_mut().unwrap().order_id = "o-2".to_owned();
-    up.clients("acme")?.orders.record_order(refused).await.unwrap_err();
-
-    let counted = [r#"laurel_decisions_total{outcome="CREATED"} 1"#];
-    let counts = metrics(&metrics_address(&up)?, &counted).await?;
-    let mut database = database(&data_dir.path()).await?;
-    let mut seen = vec![("metrics".to_owned(), counts.into_bytes())];
-    for schema in ["attribution", "orders", "journeys", "rewards"] {
-        let payloads = pg::sqlx::AssertSqlSafe(format!("SELECT payload FROM {schema}.events"));
-        let payloads: Vec<Vec<u8>> = query_scalar(payloads).fetch_all(&mut database).await?;
-        assert!(!payloads.is_empty(), "{schema} has events");
-        seen.push((format!("events of {schema}"), payloads.concat()));
-    }
-    drop(database);
-    let trace = TRACE.to_be_bytes();
-    collector.spans(|spans| named(spans, &trace, RECORD_ORDER).is_ok()).await?;
-    let (ended, log) = up.terminate_with_log()?;
-    assert!(ended.success());
-    assert!(log.contains("DEBUG"), "the log is there");
-    seen.push(("log".to_owned(), log.into_bytes()));
-    seen.push(("traces".to_owned(), collector.bytes()));
-
-    for (place, bytes) in &seen {
-        for secret in [EMAIL, FIRST_NAME, TOKEN] {
-            let found = bytes.windows(secret.len()).any(|w| w.eq_ignore_ascii_case(secret.as_bytes()));
-            assert!(!found, "{secret} in {place}");
-        }
-    }
-    Ok(())
-}
-
-/// The embedded cluster of a running process, as its administrator.
-async fn database(data_dir: &Path) -> anyhow::Result<PgConnection> {
-    let options = PgConnectOptions::new_without_pgpass()
-        .host("localhost")
-        .username(Cluster::SUPERUSER)
-        .socket(data_dir.join("run"))
-        .port(Cluster::PORT)
-        .database("laurel");
-    Ok(options.connect().await?)
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,9 +8,6 @@ use tonic::metadata::MetadataValue;
 /// Who buys: nothing of this may be seen outside of attribution's tables.
 pub(crate) const EMAIL: &str = "zebulon.quux@example.com";
 pub(crate) const FIRST_NAME: &str = "Zebulonius";
-/// What the call authenticates with.
-const CREDENTIAL: &str = "Bearer tok-5f1c7a9e0b";
-pub(crate) const TOKEN: &str = "tok-5f1c7a9e0b";
 
 /// The caller's own span.
 const TRACEPARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
@@ -27,13 +24,12 @@ pub(crate) async fn play(clients: &Clients) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The order, with the context of the caller's trace and a credential.
+/// The order, with the context of the caller's trace.
 pub(crate) fn order() -> tonic::Request<RecordOrderRequest> {
     let order = tests::story::order("o-1", EMAIL);
     let mut request = tonic::Request::new(RecordOrderRequest { order: Some(order), ..Default::default() });
     request.metadata_mut().insert("traceparent", MetadataValue::from_static(TRACEPARENT));
     request.metadata_mut().insert("tracestate", MetadataValue::from_static(TRACESTATE));
-    request.metadata_mut().insert("authorization", MetadataValue::from_static(CREDENTIAL));
     request
 }
 
