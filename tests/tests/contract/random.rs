@@ -3,8 +3,11 @@
 use std::collections::BTreeSet;
 
 use futures::StreamExt;
+use prost::Message;
 use prost_reflect::{DynamicMessage, ReflectMessage, Value};
+use proto::attribution::{BatchRecordAttributionsResponse, BatchRecordAttributionsResult, ItemError};
 use proto::common::ErrorReason;
+use proto::orders::{ImportOrdersResponse, RejectedRow};
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
@@ -27,9 +30,14 @@ fn messages(maker: &mut Maker, method: &Method, n: usize) -> Vec<DynamicMessage>
     (0..count).map(|_| maker.message(&method.0.input())).collect()
 }
 
+/// Whether it is the code of a bug.
+fn is_no_answer(code: Code) -> bool {
+    matches!(code, Code::Unknown | Code::Internal | Code::Unimplemented | Code::DataLoss)
+}
+
 /// What is wrong with an error, if anything is.
 fn fault(status: &Status) -> Option<&'static str> {
-    if matches!(status.code(), Code::Unknown | Code::Internal | Code::Unimplemented | Code::DataLoss) {
+    if is_no_answer(status.code()) {
         return Some("is no answer");
     }
     let details = status.get_error_details();
@@ -45,28 +53,44 @@ fn fault(status: &Status) -> Option<&'static str> {
     }
 }
 
-/// Why items were refused in an answer that went well: items of a batch, and rows of a file.
-fn reasons_of_items(answer: &DynamicMessage, reasons: &mut BTreeSet<i32>) {
-    let is_refusal = ["ItemError", "RejectedRow"].contains(&answer.descriptor().name());
-    for (field, value) in answer.fields() {
-        match value {
-            Value::EnumNumber(reason) if is_refusal && field.name() == "reason" => {
-                reasons.extend([*reason]);
-            }
-            Value::Message(inner) => reasons_of_items(inner, reasons),
-            Value::List(items) => {
-                items.iter().filter_map(Value::as_message).for_each(|item| reasons_of_items(item, reasons));
-            }
-            _ => (),
-        }
+/// What says in an answer that went well that a part of the request was refused: items of a batch, and rows of a file.
+fn refusals(answer: &DynamicMessage) -> Vec<DynamicMessage> {
+    if ["ItemError", "RejectedRow"].contains(&answer.descriptor().name()) {
+        return vec![answer.clone()];
     }
+    let inner = answer.fields().flat_map(|(_, value)| match value {
+        Value::Message(inner) => refusals(inner),
+        Value::List(items) => items.iter().filter_map(Value::as_message).flat_map(refusals).collect(),
+        _ => Vec::new(),
+    });
+    inner.collect()
+}
+
+fn reason_of(refusal: &DynamicMessage) -> i32 {
+    refusal.get_field_by_name("reason").unwrap().as_enum_number().unwrap()
+}
+
+/// What is wrong with an answer that went well, if anything is: a part may be refused, but not by a bug.
+fn fault_of_part(answers: &[DynamicMessage]) -> Option<&'static str> {
+    let is_bug = |refusal: &DynamicMessage| {
+        let reason = ErrorReason::try_from(reason_of(refusal));
+        // rows of a file have no code
+        let code = refusal.get_field_by_name("code").and_then(|code| code.as_i32()).map(Code::from);
+        matches!(reason, Err(_) | Ok(ErrorReason::Unspecified | ErrorReason::Internal))
+            || code.is_some_and(|code| code == Code::Ok || is_no_answer(code))
+    };
+    answers
+        .iter()
+        .flat_map(refusals)
+        .any(|refusal| is_bug(&refusal))
+        .then_some("has a part that is no answer")
 }
 
 /// Reasons of an answer that its method's comment does not name, and must.
 fn unnamed(method: &Method, answer: &Result<Vec<DynamicMessage>, Status>) -> Option<String> {
     let mut reasons = BTreeSet::new();
     match answer {
-        Ok(answers) => answers.iter().for_each(|answer| reasons_of_items(answer, &mut reasons)),
+        Ok(answers) => reasons.extend(answers.iter().flat_map(refusals).map(|refusal| reason_of(&refusal))),
         Err(status) => {
             let name = format!("ERROR_REASON_{}", told(status).1);
             reasons.extend(ErrorReason::from_str_name(&name).map(i32::from));
@@ -125,8 +149,8 @@ async fn play(world: &World, values: &Values, seed: u64) -> Played {
         if answer.as_ref().err().is_none_or(|status| status.code() != Code::InvalidArgument) {
             played.reached.insert(path.clone());
         }
-        let fault = answer.as_ref().err().and_then(fault).map(str::to_owned);
-        if let Some(fault) = fault.or_else(|| unnamed(&method, &answer)) {
+        let fault = answer.as_ref().map_or_else(fault, |answers| fault_of_part(answers));
+        if let Some(fault) = fault.map(str::to_owned).or_else(|| unnamed(&method, &answer)) {
             let answer = answer.map_or_else(|status| format!("{status:?}"), |answers| texts(&answers));
             let (answer, messages) = (shown(&answer), shown(&messages));
             played.faults.push(format!("{path} {fault}: {answer}\n{messages}"));
@@ -185,4 +209,31 @@ fn an_answer_without_reason_is_a_fault_and_one_of_ours_is_none() {
     assert_eq!(fault(&rpc::Error::field("", "is wrong").into()), Some("names no field"));
     assert_eq!(fault(&rpc::Error::field("name", "is wrong").into()), None);
     assert_eq!(told(&rpc::Error::field("name", "is wrong").into()).1, "INVALID_FIELD");
+}
+
+#[test]
+fn an_item_or_a_row_that_was_refused_by_a_bug_is_a_fault() {
+    let item = |reason: ErrorReason, code: Code| {
+        let error = ItemError { code: code.into(), reason: reason.into(), ..ItemError::default() };
+        let results = vec![BatchRecordAttributionsResult { error: Some(error), ..Default::default() }];
+        let answer = BatchRecordAttributionsResponse { results, ..Default::default() };
+        fault_of_part(&[dynamic("BatchRecordAttributions", &answer)])
+    };
+    assert_eq!(item(ErrorReason::InvalidField, Code::InvalidArgument), None);
+    assert!(item(ErrorReason::Internal, Code::InvalidArgument).is_some());
+    assert!(item(ErrorReason::InvalidField, Code::Internal).is_some());
+    assert!(item(ErrorReason::InvalidField, Code::Unknown).is_some());
+    assert!(item(ErrorReason::Unspecified, Code::InvalidArgument).is_some());
+    let row = |reason: ErrorReason| {
+        let rejected = vec![RejectedRow { reason: reason.into(), ..RejectedRow::default() }];
+        fault_of_part(&[dynamic("ImportOrders", &ImportOrdersResponse { rejected, ..Default::default() })])
+    };
+    assert_eq!(row(ErrorReason::InvalidField), None);
+    assert!(row(ErrorReason::Internal).is_some());
+}
+
+/// An answer of the method of this name.
+fn dynamic(method: &str, answer: &impl Message) -> DynamicMessage {
+    let method = methods().into_iter().find(|m| m.0.name() == method).unwrap();
+    DynamicMessage::decode(method.0.output(), answer.encode_to_vec().as_slice()).unwrap()
 }
