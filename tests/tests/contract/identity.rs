@@ -4,20 +4,31 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use jsonwebtoken::EncodingKey;
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use rpc::channel::{Access, Token};
 use serde_json::Value as Json;
 use tests::authority::Authority;
 use tests::{DataDir, Up};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
-use tonic::{Code, Request};
+use tonic::{Code, Request, Status};
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
+use tonic_reflection::pb::v1::ServerReflectionRequest;
+use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
+use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 use tonic_types::StatusExt;
 
 use crate::world::{Method, TENANT, World, bearer, jwks, methods, now, sign_with, told};
 
 /// Calls every method with a token that `make` signs, and expects `reason` from all.
-async fn refused(world: &World, code: Code, reason: &str, make: impl Fn(&Method) -> Option<String>) {
+pub(crate) async fn refused(
+    world: &World,
+    code: Code,
+    reason: &str,
+    make: impl Fn(&Method) -> Option<String>,
+) {
     for method in methods() {
         let token = make(&method);
         let sent = world.send(&method, Vec::new(), |request| {
@@ -48,6 +59,12 @@ async fn every_method_refuses_who_has_no_credential_or_a_forged_one() -> anyhow:
     invalid(&|m| world.sign_as("k2", &changed(m, |_| {}))).await;
     // a public key is no shared secret
     invalid(&|m| world.sign_with_public_key(&changed(m, |_| {}))).await;
+    // what is critical is not passed over, be it known or unknown
+    for extension in ["exp", "https://issuer.example/x"] {
+        let (kid, crit) = (Some("k1".to_owned()), Some(vec![extension.to_owned()]));
+        let header = Header { kid, crit, ..Header::new(Algorithm::ES256) };
+        invalid(&|m| encode(&header, &changed(m, |_| {}), world.key()).unwrap()).await;
+    }
     // {"alg":"none"}, the claims of a good token, no signature
     invalid(&|m| {
         let good = world.token(m);
@@ -260,6 +277,36 @@ async fn a_client_certificate_of_our_ca_stands_for_the_identity_configured() -> 
         Code::Unavailable,
         "TLS lets no certificate of another CA through"
     );
+    Ok(())
+}
+
+/// The first thing that reflection tells, or why it does not.
+async fn reflected(channel: rpc::Channel) -> Result<(), Status> {
+    let message_request = Some(MessageRequest::ListServices(String::new()));
+    let ask = ServerReflectionRequest { host: String::new(), message_request };
+    let mut client = ServerReflectionClient::new(channel);
+    let mut answers = client.server_reflection_info(tokio_stream::once(ask)).await?.into_inner();
+    answers.message().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn health_is_open_to_everybody_and_reflection_to_who_has_a_credential_whatever_its_scope()
+-> anyhow::Result<()> {
+    let world = World::start()?;
+    let mut health = HealthClient::new(world.channel_as(None)?);
+    let ask = HealthCheckRequest { service: "ready".to_owned() };
+    let ready = health.check(ask.clone()).await?.into_inner();
+    assert_eq!(ready.status(), ServingStatus::Serving);
+    let watched = health.watch(ask).await?.into_inner().message().await?;
+    assert_eq!(watched.map(|told| told.status()), Some(ServingStatus::Serving));
+
+    let status = reflected(world.channel_as(None)?).await.unwrap_err();
+    assert_eq!(told(&status), (Code::Unauthenticated, "CREDENTIAL_MISSING".to_owned()));
+    let wrong = world.sign_as("k2", &World::claims(TENANT, ""));
+    let status = reflected(world.channel_as(Some(&wrong))?).await.unwrap_err();
+    assert_eq!(told(&status), (Code::Unauthenticated, "CREDENTIAL_INVALID".to_owned()));
+    reflected(world.channel_as(Some(&world.sign(&World::claims(TENANT, ""))))?).await?;
     Ok(())
 }
 

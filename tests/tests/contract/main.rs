@@ -2,6 +2,8 @@
 //! cannot escape.
 
 #[cfg(test)]
+mod algorithms;
+#[cfg(test)]
 mod audit;
 #[cfg(test)]
 mod comments;

@@ -194,7 +194,13 @@ impl World {
 
     /// A channel that may do everything for [`TENANT`].
     pub(crate) fn channel_with_token(&self) -> anyhow::Result<rpc::Channel> {
-        let access = Access { token: Token::fixed(&self.all_scopes())?, ..Access::default() };
+        self.channel_as(Some(&self.all_scopes()))
+    }
+
+    /// A channel of who has `token`, or of nobody.
+    pub(crate) fn channel_as(&self, token: Option<&str>) -> anyhow::Result<rpc::Channel> {
+        let token = token.map_or(Ok(Token::None), Token::fixed)?;
+        let access = Access { token, ..Access::default() };
         Ok(rpc::channel::connect_as(&format!("http://{}", self.up.address), &access)?)
     }
 
