@@ -22,8 +22,8 @@ const CALLER: &str = "somebody";
 const IDLE: [(&str, &str); 1] = [("RetryParked", "nothing is parked unless something is broken")];
 
 /// What the calls are about, beside what the world is filled with.
-struct Things {
-    ids: Ids,
+pub(crate) struct Things {
+    pub(crate) ids: Ids,
     /// To be approved, denied and made pending again.
     pending: String,
     /// To be fulfilled.
@@ -33,7 +33,7 @@ struct Things {
 }
 
 impl Things {
-    async fn make(world: &World) -> anyhow::Result<Self> {
+    pub(crate) async fn make(world: &World) -> anyhow::Result<Self> {
         let ids = seed::fill(world).await?;
         let tenant = TENANT.parse().map_err(|e| anyhow::anyhow!("{e}"))?;
         let clients = Clients::new(world.channel_with_token()?, &tenant);
@@ -46,8 +46,15 @@ impl Things {
         Ok(Self { ids, pending, approved, parked })
     }
 
+    /// All ids.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &String> {
+        let Ids { contacts, attributions, runs, transitions, rewards } = &self.ids;
+        let ids = [contacts, attributions, runs, transitions, rewards].into_iter().flatten();
+        ids.chain([&self.pending, &self.approved, &self.parked])
+    }
+
     /// The least a method takes, made to change something.
-    fn request(&self, method: &Method) -> DynamicMessage {
+    pub(crate) fn request(&self, method: &Method) -> DynamicMessage {
         let values = Values { ids: self.ids.clone() };
         let mut message = values.least(&method.0.input());
         let request = &mut message;
@@ -107,7 +114,7 @@ async fn park(world: &World, clients: &Clients) -> anyhow::Result<String> {
     clients.orders.clone().record_order(request).await?;
     let request = a::AdvanceTestClockRequest { seconds: 60, request_id: "parked".to_owned() };
     clients.test_clock.clone().advance_test_clock(request).await?;
-    seed::settled(world).await?;
+    seed::settled(world, TENANT).await?;
     let outcome = r::DecisionOutcome::Parked.into();
     let request = r::ListDecisionsRequest { outcome, ..Default::default() };
     let decisions = clients.rewards.clone().list_decisions(request).await?.into_inner().decisions;

@@ -11,7 +11,7 @@ use tonic_types::StatusExt;
 use crate::laws::done_so_far;
 use crate::seed;
 use crate::values::{Values, is_off, is_required, one_of, rule, rules};
-use crate::world::{World, methods, told};
+use crate::world::{TENANT, World, methods, told};
 
 /// A message that breaches one constraint, and the path of the field that does.
 struct Breach {
@@ -161,7 +161,7 @@ fn paths(status: &Status) -> BTreeSet<String> {
 async fn every_breach_of_a_constraint_is_refused_by_its_path_before_anything_happens() -> anyhow::Result<()> {
     let world = World::start()?;
     let values = Values { ids: seed::fill(&world).await? };
-    seed::settled(&world).await?;
+    seed::settled(&world, TENANT).await?;
     let token = world.all_scopes();
     let before = done_so_far(&world, &token).await;
     let mut count = 0;

@@ -8,7 +8,7 @@ use tonic::{Code, Status};
 use crate::maker::Maker;
 use crate::seed;
 use crate::values::Values;
-use crate::world::{Method, World, methods, told};
+use crate::world::{Method, TENANT, World, methods, told};
 
 /// Whether the message, or one in it, has a `request_id`.
 fn has_request_id(message: &MessageDescriptor) -> bool {
@@ -143,7 +143,7 @@ pub(crate) async fn done_so_far(world: &World, token: &str) -> Vec<DynamicMessag
 async fn what_has_no_side_effects_changes_nothing() -> anyhow::Result<()> {
     let world = World::start()?;
     let ids = seed::fill(&world).await?;
-    seed::settled(&world).await?;
+    seed::settled(&world, TENANT).await?;
     let (mut maker, token) = (Maker::tame(Values { ids }), world.all_scopes());
     let before = done_so_far(&world, &token).await;
     let mut answered = 0;

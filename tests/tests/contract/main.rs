@@ -28,6 +28,8 @@ mod seed;
 #[cfg(test)]
 mod streams;
 #[cfg(test)]
+mod tenants;
+#[cfg(test)]
 mod transport;
 #[cfg(test)]
 mod values;

@@ -15,7 +15,7 @@ use crate::comments::{OWN, own_reasons};
 use crate::maker::Maker;
 use crate::seed;
 use crate::values::Values;
-use crate::world::{Method, World, methods, told};
+use crate::world::{Method, TENANT, World, methods, told};
 
 /// Messages for each method and seed.
 const MESSAGES: usize = 60;
@@ -161,7 +161,7 @@ async fn play(world: &World, values: &Values, seed: u64) -> Played {
 
 /// Nothing that was accepted stopped a stream, or unbalanced the ledger.
 async fn is_whole(world: &World) -> anyhow::Result<()> {
-    seed::settled(world).await?;
+    seed::settled(world, TENANT).await?;
     let token = world.all_scopes();
     for method in methods() {
         let request = DynamicMessage::new(method.0.input());

@@ -71,15 +71,20 @@ pub(crate) struct Ids {
 
 /// Fills [`TENANT`].
 pub(crate) async fn fill(world: &World) -> anyhow::Result<Ids> {
-    let channel = world.channel_with_token()?;
-    let clients = Clients::new(channel.clone(), &TENANT.parse().map_err(|e| anyhow::anyhow!("{e}"))?);
+    fill_as(world, TENANT).await
+}
+
+/// Fills a tenant.
+pub(crate) async fn fill_as(world: &World, tenant: &str) -> anyhow::Result<Ids> {
+    let channel = world.channel_as(Some(&world.all_scopes_of(tenant)))?;
+    let clients = Clients::new(channel.clone(), &tenant.parse().map_err(|e| anyhow::anyhow!("{e}"))?);
     begin(&clients).await?;
     definitions(&clients).await?;
     advocates(&clients).await?;
     attributions(&clients).await?;
     orders(&clients).await?;
     let mut runs = RunServiceClient::new(channel);
-    settled(world).await?;
+    settled(world, tenant).await?;
     let contacts = clients
         .contacts
         .clone()
@@ -208,9 +213,11 @@ async fn orders(clients: &Clients) -> anyhow::Result<()> {
 }
 
 /// Waits until all that is due at the tenant's time is carried through in all services (M4).
-pub(crate) async fn settled(world: &World) -> anyhow::Result<()> {
-    let clients =
-        Clients::new(world.channel_with_token()?, &TENANT.parse().map_err(|e| anyhow::anyhow!("{e}"))?);
+pub(crate) async fn settled(world: &World, tenant: &str) -> anyhow::Result<()> {
+    let clients = Clients::new(
+        world.channel_as(Some(&world.all_scopes_of(tenant)))?,
+        &tenant.parse().map_err(|e| anyhow::anyhow!("{e}"))?,
+    );
     let clock = clients.test_clock.clone().get_test_clock(a::GetTestClockRequest {}).await?.into_inner().now;
     let request = r::WatchRewardEventsRequest { types: vec!["clock_moved".to_owned()], ..Default::default() };
     let mut events = clients.rewards.clone().watch_reward_events(request).await?.into_inner();
