@@ -77,7 +77,7 @@ impl Deployment {
     }
 
     /// A connection to the database, as its administrator.
-    pub async fn database(&self) -> anyhow::Result<PgConnection> {
+    pub async fn as_admin(&self) -> anyhow::Result<PgConnection> {
         connect(&self.socket, &self.database).await
     }
 

@@ -134,7 +134,7 @@ async fn no_service_tells_its_own_token_or_that_of_another() -> anyhow::Result<(
     let clients = |token: &str| deployment.clients(&addresses, "acme", &access(token)?);
     play_and_be_refused(&clients(&token)?, &clients(&forged(&token))?).await?;
 
-    let mut seen = events(deployment.database().await?).await?;
+    let mut seen = events(deployment.as_admin().await?).await?;
     collector.spans(|spans| named(spans, &TRACE.to_be_bytes(), RECORD_ORDER).is_ok()).await?;
     for (name, service) in SERVICES.iter().zip(running).rev() {
         service.terminate()?;
