@@ -163,7 +163,7 @@ pub struct Target {
 /// How to prove who we are, and how to know the services.
 #[derive(Debug, Clone, Args)]
 pub struct Credentials {
-    /// Bearer token, for services that ask for one
+    /// Bearer token, for services that ask for one; arguments show in the list of processes, so better by environment or file
     #[arg(long, env = "LAUREL_TOKEN", hide_env_values = true)]
     pub token: Option<SecretString>,
     /// File with the bearer token
