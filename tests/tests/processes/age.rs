@@ -1,10 +1,9 @@
 //! Streams that have lasted longer than connection age and grace.
 
-use std::collections::HashSet;
 use std::time::Instant;
 
 use rpc::Channel;
-use tests::process::{Deployment, Service};
+use tests::process::Deployment;
 use tokio::time::timeout;
 use tokio_stream::StreamExt;
 use tonic::{Code, Status, Streaming};
@@ -15,9 +14,9 @@ use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
 use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 use tonic_types::StatusExt;
 
-use crate::TENANT;
 use crate::drain::plain;
 use crate::load::{Load, PATIENCE};
+use crate::replicas::Replicas;
 use crate::watch::Seen;
 
 /// How a stream ends that would go on for ever.
@@ -57,23 +56,16 @@ async fn a_watch_of_age_ends_and_goes_on_at_another_replica_after_its_cursor() -
     let deployment = Deployment::new().await?;
     let deployment =
         deployment.set("LAUREL_CONNECTION_AGE_SECONDS", "1").set("LAUREL_CONNECTION_GRACE_SECONDS", "1");
-    let attribution = deployment.start("attribution", &[])?;
-    let start = || deployment.start("orders", &[attribution.address()]);
-    let [first, second] = [start()?, start()?];
-    let access = deployment.token_access(TENANT, "orders.write orders.read")?;
-    let clients = |orders: &Service| {
-        let clients = deployment.clients(&[attribution.address(), orders.address()], TENANT, &access);
-        anyhow::Ok(clients?.orders)
-    };
-    let replicas = [clients(&first)?, clients(&second)?];
-    let load = Load::start(1, &replicas, plain);
+    let replicas = Replicas::start(&deployment)?;
+    let [first, second] = &replicas.clients;
+    let load = Load::start(1, &replicas.clients, plain);
 
     let mut seen = Seen::default();
-    let mut watch = seen.resume(&replicas[0]).await?;
+    let mut watch = seen.resume(first).await?;
     assert!(seen.read(&mut watch, 10).await?);
     // what is of no contract of ours holds connections as well
     let begun = Instant::now();
-    let channel = || rpc::channel::connect_as(&deployment.url(first.address()), &access);
+    let channel = || rpc::channel::connect_as(&deployment.url(replicas.first.address()), &replicas.access);
     let ends = tokio::join!(end(watch), health(channel()?), reflection(channel()?));
     assert_eq!((ends.0?, ends.1?, ends.2?), (aged(), aged(), aged()));
     assert!(begun.elapsed().as_secs() >= 2, "not before age and grace are over");
@@ -81,12 +73,10 @@ async fn a_watch_of_age_ends_and_goes_on_at_another_replica_after_its_cursor() -
     let recorded = load.stop().await?;
     let rest = async {
         // it may take more than one more
-        while !seen.read(&mut seen.resume(&replicas[1]).await?, recorded).await? {}
+        while !seen.read(&mut seen.resume(second).await?, recorded).await? {}
         anyhow::Ok(())
     };
     timeout(PATIENCE, rest).await??;
-    let distinct: HashSet<&String> = seen.orders.iter().collect();
-    let (told, recorded) = (seen.orders.len(), usize::try_from(recorded)?);
-    assert_eq!((told, distinct.len()), (recorded, recorded), "each order is told of once");
+    seen.each_once(recorded);
     Ok(())
 }

@@ -13,6 +13,7 @@ use tests::story;
 
 use crate::TENANT;
 use crate::load::Load;
+use crate::replicas::Replicas;
 
 /// SIGTERM, and the end that a replica owes.
 pub(crate) async fn end(replica: Service) -> anyhow::Result<()> {
@@ -33,20 +34,13 @@ pub(crate) fn plain(n: u64) -> NewOrder {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replica_that_ends_under_load_fails_no_call_of_a_client_that_retries() -> anyhow::Result<()> {
     let deployment = Deployment::new().await?;
-    let attribution = deployment.start("attribution", &[])?;
-    let start = || deployment.start("orders", &[attribution.address()]);
-    let replicas = [start()?, start()?];
-    let access = deployment.token_access(TENANT, "orders.write orders.read")?;
-    let clients =
-        |orders: &Service| deployment.clients(&[attribution.address(), orders.address()], TENANT, &access);
-    let clients = [clients(&replicas[0])?, clients(&replicas[1])?];
-    let load = Load::start(16, &clients.each_ref().map(|clients| clients.orders.clone()), plain);
+    let replicas = Replicas::start(&deployment)?;
+    let load = Load::start(16, &replicas.clients, plain);
     load.further(200).await?;
-    let [first, _second] = replicas;
-    end(first).await?;
+    end(replicas.first).await?;
     load.further(200).await?;
     let recorded = load.stop().await?;
-    assert_eq!(count(&clients[1].orders).await?, recorded, "every call recorded its order once");
+    assert_eq!(count(&replicas.clients[1]).await?, recorded, "every call recorded its order once");
     Ok(())
 }
 

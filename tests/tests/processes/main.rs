@@ -6,6 +6,7 @@ mod drain;
 mod load;
 mod prepared;
 mod reflection;
+mod replicas;
 mod settings;
 mod tls;
 mod watch;

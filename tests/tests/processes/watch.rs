@@ -7,18 +7,18 @@ use proto::orders::order_event::Fact;
 use proto::orders::order_service_client::OrderServiceClient;
 use proto::orders::{OrderEvent, WatchOrderEventsRequest, WatchOrderEventsResponse};
 use rpc::Channel;
-use tests::process::{Deployment, Service};
+use tests::process::Deployment;
 use tonic::{Code, Streaming};
 
-use crate::TENANT;
 use crate::drain::{end, plain};
 use crate::load::Load;
+use crate::replicas::Replicas;
 
 /// What a client remembers that watches orders, as docs/clients.md tells it to.
 #[derive(Default)]
 pub(crate) struct Seen {
     cursor: String,
-    pub(crate) orders: Vec<String>,
+    orders: Vec<String>,
 }
 
 impl Seen {
@@ -49,6 +49,13 @@ impl Seen {
         }
         Ok(true)
     }
+
+    /// Holds that it was told of each of so many orders, and of none twice.
+    pub(crate) fn each_once(&self, recorded: u64) {
+        let distinct: HashSet<&String> = self.orders.iter().collect();
+        let (told, distinct) = (self.orders.len() as u64, distinct.len() as u64);
+        assert_eq!((told, distinct), (recorded, recorded), "each order is told of once");
+    }
 }
 
 fn order_of(event: OrderEvent) -> Option<String> {
@@ -61,30 +68,21 @@ fn order_of(event: OrderEvent) -> Option<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_watch_goes_on_at_the_other_replica_after_its_cursor() -> anyhow::Result<()> {
     let deployment = Deployment::new().await?;
-    let attribution = deployment.start("attribution", &[])?;
-    let start = || deployment.start("orders", &[attribution.address()]);
-    let [first, second] = [start()?, start()?];
-    let access = deployment.token_access(TENANT, "orders.write orders.read")?;
-    let clients = |orders: &Service| {
-        let clients = deployment.clients(&[attribution.address(), orders.address()], TENANT, &access);
-        anyhow::Ok(clients?.orders)
-    };
-    let replicas = [clients(&first)?, clients(&second)?];
-    let load = Load::start(4, &replicas, plain);
+    let replicas = Replicas::start(&deployment)?;
+    let [first, second] = &replicas.clients;
+    let load = Load::start(4, &replicas.clients, plain);
 
     let mut seen = Seen::default();
-    let mut watch = seen.resume(&replicas[0]).await?;
+    let mut watch = seen.resume(first).await?;
     assert!(seen.read(&mut watch, 100).await?);
-    let ended = tokio::spawn(end(first));
+    let ended = tokio::spawn(end(replicas.first));
     assert!(!seen.read(&mut watch, u64::MAX).await?, "the watch ends with its replica");
     ended.await??;
     load.further(100).await?;
     let recorded = load.stop().await?;
-    let mut watch = seen.resume(&replicas[1]).await?;
+    let mut watch = seen.resume(second).await?;
     let rest = tokio::time::timeout(crate::load::PATIENCE, seen.read(&mut watch, recorded)).await;
     assert!(rest.with_context(|| format!("{} of {recorded} orders", seen.orders.len()))??);
-    let distinct: HashSet<&String> = seen.orders.iter().collect();
-    let (told, recorded) = (seen.orders.len(), usize::try_from(recorded)?);
-    assert_eq!((told, distinct.len()), (recorded, recorded), "each order is told of once");
+    seen.each_once(recorded);
     Ok(())
 }
