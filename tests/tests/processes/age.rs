@@ -58,7 +58,7 @@ async fn a_watch_of_age_ends_and_goes_on_at_another_replica_after_its_cursor() -
         deployment.set("LAUREL_CONNECTION_AGE_SECONDS", "1").set("LAUREL_CONNECTION_GRACE_SECONDS", "1");
     let replicas = Replicas::start(&deployment)?;
     let [first, second] = &replicas.clients;
-    let load = Load::start(1, &replicas.clients, plain);
+    let load = Load::start(1, &replicas.clients, plain)?;
 
     let mut seen = Seen::default();
     let mut watch = seen.resume(first).await?;

@@ -35,7 +35,7 @@ pub(crate) fn plain(n: u64) -> NewOrder {
 async fn a_replica_that_ends_under_load_fails_no_call_of_a_client_that_retries() -> anyhow::Result<()> {
     let deployment = Deployment::new().await?;
     let replicas = Replicas::start(&deployment)?;
-    let load = Load::start(16, &replicas.clients, plain);
+    let load = Load::start(16, &replicas.clients, plain)?;
     load.further(200).await?;
     end(replicas.first).await?;
     load.further(200).await?;
@@ -100,7 +100,7 @@ async fn followers_resume_at_the_other_replica_and_every_order_is_rewarded_once(
     let clients = [clients(&orders.first)?, clients(&orders.second)?];
     story::prepare(&clients[1]).await?;
     let order = |n| story::order(&format!("o-{n}"), &format!("c{n}@shop.example"));
-    let load = Load::start(4, &clients.each_ref().map(|clients| clients.orders.clone()), order);
+    let load = Load::start(4, &clients.each_ref().map(|clients| clients.orders.clone()), order)?;
     // what is rewarded has come through the first of each
     story::rewarded(&clients[1], 20).await?;
     let mut still_here = Vec::new();

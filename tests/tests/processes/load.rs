@@ -4,13 +4,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use anyhow::Context;
 use proto::orders::order_service_client::OrderServiceClient;
 use proto::orders::{NewOrder, RecordOrderRequest};
 use rpc::Channel;
+use serde::Deserialize;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tonic::{Code, Status};
+use tonic::Status;
 
+/// What clients are told.
+const CLIENTS: &str = include_str!("../../../docs/clients.md");
 /// Longest wait for a fact.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -18,7 +22,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 pub(crate) struct Load {
     recorded: watch::Sender<u64>,
     stop: Arc<AtomicBool>,
-    clients: Vec<JoinHandle<Result<(), Status>>>,
+    clients: Vec<JoinHandle<anyhow::Result<()>>>,
 }
 
 impl Load {
@@ -27,15 +31,17 @@ impl Load {
         clients: usize,
         replicas: &[OrderServiceClient<Channel>],
         order: fn(u64) -> NewOrder,
-    ) -> Self {
+    ) -> anyhow::Result<Self> {
+        let policy = Policy::published()?;
         let (next, stop) = (Arc::<AtomicU64>::default(), Arc::<AtomicBool>::default());
         let recorded = watch::Sender::new(0);
         let clients = (0..clients).map(|n| {
             let (before, after) = replicas.split_at(n % replicas.len());
             let replicas = [after, before].concat();
             let (next, stop, recorded) = (Arc::clone(&next), Arc::clone(&stop), recorded.clone());
+            let policy = policy.clone();
             tokio::spawn(async move {
-                let mut client = Client { replicas };
+                let mut client = Client { replicas, policy };
                 while !stop.load(Ordering::Relaxed) {
                     client.record(order(next.fetch_add(1, Ordering::Relaxed))).await?;
                     recorded.send_modify(|recorded| *recorded += 1);
@@ -44,7 +50,7 @@ impl Load {
             })
         });
         let clients = clients.collect();
-        Self { recorded, stop, clients }
+        Ok(Self { recorded, stop, clients })
     }
 
     /// Waits for so many more orders.
@@ -65,23 +71,58 @@ impl Load {
     }
 }
 
-/// A client with the retry policy of docs/clients.md: UNAVAILABLE is repeated unchanged. It needs no
-/// back-off, since it turns to the other replica, which is there.
+/// The retry policy that docs/clients.md publishes, as gRPC's service config has it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Policy {
+    max_attempts: u32,
+    initial_backoff: String,
+    max_backoff: String,
+    backoff_multiplier: f64,
+    retryable_status_codes: Vec<String>,
+}
+
+impl Policy {
+    fn published() -> anyhow::Result<Self> {
+        let (_, rest) = CLIENTS.split_once("```json\n").context("no service config")?;
+        let (config, _) = rest.split_once("```").context("the service config has no end")?;
+        let mut config: serde_json::Value = serde_json::from_str(config)?;
+        Ok(serde_json::from_value(config["methodConfig"][0]["retryPolicy"].take())?)
+    }
+
+    /// Whether it repeats what ended like this; `DEADLINE_EXCEEDED` there is `DeadlineExceeded` here.
+    fn repeats(&self, status: &Status) -> bool {
+        let ended = format!("{:?}", status.code());
+        self.retryable_status_codes.iter().any(|code| code.replace('_', "").eq_ignore_ascii_case(&ended))
+    }
+
+    /// How long it waits after so many attempts; without the jitter, which makes it shorter.
+    fn back_off(&self, attempts: u32) -> anyhow::Result<Duration> {
+        let seconds = |text: &str| anyhow::Ok(text.trim_end_matches('s').parse::<f64>()?);
+        let growth = self.backoff_multiplier.powi(i32::try_from(attempts)? - 1);
+        let wait = (seconds(&self.initial_backoff)? * growth).min(seconds(&self.max_backoff)?);
+        Ok(Duration::from_secs_f64(wait))
+    }
+}
+
+/// A client that takes turns over the replicas, and repeats as the policy says.
 struct Client {
     replicas: Vec<OrderServiceClient<Channel>>,
+    policy: Policy,
 }
 
 impl Client {
-    async fn record(&mut self, order: NewOrder) -> Result<(), Status> {
-        for attempt in 1.. {
+    async fn record(&mut self, order: NewOrder) -> anyhow::Result<()> {
+        for attempts in 1..=self.policy.max_attempts {
             let request = RecordOrderRequest { order: Some(order.clone()), ..Default::default() };
             match self.replicas[0].record_order(request).await {
-                Err(status) if status.code() == Code::Unavailable && attempt < 5 => {
+                Err(status) if self.policy.repeats(&status) && attempts < self.policy.max_attempts => {
                     self.replicas.rotate_left(1);
+                    tokio::time::sleep(self.policy.back_off(attempts)?).await;
                 }
-                answer => return answer.map(drop),
+                answer => return Ok(answer.map(drop)?),
             }
         }
-        Ok(())
+        anyhow::bail!("the policy allows no attempt")
     }
 }

@@ -70,7 +70,7 @@ async fn a_watch_goes_on_at_the_other_replica_after_its_cursor() -> anyhow::Resu
     let deployment = Deployment::new().await?;
     let replicas = Replicas::start(&deployment)?;
     let [first, second] = &replicas.clients;
-    let load = Load::start(4, &replicas.clients, plain);
+    let load = Load::start(4, &replicas.clients, plain)?;
 
     let mut seen = Seen::default();
     let mut watch = seen.resume(first).await?;
