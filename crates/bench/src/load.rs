@@ -1,4 +1,4 @@
-//! Clients that call RecordOrder, each with a new contact and some advocate's shortcode; or a read that costs next to nothing.
+//! Clients that call RecordOrder, each with a new contact and some advocate's shortcode; or a call that gets no further than the edge.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,6 +15,7 @@ use proto::google::r#type::Money;
 use proto::orders::{NewOrder, RecordOrderRequest, RecordResult};
 
 use rpc::channel::{Access, Token};
+use tonic::Code;
 
 use crate::report::Measured;
 use crate::server::{Server, TENANT};
@@ -86,7 +87,8 @@ impl Load {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Call {
     RecordOrder,
-    GetSegment,
+    /// A read that names nothing to read: validation refuses it, and no handler runs.
+    Refused,
 }
 
 async fn run(
@@ -105,9 +107,10 @@ async fn run(
                     clients.orders.record_order(record_order(n)).await.map_err(explain)?.into_inner();
                 anyhow::ensure!(answer.result() == RecordResult::Recorded, "order {n} was not recorded");
             }
-            Call::GetSegment => {
-                let request = GetSegmentRequest { segment_id: "advocates".to_owned() };
-                clients.segments.get_segment(request).await.map_err(explain)?;
+            Call::Refused => {
+                let refused = clients.segments.get_segment(GetSegmentRequest::default()).await;
+                let code = refused.err().map(|status| status.code());
+                anyhow::ensure!(code == Some(Code::InvalidArgument), "not refused: {code:?}");
             }
         }
         latencies.push(u64::try_from(sent.elapsed().as_micros())?);
