@@ -34,6 +34,11 @@ async fn parked(tenant: &Tenant) -> Vec<proto::common::ParkedEvent> {
     tenant.runs().list_parked(j::ListParkedRequest::default()).await.unwrap().into_inner().parked
 }
 
+/// A line of what Prometheus reads.
+fn is_told(line: &str) -> bool {
+    observe::metrics::text().lines().any(|told| told == line)
+}
+
 #[tokio::test]
 async fn an_event_that_cannot_be_understood_is_parked_with_those_behind_it_and_retried_in_order() {
     let stack = Stack::start().await;
@@ -59,6 +64,11 @@ async fn an_event_that_cannot_be_understood_is_parked_with_those_behind_it_and_r
     assert!(list[0].reason.starts_with("order.revenue.currency_code "), "{}", list[0].reason);
     assert!(list[1..].iter().all(|e| e.reason.contains("behind") && e.contact_id == contact));
     assert_eq!(reason(&tenant.run(&contact).await.unwrap_err()), "RUN_NOT_FOUND");
+    let told = async |count| {
+        let line = format!(r#"laurel_parked_events{{subscription="journeys.orders"}} {count}"#);
+        tenant.eventually(async || is_told(&line).then_some(())).await;
+    };
+    told(3).await;
 
     let retry = j::RetryParkedRequest { parked_id: list[0].parked_id };
     let failed = tenant.runs().retry_parked(retry).await.unwrap().into_inner();
@@ -73,6 +83,7 @@ async fn an_event_that_cannot_be_understood_is_parked_with_those_behind_it_and_r
     let run = tenant.run(&contact).await.unwrap();
     assert_eq!(story(&run), ["first-purchase/o1", "repeat-purchase/o2", "repeat-purchase/o3"]);
     assert!(parked(&tenant).await.is_empty());
+    told(0).await;
 }
 
 #[tokio::test]
@@ -122,6 +133,8 @@ async fn j7_reading_a_stream_again_from_the_beginning_has_no_second_effect() {
     let latest = tenant.record(common::referred("o3", "b@example.com", 10, "ANN10")).await;
     tenant.run_of(&latest.contact_id, 2).await;
     stack.caught_up().await;
+    let redelivered = r#"laurel_duplicates_suppressed_total{reason="redelivered_event"}"#;
+    assert!(!is_told(&format!("{redelivered} 0")), "what met the fence was delivered again");
     let run = tenant.run(&order.contact_id).await.unwrap();
     assert_eq!(story(&run), ["referred-lead/", "first-purchase/o1", "repeat-purchase/o2"]);
     assert_eq!((run.refused.len(), run.waiting.len(), parked(&tenant).await.len()), (0, 0, 0));
