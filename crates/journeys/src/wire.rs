@@ -1,7 +1,7 @@
 //! Domain to proto, for answers and for the stream.
 
 use proto::common::ErrorReason as Reason;
-use proto::google::r#type::Date;
+use proto::google::r#type::{Date, Money as WireMoney};
 use proto::journeys as wire;
 use proto::journeys::journey_event::Fact as WireFact;
 use rpc::fields::{wire_money, wire_time};
@@ -9,7 +9,7 @@ use types::{CampaignId, EventId, Money, RunId, Timestamp};
 
 use crate::domain::definition::{self, Definition};
 use crate::domain::event::{Cause, Order, Transition};
-use crate::domain::slice::Fact;
+use crate::domain::slice::{Fact, Reversal};
 use crate::store::definitions::campaigns;
 use crate::store::read::{JourneyRow, PendingRow, RunRow};
 
@@ -21,14 +21,15 @@ pub(crate) fn event(fact: &Fact, traceparent: Option<&str>, recorded_at: Timesta
             let entered = wire::StageEntered { transition: Some(transition(made)) };
             (id, &made.place.tenant, made.entry.occurred_at, WireFact::StageEntered(entered))
         }
-        Fact::OrderRefunded { id, place, order: after, amount, occurred_at } => {
-            let refunded = wire::OrderRefunded {
-                contact_id: place.contact.to_string(),
-                campaign_id: campaign(place.campaign.as_ref()),
-                order: Some(order(after)),
-                amount: Some(wire_money(*amount)),
-            };
-            (*id, &place.tenant, *occurred_at, WireFact::OrderRefunded(refunded))
+        Fact::OrderRefunded(reversal) => {
+            let (contact_id, campaign_id, order, amount) = reversed(reversal);
+            let refunded = wire::OrderRefunded { contact_id, campaign_id, order, amount };
+            (reversal.id, &reversal.place.tenant, reversal.occurred_at, WireFact::OrderRefunded(refunded))
+        }
+        Fact::OrderCancelled(reversal) => {
+            let (contact_id, campaign_id, order, amount) = reversed(reversal);
+            let cancelled = wire::OrderCancelled { contact_id, campaign_id, order, amount };
+            (reversal.id, &reversal.place.tenant, reversal.occurred_at, WireFact::OrderCancelled(cancelled))
         }
         Fact::ContactStatusChanged { id, tenant, contact, status, occurred_at } => {
             let changed =
@@ -50,6 +51,13 @@ pub(crate) fn event(fact: &Fact, traceparent: Option<&str>, recorded_at: Timesta
         recorded_at: Some(wire_time(recorded_at)),
         fact: Some(fact),
     }
+}
+
+/// Contact, campaign, order and amount.
+fn reversed(reversal: &Reversal) -> (String, String, Option<wire::OrderContext>, Option<WireMoney>) {
+    let Reversal { place, order: after, amount, .. } = reversal;
+    let campaign_id = campaign(place.campaign.as_ref());
+    (place.contact.to_string(), campaign_id, Some(order(after)), Some(wire_money(*amount)))
 }
 
 fn campaign(campaign: Option<&CampaignId>) -> String {

@@ -113,7 +113,7 @@ async fn bad_yaml_is_reported_by_line() {
         ("sequence: REQUIRED", "sequence: SOMETIMES", "definition:3:11"),
         ("{stage: b,", "{stage: a,", "definition:6:13"),
         ("kind: EXCEPTION", "kid: EXCEPTION", "definition:7:19"),
-        ("kind: EXCEPTION", "enter_on: [{event: order.cancelled}]", "definition:7:38"),
+        ("kind: EXCEPTION", "enter_on: [{event: order.shipped}]", "definition:7:38"),
         ("journey: j", "journey: [", "definition:"),
     ] {
         let error = tenant.try_apply(&good.replace(from, to), 0).await.unwrap_err();

@@ -171,6 +171,31 @@ async fn j4_what_can_never_be_entered_is_listed_with_its_reason() {
 }
 
 #[tokio::test]
+async fn j7_j9_a_cancellation_enters_its_own_stage_and_is_passed_on() {
+    let stack = Stack::start().await;
+    let tenant = stack.tenant(TENANT);
+    tenant.campaign("ANN10").await;
+    let stages = [
+        LIFECYCLE[1],
+        ("returned", "kind: EXCEPTION, terminal: true, enter_on: [{event: order.refunded}]"),
+        ("lost", "kind: EXCEPTION, enter_on: [{event: order.cancelled}]"),
+    ];
+    tenant.apply(&journey("sequence: OPTIONAL", &stages)).await;
+    let recorded = tenant.record(order("o1", "a@example.com", 25)).await;
+    let cancel = o::CancelOrderRequest { order_id: "o1".into(), ..Default::default() };
+    tenant.orders().cancel_order(cancel).await.unwrap();
+    let lost = |fact: &Fact| matches!(fact, Fact::StageEntered(e) if e.transition.as_ref().unwrap().to_stage == "lost");
+    let events = tenant.facts_until(lost).await;
+    let cancelled =
+        events.iter().find_map(|e| if let Some(Fact::OrderCancelled(c)) = &e.fact { Some(c) } else { None });
+    let cancelled = cancelled.expect("it comes before what it causes");
+    assert_eq!((&cancelled.amount, &*cancelled.contact_id), (&Some(dollars(25)), &*recorded.contact_id));
+    assert_eq!(cancelled.order.as_ref().unwrap().refunded, Some(dollars(25)));
+    assert!(!events.iter().any(|e| matches!(e.fact, Some(Fact::OrderRefunded(_)))), "told once");
+    assert_eq!(story(&tenant.run(&recorded.contact_id).await.unwrap()), ["first-purchase/o1", "lost/o1"]);
+}
+
+#[tokio::test]
 async fn j9_refunds_and_changes_of_status_are_passed_on_in_order() {
     let stack = Stack::start().await;
     let tenant = stack.tenant(TENANT);

@@ -30,7 +30,7 @@ use runtime::Lifecycle;
 use sqlx::migrate::Migrator;
 use types::{Clock, OrderId, TenantId};
 
-use crate::commands::RecordOrders;
+use crate::commands::{RecordOrders, ReverseOrders};
 use crate::domain::OrderKey;
 use crate::rpc::{Audits, Orders};
 use crate::subscribers::AttributionStream;
@@ -84,6 +84,8 @@ pub async fn start(
     let source = Source::open(db.clone(), lifecycle.stop()).await?;
     let work = RecordOrders::new(db.clone(), Arc::clone(&clock), hasher.clone(), channel.clone());
     let batcher = Batcher::start(work, Options::default());
+    let reversals =
+        Batcher::start(ReverseOrders { db: db.clone(), clock: Arc::clone(&clock) }, Options::default());
     let attribution = AttributionStream::new(channel, Arc::clone(&clock));
     let follower = Follower::new(db.clone(), attribution.clone(), Arc::clone(&clock));
     lifecycle.spawn("orders.attribution", follower.run(lifecycle.stop()));
@@ -91,7 +93,7 @@ pub async fn start(
     let settings = Arc::new(settings);
     let stop = lifecycle.stop();
     let audits = Audits(db.clone());
-    let orders = Orders { db, clock, hasher, batcher, source, attribution, settings, stop };
+    let orders = Orders { db, clock, hasher, batcher, reversals, source, attribution, settings, stop };
     Ok(ServiceRoutes::default().with(OrderServiceServer::new(orders)).with(AuditServiceServer::new(audits)))
 }
 

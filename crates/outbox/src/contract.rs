@@ -129,6 +129,7 @@ contract!(
     OrderRecorded: "order_recorded",
     OrderUpdated: "order_updated",
     OrderRefunded: "order_refunded",
+    OrderCancelled: "order_cancelled",
     ClockMoved: "clock_moved"
 );
 contract!(
@@ -140,6 +141,7 @@ contract!(
     "journeys",
     StageEntered: "stage_entered",
     OrderRefunded: "order_refunded",
+    OrderCancelled: "order_cancelled",
     ContactStatusChanged: "contact_status_changed",
     ClockMoved: "clock_moved"
 );
@@ -184,6 +186,7 @@ mod orders {
             Fact::OrderRecorded(f) => f.order.as_ref().map(|o| o.contact_id.as_str()),
             Fact::OrderUpdated(f) => f.order.as_ref().map(|o| o.contact_id.as_str()),
             Fact::OrderRefunded(f) => f.order.as_ref().map(|o| o.contact_id.as_str()),
+            Fact::OrderCancelled(f) => f.order.as_ref().map(|o| o.contact_id.as_str()),
             Fact::ClockMoved(_) => None,
         }
     }
@@ -196,6 +199,7 @@ mod journeys {
         match fact {
             Fact::StageEntered(f) => f.transition.as_ref().map(|t| t.contact_id.as_str()),
             Fact::OrderRefunded(f) => Some(&f.contact_id),
+            Fact::OrderCancelled(f) => Some(&f.contact_id),
             Fact::ContactStatusChanged(f) => Some(&f.contact_id),
             Fact::ClockMoved(_) => None,
         }

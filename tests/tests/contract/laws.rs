@@ -27,7 +27,7 @@ struct Sample {
     change: fn(&mut DynamicMessage),
 }
 
-const SAMPLES: [Sample; 4] = [
+const SAMPLES: [Sample; 6] = [
     Sample {
         method: "RecordAttribution",
         request: |message| message,
@@ -45,6 +45,18 @@ const SAMPLES: [Sample; 4] = [
         request: |message| inner(message, "requests"),
         made: &["results", "response", "order"],
         change: |request| set(inner(request, "order"), "order_id", "o-another"),
+    },
+    Sample {
+        method: "RefundOrder",
+        request: |message| message,
+        made: &["refund"],
+        change: |request| set(request, "refund_id", "another"),
+    },
+    Sample {
+        method: "CancelOrder",
+        request: |message| message,
+        made: &["order"],
+        change: |request| set(request, "order_id", "o-another"),
     },
     Sample {
         method: "AdvanceTestClock",

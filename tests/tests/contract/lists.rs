@@ -96,6 +96,7 @@ fn changed(values: &Values, filter: &FieldDescriptor) -> Value {
     match (filter.kind(), is_required(filter)) {
         (Kind::String, true) => match filter.name() {
             "campaign_id" => Value::String("summer".to_owned()),
+            "order_id" => Value::String("o-2".to_owned()),
             other => panic!("{}: no other value of {other} is known", filter.full_name()),
         },
         _ => values.one(filter),

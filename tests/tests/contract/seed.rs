@@ -205,6 +205,12 @@ async fn orders(clients: &Clients) -> anyhow::Result<()> {
         let request = o::RecordOrderRequest { order: Some(order), ..Default::default() };
         clients.orders.clone().record_order(request).await?;
     }
+    for refund_id in ["r-1", "r-2"] {
+        let amount = Some(Money { currency_code: "USD".to_owned(), units: 1, nanos: 0 });
+        let (order_id, refund_id) = ("o-1".to_owned(), refund_id.to_owned());
+        let request = o::RefundOrderRequest { order_id, refund_id, amount, ..Default::default() };
+        clients.orders.clone().refund_order(request).await?;
+    }
     // so that there is an end to wait for
     let seconds = 60;
     let request = a::AdvanceTestClockRequest { seconds, request_id: "seeded".to_owned() };

@@ -146,7 +146,7 @@ impl Values {
             "types" => "clock_moved",
             "name" | "first_name" | "last_name" | "company" | "source" | "default_source"
             | "external_status" | "hubspot_dealstage" | "principal" | "reason" | "sku" | "uid"
-            | "occurrence_key" | "request_id" | "add" | "remove" => "text",
+            | "occurrence_key" | "request_id" | "refund_id" | "add" | "remove" => "text",
             "filter" => match parent.as_str() {
                 "ListContactsRequest" => "status = ENROLLED",
                 _ => "campaign_id = spring",

@@ -68,6 +68,8 @@ pub enum Signal {
     OrderUpdated,
     /// Revenue of an order was given back.
     OrderRefunded,
+    /// An order was cancelled.
+    OrderCancelled,
     /// A run of another journey entered a stage.
     StageEntered {
         /// The other journey.
@@ -80,7 +82,7 @@ pub enum Signal {
 impl Signal {
     /// Whether it is about an order, so that conditions may read `order`.
     pub fn is_of_order(&self) -> bool {
-        matches!(self, Self::OrderRecorded | Self::OrderUpdated | Self::OrderRefunded)
+        matches!(self, Self::OrderRecorded | Self::OrderUpdated | Self::OrderRefunded | Self::OrderCancelled)
     }
 
     /// As definitions write it.
@@ -94,6 +96,7 @@ impl Signal {
             Self::OrderRecorded => "order.recorded",
             Self::OrderUpdated => "order.updated",
             Self::OrderRefunded => "order.refunded",
+            Self::OrderCancelled => "order.cancelled",
             Self::StageEntered { .. } => "stage.entered",
         }
     }

@@ -48,24 +48,30 @@ pub enum Stream {
     Orders,
 }
 
+/// Revenue of an order that was given back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reversal {
+    /// Of the event passed on.
+    pub id: EventId,
+    /// Whose order, in which campaign.
+    pub place: Place,
+    /// The order after the fact.
+    pub order: Order,
+    /// How much this time.
+    pub amount: Money,
+    /// When it happened.
+    pub occurred_at: Timestamp,
+}
+
 /// One thing to be told in the stream (J9).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fact {
     /// A run entered a stage.
     Entered(Transition),
     /// Passed on: revenue of an order was given back.
-    OrderRefunded {
-        /// Of the event passed on.
-        id: EventId,
-        /// Whose order, in which campaign.
-        place: Place,
-        /// The order after the fact.
-        order: Order,
-        /// How much this time.
-        amount: Money,
-        /// When it happened.
-        occurred_at: Timestamp,
-    },
+    OrderRefunded(Reversal),
+    /// Passed on: an order was cancelled, and what was left of its revenue given back.
+    OrderCancelled(Reversal),
     /// Passed on: a contact's status changed.
     ContactStatusChanged {
         /// Of the event passed on.

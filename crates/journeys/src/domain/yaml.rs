@@ -102,6 +102,8 @@ enum EventName {
     OrderUpdated,
     #[serde(rename = "order.refunded")]
     OrderRefunded,
+    #[serde(rename = "order.cancelled")]
+    OrderCancelled,
     #[serde(rename = "stage.entered")]
     StageEntered,
 }
@@ -275,6 +277,7 @@ impl Reader {
             EventName::OrderRecorded => Signal::OrderRecorded,
             EventName::OrderUpdated => Signal::OrderUpdated,
             EventName::OrderRefunded => Signal::OrderRefunded,
+            EventName::OrderCancelled => Signal::OrderCancelled,
         };
         for (name, value) in [("journey", &text.journey), ("stage", &text.stage)] {
             if let Some(value) = value {

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use outbox::{ApplyError, Cursor, Subscriber};
 use pg::{Database, WriteTx};
+use proto::google::r#type::Money as WireMoney;
 use proto::orders as wire;
 use proto::orders::order_event::Fact as WireFact;
 use proto::orders::order_service_client::OrderServiceClient;
@@ -17,7 +18,7 @@ use super::attribution::AttributionEvents;
 use super::{Envelope, Step, carry_out, poison, time};
 use crate::domain::definition::Signal;
 use crate::domain::event::{Detail, Event, Order, Place, Referral};
-use crate::domain::slice::{Fact, Stream};
+use crate::domain::slice::{Fact, Reversal, Stream};
 use crate::store::definitions::Definitions;
 
 /// Follows orders.
@@ -104,16 +105,14 @@ fn read(event: &wire::OrderEvent) -> Result<Vec<Step>, Error> {
         }
         Some(WireFact::OrderRefunded(fact)) => {
             let event = happen(about, Signal::OrderRefunded, fact.order.as_ref())?;
-            let amount = amount("amount", fact.amount.as_ref())?;
-            if let Some(order) = &event.order {
-                steps.push(Step::Pass(Fact::OrderRefunded {
-                    id: event.id,
-                    place: event.place.clone(),
-                    order: order.clone(),
-                    amount,
-                    occurred_at: event.occurred_at,
-                }));
-            }
+            let passed = reversal(&event, fact.amount.as_ref())?;
+            steps.extend(passed.map(|reversal| Step::Pass(Fact::OrderRefunded(reversal))));
+            steps.push(Step::Happen(event));
+        }
+        Some(WireFact::OrderCancelled(fact)) => {
+            let event = happen(about, Signal::OrderCancelled, fact.order.as_ref())?;
+            let passed = reversal(&event, fact.amount.as_ref())?;
+            steps.extend(passed.map(|reversal| Step::Pass(Fact::OrderCancelled(reversal))));
             steps.push(Step::Happen(event));
         }
         Some(WireFact::ClockMoved(fact)) => {
@@ -123,6 +122,13 @@ fn read(event: &wire::OrderEvent) -> Result<Vec<Step>, Error> {
         None => {}
     }
     Ok(steps)
+}
+
+/// J9: what is passed on, whatever stages the journeys have.
+fn reversal(event: &Event, given_back: Option<&WireMoney>) -> Result<Option<Reversal>, Error> {
+    let amount = amount("amount", given_back)?;
+    let Event { id, place, occurred_at, .. } = event.clone();
+    Ok(event.order.clone().map(|order| Reversal { id, place, order, amount, occurred_at }))
 }
 
 /// J9: campaign, advocate and attribution are the order's own.

@@ -11,7 +11,9 @@ use types::{Timestamp, new_id};
 use super::events::{self, When};
 use super::record_orders::{Ready, RecordResult, Recorded};
 use super::{Error, Place};
-use crate::domain::{Again, Answer, Order, OrderKey, record_again, record_new};
+use crate::domain::{
+    Again, Answer, Change, ChangeKind, Order, OrderKey, changed_fields, record_again, record_new,
+};
 use crate::store;
 
 /// Name of the RPC in the table of request ids.
@@ -28,6 +30,7 @@ pub(super) struct Book {
     requests: HashMap<Key, Seen>,
     made: Vec<(Key, Seen)>,
     events: Vec<OrderEvent>,
+    changes: Vec<(OrderKey, Change)>,
     audit: Audit,
 }
 
@@ -46,6 +49,7 @@ impl Book {
             requests,
             made: Vec::new(),
             events: Vec::new(),
+            changes: Vec::new(),
             audit: Audit::default(),
         })
     }
@@ -120,8 +124,19 @@ impl Book {
         let traceparent = origin.traceparent.as_deref();
         let when = When { occurred_at: ready.facts.now, recorded_at: self.now, head, traceparent };
         self.events.push(events::updated(&order, when));
+        let change = Change {
+            kind: ChangeKind::Updated,
+            principal: origin.principal.to_string(),
+            refund_id: String::new(),
+            amount: refund,
+            reason: String::new(),
+            fields: changed_fields(stored, &order),
+            occurred_at: when.occurred_at,
+            recorded_at: self.now,
+        };
+        self.changes.push((order.key.clone(), change));
         if let Some(amount) = refund {
-            self.events.push(events::refunded(&order, amount, when));
+            self.events.push(events::refunded(&order, amount, "", when));
         }
         self.audit.note(&order.key.tenant, origin, &order.key.order_id);
         self.updated.insert(order.key.clone());
@@ -148,6 +163,8 @@ impl Book {
         store::orders::update(tx, &updated).await?;
         let mut inserts = Inserts::default();
         store::orders::insert(&mut inserts, &new);
+        let changes = self.changes.iter().filter_map(|(key, change)| Some((self.orders.get(key)?, change)));
+        store::history::insert(&mut inserts, &changes.collect::<Vec<_>>());
         requests::save(&mut inserts, &self.made, self.now);
         self.audit.save(&mut inserts, self.now);
         outbox::append(tx, inserts, &self.events).await

@@ -5,15 +5,15 @@ use batch::Refused;
 use super::Declined;
 use crate::domain::Violation;
 
-/// Why an order is not recorded.
+/// Why an order is not recorded, or not reversed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Error {
     /// A rule of orders forbids it.
     #[error("a rule forbids it: {0:?}")]
     Violation(Violation),
-    /// Placed more than a day in the future (M3).
-    #[error("placed in the future")]
-    InFuture,
+    /// More than a day in the future (M3); the field that says so.
+    #[error("in the future")]
+    InFuture(&'static str),
     /// The request id was used with another request.
     #[error("request id reused")]
     RequestIdReused,
@@ -39,7 +39,7 @@ impl Error {
             | Self::Behind
             | Self::Refused(Refused::Full | Refused::Unavailable | Refused::Contention) => true,
             Self::Violation(_)
-            | Self::InFuture
+            | Self::InFuture(_)
             | Self::RequestIdReused
             | Self::Declined(_)
             | Self::Refused(Refused::Bug) => false,

@@ -31,10 +31,17 @@ pub(super) fn updated(order: &Order, when: When<'_>) -> wire::OrderEvent {
     event(&order.key.tenant, when, Fact::OrderUpdated(order_updated))
 }
 
-pub(super) fn refunded(order: &Order, amount: Money, when: When<'_>) -> wire::OrderEvent {
-    let order_refunded =
-        wire::OrderRefunded { order: Some(snapshot(order)), amount: Some(wire_money(amount)) };
+/// Revenue was given back, by the refund of this id, or, without one, by an update.
+pub(super) fn refunded(order: &Order, amount: Money, refund_id: &str, when: When<'_>) -> wire::OrderEvent {
+    let (order_snapshot, amount, refund_id) = (snapshot(order), wire_money(amount), refund_id.to_owned());
+    let order_refunded = wire::OrderRefunded { order: Some(order_snapshot), amount: Some(amount), refund_id };
     event(&order.key.tenant, when, Fact::OrderRefunded(order_refunded))
+}
+
+pub(super) fn cancelled(order: &Order, amount: Money, when: When<'_>) -> wire::OrderEvent {
+    let order_cancelled =
+        wire::OrderCancelled { order: Some(snapshot(order)), amount: Some(wire_money(amount)) };
+    event(&order.key.tenant, when, Fact::OrderCancelled(order_cancelled))
 }
 
 /// The tenant's test clock shows `to`; nothing here falls due by time.

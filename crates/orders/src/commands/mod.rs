@@ -7,6 +7,7 @@ mod events;
 mod import_orders;
 mod lane;
 mod record_orders;
+mod reverse_orders;
 
 pub(crate) use attribute::Declined;
 pub(crate) use error::Error;
@@ -14,3 +15,4 @@ pub(crate) use events::clock_moved;
 pub(crate) use import_orders::{BadRow, Importer, Progress, Report, Row};
 pub(crate) use lane::{Lane, Place};
 pub(crate) use record_orders::{RecordOrder, RecordOrders, RecordResult, Recorded, RequestId};
+pub(crate) use reverse_orders::{ReverseOrder, ReverseOrders, Reversed};

@@ -125,7 +125,8 @@ impl RecordOrders {
     fn facts(&self, command: &RecordOrder, clocks: &Clocks) -> Facts {
         let tenant = &command.order.key.tenant;
         let now = fields::tenant_now(tenant, clocks.get(tenant).copied(), self.clock.as_ref());
-        Facts { customer_hash: self.customer_hash(&command.order), now }
+        let principal = Arc::clone(&command.origin.principal);
+        Facts { customer_hash: self.customer_hash(&command.order), now, principal }
     }
 
     fn triage(&self, command: &RecordOrder, stored: &Stored, clocks: &Clocks) -> (Facts, Triage) {
@@ -144,7 +145,7 @@ impl RecordOrders {
             let at = order.occurred_at.unwrap_or(facts.now);
             return match fields::not_in_future("", at, test_clock, self.clock.as_ref()) {
                 Ok(()) => Triage::Judge,
-                Err(_) => Triage::Answered(Box::new(Err(Error::InFuture))),
+                Err(_) => Triage::Answered(Box::new(Err(Error::InFuture("order.occurred_at")))),
             };
         };
         if stored.customer_hash != facts.customer_hash {
@@ -163,9 +164,9 @@ impl RecordOrders {
 
     /// (3) The writing transaction: check again, decide each in order, write all.
     async fn write(&self, slice: &[Ready]) -> Result<Vec<Result<Recorded, Error>>, pg::Error> {
-        let now = self.clock.now();
         let mut tx = self.db.write().await?;
-        let mut book = Book::load(&mut tx, slice, now).await?;
+        // under the lock, so that times of recording follow the order of commits
+        let mut book = Book::load(&mut tx, slice, self.clock.now()).await?;
         let answers = slice.iter().map(|ready| book.record(ready)).collect();
         if book.is_changed() {
             book.save(&mut tx).await?;

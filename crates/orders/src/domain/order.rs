@@ -63,7 +63,7 @@ pub(crate) struct Order {
     pub(crate) outcome: Outcome,
     /// The figure last reported, before refunds.
     pub(crate) revenue: Money,
-    /// Sum of the refunds recorded, in minor units.
+    /// Given back by refunds and by a cancellation, in minor units.
     pub(crate) refunded_minor: i64,
     /// State in the caller's system.
     pub(crate) external_status: String,
@@ -75,6 +75,10 @@ pub(crate) struct Order {
     pub(crate) occurred_at: Timestamp,
     /// When it was recorded (real clock).
     pub(crate) recorded_at: Timestamp,
+    /// Who recorded it; empty for orders of before this was kept.
+    pub(crate) recorded_by: String,
+    /// When it was cancelled (business time), if it is (O8).
+    pub(crate) cancelled_at: Option<Timestamp>,
 }
 
 impl Order {
@@ -83,7 +87,12 @@ impl Order {
         self.revenue.currency
     }
 
-    /// Sum of the refunds recorded.
+    /// What can still be given back.
+    pub(crate) fn left(&self) -> Money {
+        Money::new(self.revenue.minor - self.refunded_minor, self.currency())
+    }
+
+    /// What refunds and a cancellation gave back.
     pub(crate) fn refunded(&self) -> Money {
         Money::new(self.refunded_minor, self.currency())
     }

@@ -1,6 +1,8 @@
 //! Recording an order: new, the same again, or with other content (O3, O6, O7).
 
-use types::{ContactId, Money, Timestamp};
+use std::sync::Arc;
+
+use types::{ContactId, Money, OrderId, Timestamp};
 use uuid::Uuid;
 
 use super::{Attributed, NewOrder, OnConflict, OnUnattributed, Order, Outcome, Unresolved};
@@ -15,6 +17,8 @@ pub(crate) struct Facts {
     pub(crate) customer_hash: Vec<u8>,
     /// When it was placed if the caller does not say: the tenant's now (M3, M4).
     pub(crate) now: Timestamp,
+    /// Who records it.
+    pub(crate) principal: Arc<str>,
 }
 
 /// What becomes of an order that is stored already.
@@ -26,7 +30,7 @@ pub(crate) enum Again {
     Updated(Box<Order>, Option<Money>),
 }
 
-/// Why an order is not recorded.
+/// Why an order is not recorded, or not reversed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Violation {
     /// It is stored with different content; the fields that differ (O6).
@@ -37,6 +41,18 @@ pub(crate) enum Violation {
     CampaignMismatch,
     /// The evidence came to nobody, and the caller wants no such order (O7).
     Unattributed(Outcome),
+    /// The order is cancelled: its revenue and refunds stay as they are (O8).
+    Cancelled,
+    /// Nothing, or less than this refund, is left of the order's revenue (O8).
+    ExceedsOrder(Money),
+    /// The refund is stored with different content; the fields that differ (O8).
+    RefundDiffers(Vec<&'static str>),
+    /// The refund is not in the order's currency (M5).
+    OtherCurrency,
+    /// It would be reversed before it was placed (O8).
+    BeforeOrder,
+    /// There is no such order.
+    NotFound(OrderId),
 }
 
 /// A new order, on attribution's word.
@@ -71,6 +87,8 @@ pub(crate) fn record_new(
         line_items: new.line_items.clone(),
         occurred_at: new.occurred_at.unwrap_or(facts.now),
         recorded_at,
+        recorded_by: facts.principal.to_string(),
+        cancelled_at: None,
     })
 }
 
@@ -90,6 +108,9 @@ pub(crate) fn record_again(
     let fixed = differing.iter().any(|field| !UPDATABLE.contains(field));
     if fixed || new.on_conflict == OnConflict::Refuse {
         return Err(Violation::Differs(differing));
+    }
+    if stored.cancelled_at.is_some() && new.revenue != stored.revenue {
+        return Err(Violation::Cancelled);
     }
     if new.revenue.minor < stored.refunded_minor {
         return Err(Violation::BelowRefunded);

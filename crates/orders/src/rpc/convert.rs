@@ -123,6 +123,7 @@ pub(super) fn wire_order(order: &Order) -> wire::Order {
         line_items: order.line_items.iter().map(line).collect(),
         occurred_at: Some(wire_time(order.occurred_at)),
         recorded_at: Some(wire_time(order.recorded_at)),
+        cancelled_at: order.cancelled_at.map(wire_time),
     }
 }
 

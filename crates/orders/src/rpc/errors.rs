@@ -10,9 +10,7 @@ impl From<commands::Error> for Error {
     fn from(error: commands::Error) -> Self {
         match error {
             commands::Error::Violation(violation) => violation.into(),
-            commands::Error::InFuture => {
-                Self::field("order.occurred_at", "is more than 24 hours in the future")
-            }
+            commands::Error::InFuture(field) => Self::field(field, "is more than 24 hours in the future"),
             commands::Error::RequestIdReused => {
                 let message = "the request id was used with a different request";
                 Self::already_exists(Reason::RequestIdReused, message)
@@ -35,6 +33,21 @@ impl From<Violation> for Error {
                 let message = "revenue cannot be lowered below what was refunded";
                 Self::precondition(Reason::BelowRefunded, message)
             }
+            Violation::Cancelled => {
+                let message = "the order is cancelled; its revenue and refunds stay as they are";
+                Self::precondition(Reason::OrderCancelled, message)
+            }
+            Violation::ExceedsOrder(left) => {
+                let message = format!("only {left} is left of the order's revenue");
+                Self::precondition(Reason::RefundExceedsOrder, message).with("left", left.to_string())
+            }
+            Violation::RefundDiffers(fields) => {
+                let message = format!("the refund is stored with different {}", fields.join(", "));
+                Self::already_exists(Reason::RefundDiffers, message).with("fields", fields.join(","))
+            }
+            Violation::OtherCurrency => Self::field("amount.currency_code", "is not the order's currency"),
+            Violation::BeforeOrder => Self::field("occurred_at", "is before the order was placed"),
+            Violation::NotFound(order) => Self::not_found(Reason::OrderNotFound, "order", order.as_str()),
             Violation::CampaignMismatch => {
                 let message = "the code belongs to another campaign than order.campaign_id";
                 Self::precondition(Reason::CampaignMismatch, message)

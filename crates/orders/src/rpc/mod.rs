@@ -3,9 +3,11 @@
 mod audit;
 mod convert;
 mod errors;
+mod history;
 mod import;
 mod read;
 mod record;
+mod reversals;
 mod watch;
 
 pub(crate) use audit::Audits;
@@ -26,7 +28,7 @@ use tonic::{Request, Response, Status, Streaming};
 use types::Clock;
 
 use crate::Settings;
-use crate::commands::RecordOrders;
+use crate::commands::{RecordOrders, ReverseOrders};
 use crate::subscribers::AttributionStream;
 
 /// Behind `laurel.orders.v1.OrderService`.
@@ -40,6 +42,8 @@ pub(crate) struct Orders {
     pub(crate) hasher: Hasher,
     /// Records orders.
     pub(crate) batcher: Batcher<RecordOrders>,
+    /// Refunds and cancels orders.
+    pub(crate) reversals: Batcher<ReverseOrders>,
     /// The order stream.
     pub(crate) source: Source,
     /// What parked events are retried with.
@@ -87,6 +91,27 @@ impl OrderService for Orders {
         request: Request<wire::ListOrdersRequest>,
     ) -> Answer<wire::ListOrdersResponse> {
         Ok(self.list(request).await.map(Response::new)?)
+    }
+
+    async fn refund_order(
+        &self,
+        request: Request<wire::RefundOrderRequest>,
+    ) -> Answer<wire::RefundOrderResponse> {
+        Ok(self.refund(request).await.map(Response::new)?)
+    }
+
+    async fn cancel_order(
+        &self,
+        request: Request<wire::CancelOrderRequest>,
+    ) -> Answer<wire::CancelOrderResponse> {
+        Ok(self.cancel(request).await.map(Response::new)?)
+    }
+
+    async fn get_order_history(
+        &self,
+        request: Request<wire::GetOrderHistoryRequest>,
+    ) -> Answer<wire::GetOrderHistoryResponse> {
+        Ok(self.history(request).await.map(Response::new)?)
     }
 
     async fn watch_order_events(

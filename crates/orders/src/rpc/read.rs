@@ -2,12 +2,13 @@
 
 use proto::orders as wire;
 use rpc::page::Page;
-use rpc::{Error, Reason, fields};
+use rpc::{Error, fields};
 use tonic::Request;
 use uuid::Uuid;
 
 use super::Orders;
 use super::convert::wire_order;
+use crate::domain::Violation;
 use crate::store::list::{self, Filter};
 
 impl Orders {
@@ -17,11 +18,9 @@ impl Orders {
     ) -> Result<wire::GetOrderResponse, Error> {
         let tenant = rpc::caller::tenant(&request)?;
         let request = request.into_inner();
-        let order_id = fields::parse("order_id", &request.order_id)?;
-        let key = self.settings.key(&tenant, &request.source, order_id);
+        let key = self.order_key(&tenant, &request.source, &request.order_id)?;
         let order = list::get(&self.db, &key).await?;
-        let order =
-            order.ok_or_else(|| Error::not_found(Reason::OrderNotFound, "order", request.order_id))?;
+        let order = order.ok_or(Violation::NotFound(key.order_id))?;
         Ok(wire::GetOrderResponse { order: Some(wire_order(&order)) })
     }
 

@@ -36,6 +36,7 @@ pub(crate) const FIELDS: &[Field] = &[
     Field { name: "external_status", kind: Kind::Text, sql: "external_status" },
     Field { name: "hubspot_dealstage", kind: Kind::Text, sql: "hubspot_dealstage" },
     Field { name: "occurred_at", kind: Kind::Timestamp, sql: "occurred_at" },
+    Field { name: "cancelled_at", kind: Kind::Timestamp, sql: "cancelled_at" },
     Field { name: "recorded_at", kind: Kind::Timestamp, sql: "recorded_at" },
 ];
 

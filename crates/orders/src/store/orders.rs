@@ -16,7 +16,7 @@ macro_rules! columns {
     () => {
         "tenant_id, id, source_scope, order_id, source, contact_id, customer_hash, campaign_id, attribution_id,
          advocate_id, inactive_attribution_id, outcome, outcome_reason, currency, revenue_minor, refunded_minor,
-         external_status, hubspot_dealstage, line_count, occurred_at, recorded_at"
+         external_status, hubspot_dealstage, line_count, occurred_at, recorded_at, recorded_by, cancelled_at"
     };
 }
 pub(super) use columns;
@@ -45,6 +45,8 @@ pub(super) struct OrderRow {
     pub(super) line_count: i16,
     occurred_at: Timestamp,
     recorded_at: Timestamp,
+    recorded_by: String,
+    cancelled_at: Option<Timestamp>,
 }
 
 impl OrderRow {
@@ -77,6 +79,8 @@ impl OrderRow {
             line_items,
             occurred_at: self.occurred_at,
             recorded_at: self.recorded_at,
+            recorded_by: self.recorded_by,
+            cancelled_at: self.cancelled_at,
         })
     }
 }
@@ -141,11 +145,12 @@ pub(crate) fn insert(inserts: &mut Inserts, orders: &[&Order]) {
         "INSERT INTO orders
                 (tenant_id, id, source_scope, order_id, source, contact_id, customer_hash, campaign_id,
                  attribution_id, advocate_id, inactive_attribution_id, outcome, outcome_reason,
-                 currency, revenue_minor, external_status, hubspot_dealstage, line_count, occurred_at, recorded_at)
+                 currency, revenue_minor, external_status, hubspot_dealstage, line_count, occurred_at, recorded_at,
+                 recorded_by)
          SELECT * FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::uuid[], $7::bytea[],
                  $8::text[], $9::uuid[], $10::uuid[], $11::uuid[], $12::text[], $13::text[],
                  $14::text[], $15::int8[], $16::text[], $17::text[], $18::int2[], $19::timestamptz[],
-                 $20::timestamptz[])",
+                 $20::timestamptz[], $21::text[])",
     )
     .bind(column(orders, |o| &o.key.tenant))
     .bind(column(orders, |o| o.id))
@@ -166,7 +171,8 @@ pub(crate) fn insert(inserts: &mut Inserts, orders: &[&Order]) {
     .bind(column(orders, |o| o.hubspot_dealstage.as_str()))
     .bind(column(orders, line_count))
     .bind(column(orders, |o| o.occurred_at))
-    .bind(column(orders, |o| o.recorded_at));
+    .bind(column(orders, |o| o.recorded_at))
+    .bind(column(orders, |o| o.recorded_by.as_str()));
     line_items::insert(inserts, orders);
 }
 
@@ -198,4 +204,28 @@ pub(crate) async fn update(tx: &mut WriteTx, orders: &[&Order]) -> Result<(), pg
     let mut lines = Inserts::default();
     line_items::insert(&mut lines, orders);
     lines.send(tx).await
+}
+
+/// Writes what was given back of orders, and which are cancelled (O8).
+pub(crate) async fn reverse(tx: &mut WriteTx, orders: &[&Order]) -> Result<(), pg::Error> {
+    if orders.is_empty() {
+        return Ok(());
+    }
+    let written = sqlx::query(
+        "UPDATE orders o
+            SET refunded_minor = u.refunded_minor, cancelled_at = u.cancelled_at
+           FROM unnest($1::text[], $2::uuid[], $3::int8[], $4::timestamptz[])
+                AS u (tenant_id, id, refunded_minor, cancelled_at)
+          WHERE o.tenant_id = u.tenant_id AND o.id = u.id",
+    )
+    .bind(column(orders, |o| &o.key.tenant))
+    .bind(column(orders, |o| o.id))
+    .bind(column(orders, |o| o.refunded_minor))
+    .bind(column(orders, |o| o.cancelled_at))
+    .execute(&mut **tx)
+    .await?;
+    if written.rows_affected() != orders.len() as u64 {
+        return Err(pg::Error::unreadable("orders", "rows to update are gone"));
+    }
+    Ok(())
 }

@@ -28,6 +28,8 @@ async fn four(acme: &Caller) -> (v1::Order, String) {
     acme.record(v1::NewOrder { revenue: Some(money(123_400, "JPY")), ..order("o-3", "mallory", 1) }).await;
     let dinars = Money { currency_code: "KWD".into(), units: 1, nanos: 5_000_000 };
     acme.record(v1::NewOrder { revenue: Some(dinars), ..by_code("o-4", "mallory", "N0B0DY") }).await;
+    let cancel = v1::CancelOrderRequest { order_id: "o-3".into(), ..Default::default() };
+    acme.orders().cancel_order(cancel).await.unwrap();
     (attributed, ann)
 }
 
@@ -59,7 +61,11 @@ async fn o11_each_field_filters_what_it_should() {
         ("revenue < 1.0050001 revenue > 1.0049999", "o-4"),
         ("revenue > 99999999999999999999999.5", ""),
         ("revenue.currency_code = JPY", "o-3"),
-        ("refunded = 0 refunded <= 0", "o-4 o-3 o-2 o-1"),
+        ("refunded = 0 refunded <= 0", "o-4 o-2 o-1"),
+        ("refunded = 1234", "o-3"),
+        ("cancelled_at:*", "o-3"),
+        ("-cancelled_at:*", "o-4 o-2 o-1"),
+        ("cancelled_at <= 2025-06-01T12:00:00Z", "o-3"),
         ("external_status = closedwon", "o-1"),
         (r#"hubspot_dealstage = "it's won""#, "o-1"),
         ("occurred_at < 2025-03-01T00:00:00+01:00", "o-1"),

@@ -21,4 +21,6 @@ mod read;
 #[cfg(test)]
 mod record;
 #[cfg(test)]
+mod reversals;
+#[cfg(test)]
 mod stream;

@@ -270,9 +270,10 @@ async fn o6_revenue_is_not_lowered_below_what_was_refunded() {
     let world = World::start().await;
     let acme = world.of("acme");
     acme.record(order("o-1", "eve", 10_000)).await;
-    // as RefundOrder will leave it
-    let refund = "UPDATE orders SET refunded_minor = 3000 WHERE order_id = 'o-1'";
-    sqlx::query(refund).execute(world.db.read()).await.unwrap();
+    let (order_id, refund_id) = ("o-1".to_owned(), "r-1".to_owned());
+    let refund =
+        v1::RefundOrderRequest { order_id, refund_id, amount: Some(usd(3_000)), ..Default::default() };
+    acme.orders().refund_order(refund).await.unwrap();
     refused(acme.update(order("o-1", "eve", 2_999)).await, Code::FailedPrecondition, "BELOW_REFUNDED");
     let lowered = acme.update(order("o-1", "eve", 8_000)).await.unwrap().order.unwrap();
     assert_eq!((lowered.revenue, lowered.refunded), (Some(usd(8_000)), Some(usd(3_000))));
@@ -360,9 +361,22 @@ async fn a13_no_personal_data_is_kept_or_sent_on() {
     let customer = ContactRef { uid: "secret-uid".into(), ..email("secret-name") };
     let recorded = v1::NewOrder { customer: Some(customer), ..by_code("o-1", "eve", "ANN10") };
     acme.send(v1::RecordOrderRequest { request_id: "r-1".into(), ..request(recorded) }).await.unwrap();
+    let (order_id, reason) = ("o-1".to_owned(), "secret reason".to_owned());
+    let refund = v1::RefundOrderRequest {
+        order_id: order_id.clone(),
+        refund_id: "r-1".into(),
+        amount: Some(usd(1)),
+        reason: reason.clone(),
+        request_id: "r-2".into(),
+        ..Default::default()
+    };
+    acme.orders().refund_order(refund).await.unwrap();
+    let cancel = v1::CancelOrderRequest { order_id, reason, request_id: "r-3".into(), ..Default::default() };
+    acme.orders().cancel_order(cancel).await.unwrap();
     for table in [
         "SELECT count(*) FROM orders o WHERE o::text ILIKE '%secret%'",
         "SELECT count(*) FROM requests r WHERE r::text ILIKE '%secret%'",
+        "SELECT count(*) FROM audit a WHERE a::text ILIKE '%secret%'",
         "SELECT count(*) FROM events WHERE encode(payload, 'escape') ILIKE '%secret%'",
     ] {
         assert_eq!(world.count(table).await, 0, "{table}");

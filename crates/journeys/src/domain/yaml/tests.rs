@@ -64,7 +64,7 @@ fn unknown_fields_and_values_are_reported_by_line() {
     for (good, bad, line) in [
         ("sequence: OPTIONAL", "sequence: MAYBE", "line 4"),
         ("terminal: true", "terminate: true", "line 17"),
-        ("order.refunded", "order.cancelled", "line 20"),
+        ("order.refunded", "order.shipped", "line 20"),
         ("kind: EXCEPTION", "kind: exception", "line 16"),
     ] {
         let found = problems(&GOOD.replace(good, bad));

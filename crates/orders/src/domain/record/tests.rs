@@ -38,7 +38,7 @@ fn new_order() -> NewOrder {
 }
 
 fn facts() -> Facts {
-    Facts { customer_hash: b"ann".to_vec(), now: at(10) }
+    Facts { customer_hash: b"ann".to_vec(), now: at(10), principal: "tests".into() }
 }
 
 fn answer(outcome: Outcome) -> Attributed {

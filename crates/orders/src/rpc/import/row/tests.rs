@@ -109,6 +109,6 @@ fn o10_a_refusal_of_a_rule_names_the_column_of_the_file() {
     };
     let header = records.next(&mut input).unwrap().fields.unwrap();
     let columns = Columns::read(&header, &Options::read(&wire).unwrap()).unwrap();
-    let rejected = refused(&columns, 7, commands::Error::InFuture);
+    let rejected = refused(&columns, 7, commands::Error::InFuture("order.occurred_at"));
     assert_eq!((rejected.line, rejected.column.as_str()), (7, "When"));
 }
