@@ -46,7 +46,7 @@ async fn every_method_ends_at_the_deadline_of_its_caller() -> anyhow::Result<()>
         let token = world.token(&method);
         let status = world.begin(&method, |request| {
             bearer(request, &token);
-            request.metadata_mut().insert("grpc-timeout", "50m".parse().unwrap());
+            request.metadata_mut().insert("grpc-timeout", "200m".parse().unwrap());
         });
         let status = status.await.expect_err(&method.path());
         assert_eq!(
