@@ -196,9 +196,23 @@ pub enum ClientCommand {
         /// A column that is not named as its field; `-` as the field ignores the column. May be repeated
         ///
         /// Fields: order_id, source, email, uid, contact_id, revenue, currency, campaign, shortcode, advocate_email,
-        /// external_status, hubspot_dealstage, occurred_at.
+        /// external_status, hubspot_dealstage, line_items, occurred_at.
         #[arg(long = "map", value_name = "HEADER=FIELD", value_parser = mapping)]
         columns: Vec<(String, String)>,
+    },
+    /// Export orders as CSV, which `laurel import` takes as it is
+    Export {
+        /// Services and tenant.
+        #[command(flatten)]
+        target: Target,
+        /// The file; without one, standard output. It is there only when it is whole
+        file: Option<PathBuf>,
+        /// Only those that match, such as `campaign_id = spring AND revenue >= 100`; docs/clients.md has the grammar
+        #[arg(long, default_value = "")]
+        filter: String,
+        /// `recorded_at desc`, which is the default, or `recorded_at`
+        #[arg(long, default_value = "")]
+        order_by: String,
     },
     /// Publish a journey or a reward program written as YAML
     Apply {

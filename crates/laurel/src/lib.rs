@@ -11,7 +11,7 @@
 //! | [`import`] | a CSV of any size through `ImportOrders` |
 //! | [`target`] | running services: where they are, and credentials |
 //! | [`tokens`] | `laurel keys`, `laurel token`: a key set and tokens for development |
-//! | [`tools`] | `laurel import`, `apply`, `funnel`, `explain`, `verify` against running services |
+//! | [`tools`] | `laurel import`, `export`, `apply`, `funnel`, `explain`, `verify` against running services |
 
 pub mod cli;
 pub mod client;

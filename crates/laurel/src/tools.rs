@@ -3,6 +3,7 @@
 mod apply;
 mod audit;
 mod decisions;
+mod download;
 mod upload;
 
 use std::time::Duration;
@@ -27,6 +28,7 @@ pub fn run(command: &ClientCommand) -> anyhow::Result<()> {
     let executor = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let target = match command {
         ClientCommand::Import { target, .. }
+        | ClientCommand::Export { target, .. }
         | ClientCommand::Apply { target, .. }
         | ClientCommand::Funnel { target, .. }
         | ClientCommand::Explain { target, .. }
@@ -38,6 +40,9 @@ pub fn run(command: &ClientCommand) -> anyhow::Result<()> {
         let done = match command {
             ClientCommand::Import { file, currency, columns, .. } => {
                 upload::import_file(clients, file, currency, columns).await
+            }
+            ClientCommand::Export { file, filter, order_by, .. } => {
+                download::export(clients, file.as_deref(), filter, order_by).await
             }
             ClientCommand::Apply { file, .. } => apply::apply(clients, file).await,
             ClientCommand::Funnel { journey, .. } => funnel(clients, journey).await,

@@ -32,7 +32,7 @@ use types::{Clock, OrderId, TenantId};
 
 use crate::commands::{RecordOrders, ReverseOrders};
 use crate::domain::OrderKey;
-use crate::rpc::{Audits, Orders};
+use crate::rpc::{Audits, Orders, export_places};
 use crate::subscribers::AttributionStream;
 
 /// This service's schema.
@@ -93,7 +93,9 @@ pub async fn start(
     let settings = Arc::new(settings);
     let stop = lifecycle.stop();
     let audits = Audits(db.clone());
-    let orders = Orders { db, clock, hasher, batcher, reversals, source, attribution, settings, stop };
+    let exports = export_places();
+    let orders =
+        Orders { db, clock, hasher, batcher, reversals, exports, source, attribution, settings, stop };
     Ok(ServiceRoutes::default().with(OrderServiceServer::new(orders)).with(AuditServiceServer::new(audits)))
 }
 

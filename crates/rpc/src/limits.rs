@@ -20,7 +20,7 @@ const REMEMBERED: usize = 10_000;
 pub struct Limits {
     /// Calls of one service that may be under way at once, streams apart.
     pub in_flight: usize,
-    /// Streams of one service that may be open at once: watches and imports.
+    /// Streams of one service that may be open at once: watches, imports and exports.
     pub streams: usize,
     /// Calls of one tenant that may be under way at once; 0 for no other limit than that of the service.
     pub tenant_in_flight: usize,

@@ -64,13 +64,13 @@ const SETTINGS: &[(&str, &str)] = &[
     ),
     (
         "service_streams",
-        "Watches and imports of one service that may be open at once; more are refused likewise",
+        "Watches, imports and exports of one service that may be open at once; more are refused likewise",
     ),
     (
         "tenant_in_flight",
         "Calls of one tenant that may be under way at once; more are RESOURCE_EXHAUSTED, RATE_LIMITED; 0: no limit",
     ),
-    ("tenant_streams", "Watches and imports of one tenant that may be open at once; 0: no limit"),
+    ("tenant_streams", "Watches, imports and exports of one tenant that may be open at once; 0: no limit"),
     ("tenant_per_second", "Calls a second of one tenant; 0: no limit"),
     (
         "deadline_seconds",
@@ -82,7 +82,7 @@ const SETTINGS: &[(&str, &str)] = &[
     ),
     (
         "connection_grace_seconds",
-        "How much longer than that age watches, imports and other streams may last. They end with UNAVAILABLE, not all at once (up to a tenth later), and watches go on elsewhere after their cursor",
+        "How much longer than that age watches, imports, exports and other streams may last. They end with UNAVAILABLE, not all at once (up to a tenth later), and watches go on elsewhere after their cursor",
     ),
     ("drain_seconds", "How long calls may still take after SIGTERM"),
     (

@@ -6,6 +6,8 @@ use std::collections::HashSet;
 use laurel::client::Clients;
 use prost_reflect::{DynamicMessage, FieldDescriptor, ReflectMessage, Value};
 use proto::attribution::AdvanceTestClockRequest;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 use tonic::Status;
 
 use crate::audit::Things;
@@ -130,6 +132,18 @@ impl Worlds {
             }
             Value::String(text) if is_id(&text) && !self.foreign.contains(&text) => {
                 Value::String("id".to_owned())
+            }
+            // a piece of a CSV file
+            Value::Bytes(text) => {
+                let text = String::from_utf8_lossy(&text);
+                let is_time = |cell: &str| OffsetDateTime::parse(cell, &Rfc3339).is_ok();
+                let cells =
+                    text.split_inclusive([',', '\n']).map(|cell| match cell.trim_end_matches([',', '\n']) {
+                        id if is_id(id) && !self.foreign.contains(id) => "id",
+                        time if is_time(time) => "time",
+                        _ => cell,
+                    });
+                Value::Bytes(cells.collect::<Vec<_>>().join("|").into())
             }
             other => other,
         }

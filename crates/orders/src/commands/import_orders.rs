@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use batch::Batcher;
+use batch::{Batcher, Work};
 use futures::future::{BoxFuture, FutureExt};
 use futures::stream::{FuturesOrdered, StreamExt};
 use tokio::sync::mpsc;
@@ -15,6 +15,8 @@ use crate::domain::{NewOrder, OnConflict};
 
 /// Rows under way, at most.
 const WINDOW: usize = 1024;
+/// Bytes of rows under way, about, at most: an eighth of what the batcher's queue takes, so that others find room in it.
+const WINDOW_BYTES: usize = 1024 * 1024;
 /// Bad rows in one report, at most.
 const BAD_ROWS: usize = 100;
 /// Time between two reports.
@@ -77,7 +79,7 @@ pub(crate) enum Report<R> {
 /// A row that has its answer.
 enum Settled<R> {
     Bad(R),
-    Answered { line: u64, order: Box<NewOrder>, answer: Result<RecordResult, Error> },
+    Answered { line: u64, order: Box<NewOrder>, weight: usize, answer: Result<RecordResult, Error> },
 }
 
 /// One import.
@@ -88,6 +90,8 @@ pub(crate) struct Importer<R> {
     reports: mpsc::Sender<Report<R>>,
     lane: Lane,
     window: FuturesOrdered<BoxFuture<'static, Settled<R>>>,
+    /// Bytes of the rows in the window, as the batcher counts them.
+    under_way: usize,
     progress: Progress,
     reported: Progress,
     bad: Vec<BadRow<R>>,
@@ -109,6 +113,7 @@ impl<R: Send + 'static> Importer<R> {
             reports,
             lane: Lane::new(on_conflict == OnConflict::Update),
             window: FuturesOrdered::new(),
+            under_way: 0,
             progress: Progress::default(),
             reported: Progress::default(),
             bad: Vec::new(),
@@ -125,7 +130,7 @@ impl<R: Send + 'static> Importer<R> {
         while more || !self.window.is_empty() {
             tokio::select! {
                 Some(settled) = self.window.next(), if !self.window.is_empty() => self.settle(settled).await?,
-                row = rows.recv(), if more && self.window.len() < WINDOW => match row {
+                row = rows.recv(), if more && self.has_room() => match row {
                     Some(row) => self.begin(row).await,
                     None => more = false,
                 },
@@ -134,6 +139,10 @@ impl<R: Send + 'static> Importer<R> {
         }
         self.report_bad().await;
         Ok(self.progress)
+    }
+
+    fn has_room(&self) -> bool {
+        self.window.len() < WINDOW && self.under_way < WINDOW_BYTES
     }
 
     async fn begin(&mut self, row: Row<R>) {
@@ -148,10 +157,12 @@ impl<R: Send + 'static> Importer<R> {
         let place = Some(self.lane.place());
         let origin = self.origin.clone();
         let command = RecordOrder { order: (*order).clone(), origin, request: None, place };
+        let weight = RecordOrders::weight(&command);
+        self.under_way += weight;
         let pending = self.batcher.enqueue(command).await;
         let settled = async move {
             let answer = pending.answer().await.map(|recorded| recorded.result);
-            Settled::Answered { line, order, answer }
+            Settled::Answered { line, order, weight, answer }
         };
         self.window.push_back(settled.boxed());
     }
@@ -179,8 +190,11 @@ impl<R: Send + 'static> Importer<R> {
 
     /// Counts a final answer. One that is not is put with the failed, and its error returned.
     async fn count(&mut self, settled: Settled<R>, failed: &mut Vec<(u64, Box<NewOrder>)>) -> Option<Error> {
+        if let Settled::Answered { weight, .. } = &settled {
+            self.under_way = self.under_way.saturating_sub(*weight);
+        }
         match settled {
-            Settled::Answered { line, order, answer: Err(error) } if error.is_transient() => {
+            Settled::Answered { line, order, answer: Err(error), .. } if error.is_transient() => {
                 failed.push((line, order));
                 return Some(error);
             }

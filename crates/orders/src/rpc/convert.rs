@@ -73,7 +73,8 @@ fn contact_ref(path: &str, wire: &WireContactRef) -> Result<ContactRef, Error> {
     })
 }
 
-fn line_items(wire: &[wire::LineItem], currency: Currency) -> Result<Vec<LineItem>, Error> {
+/// Lines of an order; paths begin with `order.line_items`.
+pub(super) fn line_items(wire: &[wire::LineItem], currency: Currency) -> Result<Vec<LineItem>, Error> {
     let line = |(n, line)| line_item(&format!("order.line_items[{n}]"), line, currency);
     wire.iter().enumerate().map(line).collect()
 }

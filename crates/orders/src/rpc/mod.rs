@@ -3,14 +3,17 @@
 mod audit;
 mod convert;
 mod errors;
+mod export;
 mod history;
 mod import;
+mod lines;
 mod read;
 mod record;
 mod reversals;
 mod watch;
 
 pub(crate) use audit::Audits;
+pub(crate) use export::places as export_places;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -23,6 +26,7 @@ use pg::Database;
 use pg::requests::Hasher;
 use proto::orders as wire;
 use proto::orders::order_service_server::OrderService;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 use types::Clock;
@@ -44,13 +48,15 @@ pub(crate) struct Orders {
     pub(crate) batcher: Batcher<RecordOrders>,
     /// Refunds and cancels orders.
     pub(crate) reversals: Batcher<ReverseOrders>,
+    /// Places of exports that read.
+    pub(crate) exports: Arc<Semaphore>,
     /// The order stream.
     pub(crate) source: Source,
     /// What parked events are retried with.
     pub(crate) attribution: AttributionStream,
     /// How order ids are scoped.
     pub(crate) settings: Arc<Settings>,
-    /// Ends imports when the process drains.
+    /// Ends imports and exports when the process drains.
     pub(crate) stop: CancellationToken,
 }
 
@@ -91,6 +97,15 @@ impl OrderService for Orders {
         request: Request<wire::ListOrdersRequest>,
     ) -> Answer<wire::ListOrdersResponse> {
         Ok(self.list(request).await.map(Response::new)?)
+    }
+
+    type ExportOrdersStream = Pin<Box<dyn Stream<Item = Result<wire::ExportOrdersResponse, Status>> + Send>>;
+
+    async fn export_orders(
+        &self,
+        request: Request<wire::ExportOrdersRequest>,
+    ) -> Answer<Self::ExportOrdersStream> {
+        Ok(Response::new(self.export(request).await?))
     }
 
     async fn refund_order(

@@ -37,6 +37,7 @@ impl Orders {
             campaign_id: fields::parse_optional("campaign_id", &request.campaign_id)?,
             contact_id: fields::parse_optional("contact_id", &request.contact_id)?,
             order: rpc::order::read(&list::ORDERS, &request.order_by)?,
+            up_to: None,
             matching: rpc::filter::Filter::read(list::FIELDS, &request.filter)?,
         };
         let orders = list::page(&self.db, &filter, page.after_as::<Uuid>()?, page.limit()).await;

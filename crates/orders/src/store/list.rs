@@ -3,6 +3,7 @@
 use pg::Database;
 use proto::attribution as wire;
 use rpc::filter::{self, Field, Kind};
+use sqlx::postgres::PgConnection;
 use sqlx::{Postgres, QueryBuilder};
 use types::{CampaignId, ContactId, TenantId};
 use uuid::Uuid;
@@ -62,6 +63,8 @@ pub(crate) struct Filter {
     pub(crate) contact_id: Option<ContactId>,
     /// In which order.
     pub(crate) order: ByRecording,
+    /// None that is newer than this one, if given.
+    pub(crate) up_to: Option<Uuid>,
     /// Only those that match.
     pub(crate) matching: filter::Filter,
 }
@@ -79,6 +82,47 @@ pub(crate) async fn page(
     after: Option<Uuid>,
     limit: i64,
 ) -> Result<Vec<Order>, pg::Error> {
+    let mut connection = db.read().acquire().await?;
+    let rows = select(&mut connection, filter, after, limit).await?;
+    complete(&mut connection, rows).await
+}
+
+/// Up to `limit` orders with about `lines` lines in all, beginning after `after`, all of one moment; and whether there may be more.
+pub(crate) async fn part(
+    db: &Database,
+    filter: &Filter,
+    after: Option<Uuid>,
+    (limit, lines): (i64, i64),
+) -> Result<(Vec<Order>, bool), pg::Error> {
+    let mut tx = db.read().begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+    let mut rows = select(&mut tx, filter, after, limit).await?;
+    let mut more = i64::try_from(rows.len()).is_ok_and(|read| read == limit);
+    let mut sum = 0;
+    let fitting = rows.iter().take_while(|row| {
+        let fits = sum == 0 || sum + row.lines() <= lines;
+        sum += row.lines();
+        fits
+    });
+    let fitting = fitting.count();
+    more |= fitting < rows.len();
+    rows.truncate(fitting);
+    let orders = complete(&mut tx, rows).await?;
+    tx.commit().await?;
+    Ok((orders, more))
+}
+
+/// The newest order of a tenant.
+pub(crate) async fn newest(db: &Database, tenant: &TenantId) -> Result<Option<Uuid>, pg::Error> {
+    let newest = sqlx::query_scalar("SELECT id FROM orders WHERE tenant_id = $1 ORDER BY id DESC LIMIT 1");
+    Ok(newest.bind(tenant).fetch_optional(db.read()).await?)
+}
+
+async fn select(
+    connection: &mut PgConnection,
+    filter: &Filter,
+    after: Option<Uuid>,
+    limit: i64,
+) -> Result<Vec<OrderRow>, pg::Error> {
     let select = concat!("SELECT ", columns!(), " FROM orders WHERE tenant_id = ");
     let mut query = QueryBuilder::<Postgres>::new(select);
     query.push_bind(&filter.tenant);
@@ -96,9 +140,9 @@ pub(crate) async fn page(
     if let Some(after) = after {
         query.push(beyond).push_bind(after);
     }
+    if let Some(up_to) = filter.up_to {
+        query.push(" AND id <= ").push_bind(up_to);
+    }
     query.push(order).push_bind(limit);
-    let mut connection = db.read().acquire().await?;
-    let rows: Vec<OrderRow> =
-        query.build_query_as().persistent(filter.matching.is_blank()).fetch_all(&mut *connection).await?;
-    complete(&mut connection, rows).await
+    Ok(query.build_query_as().persistent(filter.matching.is_blank()).fetch_all(connection).await?)
 }

@@ -50,6 +50,11 @@ pub(super) struct OrderRow {
 }
 
 impl OrderRow {
+    /// How many lines it has.
+    pub(super) fn lines(&self) -> i64 {
+        self.line_count.into()
+    }
+
     /// The order, with its lines.
     pub(super) fn into_order(self, line_items: Vec<LineItem>) -> Result<Order, pg::Error> {
         let at = |column| format!("orders.{column} of {}", self.id);

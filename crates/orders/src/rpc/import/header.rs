@@ -7,7 +7,7 @@ use types::Currency;
 use super::records::Fields;
 use super::row::MAX_SHORT;
 use crate::domain::OnConflict;
-use crate::rpc::convert;
+use crate::rpc::{convert, export};
 
 /// A field of an imported order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,12 +24,13 @@ pub(super) enum Field {
     AdvocateEmail,
     ExternalStatus,
     HubspotDealstage,
+    LineItems,
     OccurredAt,
 }
 
 impl Field {
     /// All of them, in the order of their declaration.
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 14] = [
         Self::OrderId,
         Self::Source,
         Self::Email,
@@ -42,6 +43,7 @@ impl Field {
         Self::AdvocateEmail,
         Self::ExternalStatus,
         Self::HubspotDealstage,
+        Self::LineItems,
         Self::OccurredAt,
     ];
 
@@ -60,6 +62,7 @@ impl Field {
             Self::AdvocateEmail => "advocate_email",
             Self::ExternalStatus => "external_status",
             Self::HubspotDealstage => "hubspot_dealstage",
+            Self::LineItems => "line_items",
             Self::OccurredAt => "occurred_at",
         }
     }
@@ -130,10 +133,13 @@ impl Options {
         })
     }
 
-    /// What a column of the file is, by its mapping or its name.
-    fn meaning(&self, column: &str) -> Result<Meaning, Error> {
+    /// What a column of the file is, by its mapping or its name; of an export, also by what only that has.
+    fn meaning(&self, column: &str, is_export: bool) -> Result<Meaning, Error> {
         if let Some((_, meaning)) = self.columns.iter().find(|(name, _)| name == column) {
             return Ok(*meaning);
+        }
+        if is_export && export::ONLY_THERE.contains(&column) {
+            return Ok(Meaning::Skipped);
         }
         let unknown = "is no field of an import; map it to one in options.columns, or to `-` to skip it";
         let field = Field::from_name(column).ok_or_else(|| Error::field(header_path(column), unknown))?;
@@ -152,21 +158,20 @@ pub(super) struct Columns {
 impl Columns {
     /// Reads the header; every mistake names its column.
     pub(super) fn read(header: &Fields<'_>, options: &Options) -> Result<Self, Error> {
-        let mut columns = Self { names: Vec::new(), of: [None; Field::ALL.len()] };
-        for (n, bytes) in header.iter().enumerate() {
-            let name = std::str::from_utf8(bytes)
-                .map_err(|_| Error::field(format!("header[{n}]"), "is not UTF-8"))?
-                .trim()
-                .to_owned();
-            if let Meaning::Field(field) = options.meaning(&name)? {
-                let place = &mut columns.of[field as usize];
-                if let Some(other) = place.replace(n) {
-                    let other = columns.names.get(other).map_or("", String::as_str);
-                    let what = format!("is {}, and so is column {other}", field.name());
-                    return Err(Error::field(header_path(&name), what));
-                }
+        let name = |(n, bytes)| match std::str::from_utf8(bytes) {
+            Ok(name) => Ok(name.trim().to_owned()),
+            Err(_) => Err(Error::field(format!("header[{n}]"), "is not UTF-8")),
+        };
+        let names = header.iter().enumerate().map(name).collect::<Result<Vec<String>, Error>>()?;
+        // a shop's own file may well have a column `refunded`, which is not to be lost without a word
+        let is_export = export::ONLY_THERE.iter().all(|column| names.iter().any(|name| name == column));
+        let mut columns = Self { names, of: [None; Field::ALL.len()] };
+        for (n, name) in columns.names.iter().enumerate() {
+            let Meaning::Field(field) = options.meaning(name, is_export)? else { continue };
+            if let Some(other) = columns.of[field as usize].replace(n) {
+                let what = format!("is {}, and so is column {}", field.name(), columns.name(other));
+                return Err(Error::field(header_path(name), what));
             }
-            columns.names.push(name);
         }
         for (column, _) in &options.columns {
             if !columns.names.contains(column) {

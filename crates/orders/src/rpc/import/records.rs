@@ -6,8 +6,8 @@ use csv_core::ReadRecordResult;
 
 use super::quotes::{Fault, Quotes};
 
-/// Bytes of one record, at most, quotes not counted.
-const MAX_RECORD: usize = 64 * 1024;
+/// Bytes of one record, at most, quotes not counted: an order with as many and as long lines as there can be fits.
+const MAX_RECORD: usize = 256 * 1024;
 /// Fields of one record, at most.
 const MAX_FIELDS: usize = 1024;
 /// What may stand before a UTF-8 file.
@@ -46,7 +46,7 @@ impl Malformed {
 
 impl fmt::Display for Malformed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (bytes, fields) = ("is longer than 64 KiB", "has over 1,024 fields");
+        let (bytes, fields) = ("is longer than 256 KiB", "has over 1,024 fields");
         match self {
             Self::TooLong { quote: None } => write!(f, "{bytes}, or {fields}"),
             Self::TooLong { quote: Some(line) } => {

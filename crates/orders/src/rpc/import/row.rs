@@ -12,6 +12,7 @@ use super::records::{Fields, Malformed, Record};
 use crate::Settings;
 use crate::commands::{self, Row};
 use crate::domain::{ContactRef, Evidence, NewOrder, OnUnattributed, Uid};
+use crate::rpc::lines;
 
 /// Bytes of source and statuses, at most.
 pub(super) const MAX_SHORT: usize = 64;
@@ -73,16 +74,17 @@ impl RowReader<'_> {
             _ => short(Field::Source)?,
         };
         let order_id = fields::parse(Field::OrderId.name(), text(Field::OrderId))?;
+        let revenue = self.revenue(text)?;
         Ok(NewOrder {
             key: self.settings.key(self.tenant, &source, order_id),
             source,
             customer: customer(text)?,
-            revenue: self.revenue(text)?,
+            revenue,
             campaign_id: fields::parse_optional(Field::Campaign.name(), text(Field::Campaign))?,
             evidence: evidence(text)?,
             external_status: short(Field::ExternalStatus)?,
             hubspot_dealstage: short(Field::HubspotDealstage)?,
-            line_items: Vec::new(),
+            line_items: lines::read(text(Field::LineItems), revenue.currency)?,
             occurred_at: moment(text(Field::OccurredAt))?,
             on_conflict: self.options.on_conflict,
             on_unattributed: OnUnattributed::Record,

@@ -127,7 +127,7 @@ fn o10_a_record_with_a_misplaced_quote_is_told_and_those_around_it_read() {
 #[test]
 fn o10_a_record_too_long_for_an_open_quote_is_told_with_the_line_of_the_quote() {
     let rows = b"row,row\n".repeat(MAX_RECORD);
-    let what = "is longer than 64 KiB, or has over 1,024 fields: is the quote that opens on line 2 closed?";
+    let what = "is longer than 256 KiB, or has over 1,024 fields: is the quote that opens on line 2 closed?";
     let after = (4 + MAX_RECORD as u64, None, "c|d".to_owned());
     for end in [&b"x\",2\nc,d\n"[..], b"x,\"y\"\nc,d\n"] {
         let file = [b"a,b\n1,\"oops\n".as_slice(), &rows, end].concat();
