@@ -26,6 +26,7 @@ use batch::{Batcher, Options};
 use commands::change_contacts::ChangeContacts;
 use commands::issue_shortcodes::IssueShortcodes;
 use commands::maintain;
+use commands::move_attributions::MoveAttributions;
 use commands::record_attempts::RecordAttempts;
 use outbox::Source;
 use pg::Database;
@@ -51,6 +52,7 @@ struct App {
     source: Source,
     hasher: Hasher,
     attempts: Batcher<RecordAttempts>,
+    moves: Batcher<MoveAttributions>,
     contacts: Batcher<ChangeContacts>,
     codes: Batcher<IssueShortcodes>,
 }
@@ -68,6 +70,10 @@ pub async fn start(
         hasher: Hasher::load(&db).await?,
         attempts: Batcher::start(
             RecordAttempts { db: db.clone(), clock: Arc::clone(&clock) },
+            Options::default(),
+        ),
+        moves: Batcher::start(
+            MoveAttributions { db: db.clone(), clock: Arc::clone(&clock) },
             Options::default(),
         ),
         contacts: Batcher::start(

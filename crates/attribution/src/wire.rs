@@ -5,9 +5,10 @@ use proto::attribution::attribution_event::Fact as WireFact;
 use rpc::fields::wire_time;
 use types::{EventId, SegmentId, TenantId, Timestamp, new_id};
 
+use crate::domain::history::{AttributionChange, StatusChange};
 use crate::domain::{
     Attribution, Campaign, Contact, ContactStatus, Event, EvidenceKind, Fact, InactiveReason, Judgement,
-    LoggedAttempt, UnresolvedReason,
+    LoggedAttempt, Standing, UnresolvedReason,
 };
 use crate::store::Segment;
 
@@ -62,6 +63,42 @@ pub(crate) fn attribution(attribution: &Attribution) -> v1::Attribution {
         effective_from: Some(wire_time(attribution.effective_from)),
         deactivated_at: attribution.deactivated_at.map(wire_time),
         attempts: attribution.attempts,
+    }
+}
+
+/// What became of an attribution.
+pub(crate) fn attribution_change(change: &AttributionChange) -> v1::AttributionChange {
+    let state = |standing: Standing| match standing {
+        Standing::Active => (v1::AttributionState::Active.into(), 0),
+        Standing::Inactive(reason) => (v1::AttributionState::Inactive.into(), reason.number().into()),
+    };
+    let (from_state, from_reason) = change.from.map_or((0, 0), state);
+    let (to_state, to_reason) = state(change.to);
+    v1::AttributionChange {
+        attribution_id: change.attribution.to_string(),
+        advocate_id: change.advocate.to_string(),
+        from_state,
+        from_reason,
+        to_state,
+        to_reason,
+        principal: change.by.principal.to_string(),
+        method: change.by.method.to_string(),
+        reason: change.by.reason.clone(),
+        occurred_at: Some(wire_time(change.by.occurred_at)),
+        recorded_at: Some(wire_time(change.by.recorded_at)),
+    }
+}
+
+/// What became of a contact.
+pub(crate) fn contact_change(change: &StatusChange) -> v1::ContactChange {
+    v1::ContactChange {
+        from_status: change.from.number().into(),
+        to_status: change.to.number().into(),
+        principal: change.by.principal.to_string(),
+        method: change.by.method.to_string(),
+        reason: change.by.reason.clone(),
+        occurred_at: Some(wire_time(change.by.occurred_at)),
+        recorded_at: Some(wire_time(change.by.recorded_at)),
     }
 }
 
@@ -142,6 +179,9 @@ fn fact(fact: &Fact) -> WireFact {
                 attribution: Some(attribution(row)),
             })
         }
+        Fact::AttributionDeactivated(row) => WireFact::AttributionDeactivated(v1::AttributionDeactivated {
+            attribution: Some(attribution(row)),
+        }),
         Fact::ClockMoved(to) => WireFact::ClockMoved(v1::ClockMoved { to: Some(wire_time(*to)) }),
     }
 }

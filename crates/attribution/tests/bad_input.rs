@@ -30,7 +30,7 @@ async fn references_to_contacts() {
         bad_field(acme.contacts().get_contact(get).await, &contact);
         let enroll = v1::EnrollContactRequest { contact: who.clone(), ..Default::default() };
         bad_field(acme.contacts().enroll_contact(enroll).await, &contact);
-        let update = v1::UpdateContactStatusRequest { contact: who.clone(), status: 1, occurred_at: None };
+        let update = v1::UpdateContactStatusRequest { contact: who.clone(), status: 1, ..Default::default() };
         bad_field(acme.contacts().update_contact_status(update).await, &contact);
         let tag = v1::TagContactRequest { contact: who.clone(), ..Default::default() };
         bad_field(acme.contacts().tag_contact(tag).await, &contact);
@@ -93,7 +93,8 @@ async fn changes_of_contacts() {
         bad_field(acme.contacts().enroll_contact(request).await, path);
     }
     for status in [0, 5, -1, 70_000] {
-        let request = v1::UpdateContactStatusRequest { contact: Some(email("a")), status, occurred_at: None };
+        let request =
+            v1::UpdateContactStatusRequest { contact: Some(email("a")), status, ..Default::default() };
         bad_field(acme.contacts().update_contact_status(request).await, "status");
     }
     let tag = v1::TagContactRequest { contact: Some(email("ann")), ..Default::default() };

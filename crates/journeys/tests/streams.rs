@@ -217,7 +217,7 @@ async fn j9_refunds_and_changes_of_status_are_passed_on_in_order() {
     let ban = proto::attribution::UpdateContactStatusRequest {
         contact: Some(by_email("ANN10@example.com")),
         status: proto::attribution::ContactStatus::Banned.into(),
-        occurred_at: None,
+        ..Default::default()
     };
     tenant.contacts().update_contact_status(ban).await.unwrap();
     let events = tenant.facts_until(status).await;

@@ -27,12 +27,33 @@ struct Sample {
     change: fn(&mut DynamicMessage),
 }
 
-const SAMPLES: [Sample; 6] = [
+const SAMPLES: [Sample; 9] = [
     Sample {
         method: "RecordAttribution",
         request: |message| message,
         made: &["result", "in_force"],
         change: |request| set(inner(request, "attempt"), "source", "another"),
+    },
+    Sample {
+        method: "ActivateAttribution",
+        request: |message| message,
+        made: &["attribution"],
+        change: |request| set(request, "reason", "another"),
+    },
+    Sample {
+        method: "DeactivateAttribution",
+        request: |message| message,
+        made: &["attribution"],
+        change: |request| set(request, "reason", "another"),
+    },
+    Sample {
+        method: "ReassignAttribution",
+        request: |message| {
+            set(inner(message, "advocate"), "email", "bob@example.com");
+            message
+        },
+        made: &["attribution"],
+        change: |request| set(request, "reason", "another"),
     },
     Sample {
         method: "RecordOrder",

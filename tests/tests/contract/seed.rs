@@ -211,10 +211,30 @@ async fn orders(clients: &Clients) -> anyhow::Result<()> {
         let request = o::RefundOrderRequest { order_id, refund_id, amount, ..Default::default() };
         clients.orders.clone().refund_order(request).await?;
     }
+    changes(clients).await?;
     // so that there is an end to wait for
     let seconds = 60;
     let request = a::AdvanceTestClockRequest { seconds, request_id: "seeded".to_owned() };
     clients.test_clock.clone().advance_test_clock(request).await?;
+    Ok(())
+}
+
+/// What people do to a contact and an attribution, which are in the end as they were.
+async fn changes(clients: &Clients) -> anyhow::Result<()> {
+    for status in [a::ContactStatus::Unsubscribed, a::ContactStatus::Banned, a::ContactStatus::Prospect] {
+        let contact = Some(by_email("eve"));
+        let request = a::UpdateContactStatusRequest { contact, status: status.into(), ..Default::default() };
+        clients.contacts.clone().update_contact_status(request).await?;
+    }
+    let mut attributions = clients.attributions.clone();
+    let page = attributions.list_attributions(a::ListAttributionsRequest::default()).await?.into_inner();
+    let newest = page.attributions.first().context("attributions")?;
+    let attribution_id = newest.attribution_id.clone();
+    let request =
+        a::DeactivateAttributionRequest { attribution_id: attribution_id.clone(), ..Default::default() };
+    attributions.deactivate_attribution(request).await?;
+    let request = a::ActivateAttributionRequest { attribution_id, ..Default::default() };
+    attributions.activate_attribution(request).await?;
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 //! | module | what |
 //! |---|---|
 //! | [`record_attempts`] | attempts to attribute and look-ups, in batches |
+//! | [`move_attributions`] | activate, deactivate and reassign by hand, in batches |
 //! | [`change_contacts`] | upsert, enrol, status and tags, in batches |
 //! | [`issue_shortcodes`] | shortcodes, in batches |
 //! | [`create_segment`], [`update_segment_members`] | segments |
@@ -15,6 +16,7 @@ pub(crate) mod create_campaign;
 pub(crate) mod create_segment;
 pub(crate) mod issue_shortcodes;
 pub(crate) mod maintain;
+pub(crate) mod move_attributions;
 pub(crate) mod move_test_clock;
 pub(crate) mod record_attempts;
 pub(crate) mod update_campaign;

@@ -1,8 +1,8 @@
 //! Attempts to attribute: weighing the evidence (A4, A5, A9), and what comes of it (A2, A7, A11, A12).
 
-use types::{AttributionId, CampaignId, ContactId, Shortcode, Timestamp, new_id};
+use types::{CampaignId, ContactId, Shortcode, Timestamp, new_id};
 
-use super::attribution::{Attribution, EvidenceKind, InactiveReason};
+use super::attribution::{Attribution, EvidenceKind, InactiveReason, Standing};
 use super::outcome::{Attempt, Judgement, LoggedAttempt, Outcome, UnresolvedReason};
 use super::{Book, Fact, Moment, Tracked, Violation};
 
@@ -212,11 +212,17 @@ impl Book {
         may_activate: bool,
         when: Moment,
     ) -> (Outcome, Attribution) {
+        let since = self.attributions.free_since(campaign, contact, when.occurred_at);
         let rows = self.attributions.of_mut(campaign, contact);
+        let before =
+            rows.iter().find(|row| row.get().advocate == claim.advocate).map(|row| row.get().standing());
         let active = rows.iter().find(|row| row.get().is_active()).map(|row| row.get().advocate);
         let outcome = match active {
             _ if claim.advocate == contact => Outcome::LoggedInactive(InactiveReason::SelfReferral),
             Some(advocate) if advocate == claim.advocate => Outcome::AlreadyAttributed,
+            _ if before == Some(Standing::Inactive(InactiveReason::Deactivated)) => {
+                Outcome::LoggedInactive(InactiveReason::Deactivated)
+            }
             None if may_activate => Outcome::Attributed,
             Some(_) | None => Outcome::LoggedInactive(InactiveReason::Duplicate),
         };
@@ -225,49 +231,30 @@ impl Book {
             Outcome::Attributed | Outcome::AlreadyAttributed | Outcome::Unresolved(_) => None,
         };
         let known = rows.iter_mut().find(|row| row.get().advocate == claim.advocate);
-        let is_new = known.is_none();
         let row = if let Some(row) = known {
             let row = row.change();
             row.attempts = row.attempts.saturating_add(1);
             if outcome == Outcome::Attributed {
-                row.inactive = None;
+                row.activate(since);
                 row.evidence = claim.kind;
-                row.effective_from = when.occurred_at;
             }
             row.clone()
         } else {
-            let row = new_attribution(campaign, contact, claim, inactive, when);
+            let from = if inactive.is_none() { since } else { when.occurred_at };
+            let row = Attribution::new(when.now, campaign, claim.advocate, contact, from);
+            let row = Attribution { inactive, evidence: claim.kind, attempts: 1, ..row };
             rows.push(Tracked::created(row.clone()));
             row
         };
         self.touch(&row.id);
+        self.note_standing(&row, before, "", when);
         match outcome {
             Outcome::Attributed => self.record(when.occurred_at, Fact::AttributionActivated(row.clone())),
-            Outcome::LoggedInactive(_) if is_new => {
+            Outcome::LoggedInactive(_) if before.is_none() => {
                 self.record(when.occurred_at, Fact::AttributionLoggedInactive(row.clone()));
             }
             Outcome::LoggedInactive(_) | Outcome::AlreadyAttributed | Outcome::Unresolved(_) => {}
         }
         (outcome, row)
-    }
-}
-
-fn new_attribution(
-    campaign: &CampaignId,
-    contact: ContactId,
-    claim: Claim,
-    inactive: Option<InactiveReason>,
-    when: Moment,
-) -> Attribution {
-    Attribution {
-        id: new_id::<AttributionId>(when.now),
-        campaign: campaign.clone(),
-        advocate: claim.advocate,
-        contact,
-        inactive,
-        evidence: claim.kind,
-        effective_from: when.occurred_at,
-        deactivated_at: None,
-        attempts: 1,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use types::{AttributionId, CampaignId, ContactId, Timestamp};
+use types::{AttributionId, CampaignId, ContactId, Timestamp, new_id};
 
 use super::Tracked;
 use super::numbered::numbered;
@@ -14,6 +14,8 @@ numbered!(
         Shortcode = 1,
         /// The advocate named by e-mail, uid or id.
         Advocate = 2,
+        /// None: reassigned by hand.
+        ByHand = 5,
     }
 );
 
@@ -24,8 +26,46 @@ numbered!(
         Duplicate = 1,
         /// Advocate and referred contact are the same (A7).
         SelfReferral = 2,
+        /// By hand, and so until it is activated by hand (A2, A3).
+        Deactivated = 3,
     }
 );
+
+/// Whether an attribution counts, and why not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// It counts.
+    Active,
+    /// It does not.
+    Inactive(InactiveReason),
+}
+
+impl Standing {
+    /// Its number in the database.
+    pub(crate) const fn number(self) -> i16 {
+        match self {
+            Self::Active => 0,
+            Self::Inactive(reason) => reason.number(),
+        }
+    }
+
+    /// The standing with this number.
+    pub(crate) fn from_number(number: i16) -> Option<Self> {
+        match number {
+            0 => Some(Self::Active),
+            n => InactiveReason::from_number(n).map(Self::Inactive),
+        }
+    }
+}
+
+/// A time in which an attribution was in force, before it was activated again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Period {
+    /// From here on.
+    pub(crate) from: Timestamp,
+    /// Until, but not including.
+    pub(crate) until: Timestamp,
+}
 
 /// An advocate, a referred contact and a campaign.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,18 +88,70 @@ pub(crate) struct Attribution {
     pub(crate) deactivated_at: Option<Timestamp>,
     /// Attempts counted on it.
     pub(crate) attempts: i32,
+    /// When it was in force before it was activated again, oldest first.
+    pub(crate) past: Vec<Period>,
 }
 
 impl Attribution {
+    /// An active one that rests on nothing yet, in force `from` then on.
+    pub(super) fn new(
+        now: Timestamp,
+        campaign: &CampaignId,
+        advocate: ContactId,
+        contact: ContactId,
+        from: Timestamp,
+    ) -> Self {
+        Self {
+            id: new_id(now),
+            campaign: campaign.clone(),
+            advocate,
+            contact,
+            inactive: None,
+            evidence: EvidenceKind::ByHand,
+            effective_from: from,
+            deactivated_at: None,
+            attempts: 0,
+            past: Vec::new(),
+        }
+    }
+
     /// Whether it counts.
     pub(crate) fn is_active(&self) -> bool {
         self.inactive.is_none()
     }
 
+    /// Whether it counts, and why not.
+    pub(crate) fn standing(&self) -> Standing {
+        self.inactive.map_or(Standing::Active, Standing::Inactive)
+    }
+
     /// Whether it is, or was, in force at `at` (A11).
     pub(crate) fn is_in_force_at(&self, at: Timestamp) -> bool {
         let ends_later = self.deactivated_at.map_or_else(|| self.is_active(), |end| at < end);
-        self.effective_from <= at && ends_later
+        (self.effective_from <= at && ends_later)
+            || self.past.iter().any(|period| period.from <= at && at < period.until)
+    }
+
+    /// Makes it active from `at` on; the time it was in force before is kept.
+    pub(super) fn activate(&mut self, at: Timestamp) {
+        if let Some(until) = self.deactivated_at.take().filter(|until| self.effective_from < *until) {
+            self.past.push(Period { from: self.effective_from, until });
+        }
+        self.inactive = None;
+        self.effective_from = at;
+    }
+
+    /// Ends it by hand at `at`; one that was not active stays so, whatever comes (A2).
+    pub(super) fn deactivate(&mut self, at: Timestamp) {
+        if self.is_active() {
+            self.deactivated_at = Some(at);
+        }
+        self.inactive = Some(InactiveReason::Deactivated);
+    }
+
+    /// Until when it was in force for the last time, if it was and is no more.
+    fn ended_at(&self) -> Option<Timestamp> {
+        self.past.iter().map(|period| period.until).chain(self.deactivated_at).max()
     }
 }
 
@@ -88,6 +180,22 @@ impl Attributions {
         contact: ContactId,
     ) -> impl Iterator<Item = &Attribution> + use<'_> {
         self.0.get(&(campaign.clone(), contact)).into_iter().flatten().map(Tracked::get)
+    }
+
+    /// From when on, at `at` or later, an attribution of a contact in a campaign may be in force: until then another one
+    /// was, and orders of that time never move (A3).
+    pub(super) fn free_since(&self, campaign: &CampaignId, contact: ContactId, at: Timestamp) -> Timestamp {
+        self.of(campaign, contact).filter_map(Attribution::ended_at).fold(at, Timestamp::max)
+    }
+
+    /// One by its id.
+    pub(crate) fn get(&self, id: AttributionId) -> Option<&Attribution> {
+        self.0.values().flatten().map(Tracked::get).find(|attribution| attribution.id == id)
+    }
+
+    /// One by its id, to be changed.
+    pub(super) fn change(&mut self, id: AttributionId) -> Option<&mut Attribution> {
+        self.0.values_mut().flatten().find(|attribution| attribution.get().id == id).map(Tracked::change)
     }
 
     /// Those of a contact in a campaign, to be changed.

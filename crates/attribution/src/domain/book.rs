@@ -6,6 +6,7 @@ use types::{CampaignId, ContactId, Origin, SegmentId, TenantId, Timestamp};
 
 use super::attribution::Attributions;
 use super::code::Codes;
+use super::history::History;
 use super::people::People;
 use super::{Campaign, Event, Fact, LoggedAttempt};
 
@@ -91,6 +92,8 @@ pub(crate) struct Book {
     pub(crate) attempts: Vec<LoggedAttempt>,
     /// New events, in order.
     pub(crate) events: Vec<Event>,
+    /// New history.
+    pub(crate) history: History,
     /// Events whose origin is known.
     signed: usize,
     /// Ids of what was made or changed since then.
@@ -115,6 +118,7 @@ impl Book {
             event.traceparent.clone_from(&origin.traceparent);
         }
         self.signed = self.events.len();
+        self.history.sign(origin);
         let contacts = self.people.take_touched();
         let contacts = contacts.into_iter().map(|contact: ContactId| contact.to_string());
         contacts.chain(std::mem::take(&mut self.touched))

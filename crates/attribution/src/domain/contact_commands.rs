@@ -31,6 +31,8 @@ pub(crate) enum ContactChange {
         who: ContactRef,
         /// To what.
         status: ContactStatus,
+        /// Why, in the caller's words.
+        reason: String,
     },
     /// Add and remove tags.
     Tag {
@@ -75,9 +77,9 @@ impl Book {
         match change {
             ContactChange::Upsert { profile, .. } => self.upsert(&change.who(), profile, when),
             ContactChange::Enroll { who, segments } => self.enroll(who, segments, when),
-            ContactChange::SetStatus { who, status } => {
+            ContactChange::SetStatus { who, status, reason } => {
                 let id = self.people.find_known(who)?.id;
-                self.set_status(id, *status, when);
+                self.set_status(id, *status, reason, when);
                 Ok((id, false))
             }
             ContactChange::Tag { who, add, remove } => {
@@ -187,20 +189,21 @@ impl Book {
             return Err(Violation::ContactBanned(banned.id));
         }
         let (id, created) = self.ensure_contact(who, when)?;
-        self.set_status(id, ContactStatus::Enrolled, when);
+        self.set_status(id, ContactStatus::Enrolled, "", when);
         for segment in segments {
             self.update_members(segment, &[id], &[], when);
         }
         Ok((id, created))
     }
 
-    fn set_status(&mut self, contact: ContactId, to: ContactStatus, when: Moment) {
+    fn set_status(&mut self, contact: ContactId, to: ContactStatus, reason: &str, when: Moment) {
         let from = self.people.get(contact).map(|contact| contact.status).filter(|from| *from != to);
         if let Some(from) = from
             && let Some(stored) = self.people.change(contact)
         {
             stored.status = to;
             self.record(when.occurred_at, Fact::ContactStatusChanged { contact, from, to });
+            self.note_status(contact, (from, to), reason, when);
         }
     }
 

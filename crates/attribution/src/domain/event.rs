@@ -48,6 +48,8 @@ pub(crate) enum Fact {
     AttributionActivated(Attribution),
     /// An attribution was first stored, inactive.
     AttributionLoggedInactive(Attribution),
+    /// An attribution stopped being active.
+    AttributionDeactivated(Attribution),
     /// The test clock moved to this moment.
     ClockMoved(Timestamp),
 }

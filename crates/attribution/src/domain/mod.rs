@@ -11,6 +11,8 @@
 //! | [`attribution`] | one attribution; those of a contact in a campaign |
 //! | [`outcome`] | what is attempted, how it ends, what is kept of it (A12) |
 //! | [`attempt`] | weighing evidence, and what comes of it (A2-A11) |
+//! | [`lifecycle`] | activating, deactivating and reassigning by hand (A3) |
+//! | [`history`] | what became of attributions and contacts (A10) |
 //! | [`test_clock`] | moving a test clock |
 //! | [`event`] | what goes out on the stream |
 //! | [`violation`] | every way a command can breach a rule |
@@ -27,12 +29,14 @@ pub(crate) mod code;
 pub(crate) mod contact;
 pub(crate) mod contact_commands;
 pub(crate) mod event;
+pub(crate) mod history;
+pub(crate) mod lifecycle;
 pub(crate) mod outcome;
 pub(crate) mod people;
 pub(crate) mod test_clock;
 pub(crate) mod violation;
 
-pub(crate) use attribution::{Attribution, EvidenceKind, InactiveReason};
+pub(crate) use attribution::{Attribution, EvidenceKind, InactiveReason, Period, Standing};
 pub(crate) use book::{Book, Books, Moment, Tracked};
 pub(crate) use campaign::Campaign;
 pub(crate) use contact::{Contact, ContactRef, ContactStatus, Profile, Uid};

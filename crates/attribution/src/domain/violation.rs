@@ -1,6 +1,6 @@
 //! Every way a command can breach a rule. Holds no personal data: contacts are ids.
 
-use types::{CampaignId, ContactId, SegmentId};
+use types::{AttributionId, CampaignId, ContactId, SegmentId, Timestamp};
 
 /// A breach of a rule; the answer to the command that committed it, and to nobody else.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +25,16 @@ pub(crate) enum Violation {
     CodeTaken,
     /// Every code that was drawn at random was taken; drawing again will do.
     NoFreeCode,
+    /// No such attribution.
+    AttributionNotFound(AttributionId),
+    /// Another one is active for the contact in the campaign (A2).
+    AnotherActive(AttributionId),
+    /// The campaign takes no attributions at that time (A5).
+    CampaignNotActive,
+    /// Advocate and referred contact are the same (A7).
+    SelfReferral,
+    /// At that time another one was in force, or it was not itself: it is to be no earlier than this.
+    TooEarly(Timestamp),
     /// The advocate is not enrolled, or in no segment of the campaign (A5).
     AdvocateNotEligible,
     /// The business time is too far in the future (M3).

@@ -120,6 +120,34 @@ impl AttributionService for Attributions {
         Ok(Response::new(v1::ListAttemptsResponse { attempts, next_page_token }))
     }
 
+    async fn activate_attribution(
+        &self,
+        request: Request<v1::ActivateAttributionRequest>,
+    ) -> Result<Response<v1::ActivateAttributionResponse>, Status> {
+        Ok(Response::new(self.activate(request).await?))
+    }
+
+    async fn deactivate_attribution(
+        &self,
+        request: Request<v1::DeactivateAttributionRequest>,
+    ) -> Result<Response<v1::DeactivateAttributionResponse>, Status> {
+        Ok(Response::new(self.deactivate(request).await?))
+    }
+
+    async fn reassign_attribution(
+        &self,
+        request: Request<v1::ReassignAttributionRequest>,
+    ) -> Result<Response<v1::ReassignAttributionResponse>, Status> {
+        Ok(Response::new(self.reassign(request).await?))
+    }
+
+    async fn get_attribution_history(
+        &self,
+        request: Request<v1::GetAttributionHistoryRequest>,
+    ) -> Result<Response<v1::GetAttributionHistoryResponse>, Status> {
+        Ok(Response::new(self.history(request).await?))
+    }
+
     type WatchAttributionEventsStream = Watch<v1::WatchAttributionEventsResponse>;
 
     async fn watch_attribution_events(

@@ -70,6 +70,25 @@ impl ContactService for Contacts {
         Ok(Response::new(v1::ListContactsResponse { contacts, next_page_token }))
     }
 
+    async fn get_contact_history(
+        &self,
+        request: Request<v1::GetContactHistoryRequest>,
+    ) -> Result<Response<v1::GetContactHistoryResponse>, Status> {
+        let tenant = caller::tenant(&request)?;
+        let wire = request.get_ref();
+        let who = read::contact_ref("contact", wire.contact.as_ref())?;
+        let (_, contact) = read::known_contact(&self.0, &tenant, &who).await?;
+        let query = [contact.id.to_string()];
+        let page = Page::read(&tenant, "GetContactHistory", &[&query[0]], wire.page_size, &wire.page_token)?;
+        let after = page.after_as::<i64>()?.unwrap_or(0);
+        let mut conn = self.0.db.read().acquire().await.map_err(Error::from)?;
+        let changes = store::contact_changes(&mut conn, &tenant, contact.id, after, page.limit()).await;
+        let changes = changes.map_err(Error::from)?;
+        let (changes, next_page_token) =
+            page.cut(changes, |(number, _)| number.to_string(), |(_, change)| wire::contact_change(&change));
+        Ok(Response::new(v1::GetContactHistoryResponse { changes, next_page_token }))
+    }
+
     async fn enroll_contact(
         &self,
         request: Request<v1::EnrollContactRequest>,
@@ -95,6 +114,7 @@ impl ContactService for Contacts {
         let change = ContactChange::SetStatus {
             who: read::contact_ref("contact", wire.contact.as_ref())?,
             status: status("status", wire.status)?,
+            reason: wire.reason.clone(),
         };
         let at = fields::timestamp("occurred_at", wire.occurred_at.as_ref())?;
         let by = (tenant, caller::origin(&request)?);

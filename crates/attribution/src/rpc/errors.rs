@@ -1,6 +1,7 @@
 //! The one place that says what a violation looks like to a caller.
 
 use rpc::{Error, Reason};
+use time::format_description::well_known::Rfc3339;
 
 use crate::commands;
 use crate::domain::Violation;
@@ -25,6 +26,26 @@ impl From<Violation> for Error {
             }
             Violation::SegmentNotFound(id) => {
                 Self::not_found(Reason::SegmentNotFound, "segment", id.to_string())
+            }
+            Violation::AttributionNotFound(id) => {
+                Self::not_found(Reason::AttributionNotFound, "attribution", id.to_string())
+            }
+            Violation::AnotherActive(id) => {
+                let message = "another attribution of the contact is active in the campaign";
+                Self::precondition(Reason::AnotherAttributionActive, message)
+                    .with("attribution_id", id.to_string())
+            }
+            Violation::CampaignNotActive => {
+                let message = "the campaign has not begun, or has ended, at that time";
+                Self::precondition(Reason::CampaignNotActive, message)
+            }
+            Violation::SelfReferral => {
+                let message = "advocate and referred contact are the same person";
+                Self::precondition(Reason::SelfReferral, message)
+            }
+            Violation::TooEarly(earliest) => {
+                let earliest = earliest.format(&Rfc3339).unwrap_or_default();
+                Self::field("occurred_at", format!("must not be before {earliest}"))
             }
             Violation::CampaignNotFound(id) => {
                 Self::not_found(Reason::CampaignNotFound, "campaign", id.to_string())

@@ -3,15 +3,18 @@
 use pg::{Inserts, WriteTx};
 use proto::attribution as wire;
 use rpc::filter::{Field, Filter, Kind};
-use sqlx::{PgConnection, Postgres, QueryBuilder};
+use sqlx::{AssertSqlSafe, PgConnection, Postgres, QueryBuilder};
+use time::format_description::well_known::Rfc3339;
 use types::{AttributionId, CampaignId, ContactId, TenantId, Timestamp};
 use uuid::Uuid;
 
-use crate::domain::{Attribution, Books, EvidenceKind, InactiveReason, Tracked};
+use crate::domain::{Attribution, Books, EvidenceKind, InactiveReason, Period, Tracked};
 
 /// Columns of [`Row`].
 const SELECT: &str = "SELECT a.tenant_id, a.attribution_id, a.campaign_id, a.contact_id, a.advocate_id,
-                             a.inactive_reason, a.evidence, a.effective_from, a.deactivated_at, a.attempts";
+                             a.inactive_reason, a.evidence, a.effective_from, a.deactivated_at, a.attempts,
+                             ARRAY (SELECT lower(p) FROM unnest(a.past) p ORDER BY p) AS past_from,
+                             ARRAY (SELECT upper(p) FROM unnest(a.past) p ORDER BY p) AS past_until";
 
 /// What attributions can be filtered by (A16); the contract's comment names them.
 pub(crate) const FIELDS: &[Field] = &[
@@ -62,6 +65,8 @@ struct Row {
     effective_from: Timestamp,
     deactivated_at: Option<Timestamp>,
     attempts: i32,
+    past_from: Vec<Timestamp>,
+    past_until: Vec<Timestamp>,
 }
 
 impl Row {
@@ -71,6 +76,7 @@ impl Row {
             n => Some(super::number(InactiveReason::from_number(n), "attributions.inactive_reason", n)?),
         };
         let evidence = EvidenceKind::from_number(self.evidence);
+        let past = self.past_from.into_iter().zip(self.past_until);
         Ok(Attribution {
             id: self.attribution_id,
             campaign: self.campaign_id,
@@ -81,6 +87,7 @@ impl Row {
             effective_from: self.effective_from,
             deactivated_at: self.deactivated_at,
             attempts: self.attempts,
+            past: past.map(|(from, until)| Period { from, until }).collect(),
         })
     }
 }
@@ -92,23 +99,59 @@ pub(crate) async fn load(conn: &mut PgConnection, books: &mut Books) -> Result<(
     if contacts.is_empty() {
         return Ok(());
     }
-    let rows: Vec<Row> = sqlx::query_as(
-        "SELECT a.tenant_id, a.attribution_id, a.campaign_id, a.contact_id, a.advocate_id,
-                a.inactive_reason, a.evidence, a.effective_from, a.deactivated_at, a.attempts
+    let select = format!(
+        "{SELECT}
            FROM unnest($1::text[], $2::uuid[]) AS k (tenant_id, contact_id)
           CROSS JOIN LATERAL (
               SELECT * FROM attributions
-               WHERE contact_id = k.contact_id AND tenant_id IS NOT DISTINCT FROM k.tenant_id OFFSET 0) a",
-    )
-    .bind(tenants)
-    .bind(contacts)
-    .fetch_all(conn)
-    .await?;
+               WHERE contact_id = k.contact_id AND tenant_id IS NOT DISTINCT FROM k.tenant_id OFFSET 0) a"
+    );
+    let rows: Vec<Row> =
+        sqlx::query_as(AssertSqlSafe(select)).bind(tenants).bind(contacts).fetch_all(conn).await?;
     for row in rows {
         let tenant = row.tenant_id.clone();
         books.of(&tenant).attributions.add(row.read()?);
     }
     Ok(())
+}
+
+/// Between whom an attribution is.
+#[derive(Debug, sqlx::FromRow)]
+pub(crate) struct Parties {
+    /// Whose.
+    #[sqlx(rename = "tenant_id")]
+    pub(crate) tenant: TenantId,
+    /// The campaign.
+    #[sqlx(rename = "campaign_id")]
+    pub(crate) campaign: CampaignId,
+    /// The referred contact.
+    #[sqlx(rename = "contact_id")]
+    pub(crate) contact: ContactId,
+    /// The advocate.
+    #[sqlx(rename = "advocate_id")]
+    pub(crate) advocate: ContactId,
+}
+
+/// Between whom these attributions are; those that do not exist are left out.
+pub(crate) async fn parties(
+    conn: &mut PgConnection,
+    named: &[(&TenantId, AttributionId)],
+) -> Result<Vec<Parties>, pg::Error> {
+    if named.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (tenants, ids): (Vec<_>, Vec<_>) = named.iter().map(|(tenant, id)| (tenant.as_str(), *id)).unzip();
+    let parties = sqlx::query_as(
+        "SELECT a.* FROM unnest($1::text[], $2::uuid[]) AS k (tenant_id, attribution_id)
+          CROSS JOIN LATERAL (
+              SELECT tenant_id, campaign_id, contact_id, advocate_id FROM attributions
+               WHERE tenant_id = k.tenant_id AND attribution_id = k.attribution_id OFFSET 0) a",
+    )
+    .bind(tenants)
+    .bind(ids)
+    .fetch_all(conn)
+    .await?;
+    Ok(parties)
 }
 
 /// One attribution.
@@ -147,22 +190,26 @@ pub(crate) async fn list(
     rows.into_iter().map(Row::read).collect()
 }
 
-/// Writes new and changed attributions. Changes first: one that is no longer active makes room for another (A2).
-/// Whether there were any of these.
+/// Writes new and changed attributions. Changes first, and of these those that are inactive now: one that is no longer
+/// active makes room for another (A2). Whether there were any changes.
 pub(super) async fn save(tx: &mut WriteTx, inserts: &mut Inserts, books: &Books) -> Result<bool, pg::Error> {
-    let (mut changed, mut created) = (Columns::default(), Columns::default());
+    let mut created = Columns::default();
+    let (mut ended, mut changed) = (Columns::default(), Columns::default());
     for (tenant, book) in books.iter() {
         for attribution in book.attributions.iter() {
-            if attribution.is_changed() {
+            if attribution.is_changed() && attribution.get().is_active() {
                 changed.push(tenant, attribution);
+            } else if attribution.is_changed() {
+                ended.push(tenant, attribution);
             } else if attribution.is_created() {
                 created.push(tenant, attribution);
             }
         }
     }
+    update(tx, &ended).await?;
     update(tx, &changed).await?;
     insert(inserts, &created);
-    Ok(!changed.ids.is_empty())
+    Ok(!ended.ids.is_empty() || !changed.ids.is_empty())
 }
 
 #[derive(Debug, Default)]
@@ -177,6 +224,7 @@ struct Columns<'a> {
     effective_from: Vec<Timestamp>,
     deactivated_at: Vec<Option<Timestamp>>,
     attempts: Vec<i32>,
+    past: Vec<String>,
 }
 
 impl<'a> Columns<'a> {
@@ -192,7 +240,15 @@ impl<'a> Columns<'a> {
         self.effective_from.push(attribution.effective_from);
         self.deactivated_at.push(attribution.deactivated_at);
         self.attempts.push(attribution.attempts);
+        self.past.push(multirange(&attribution.past));
     }
+}
+
+/// As Postgres reads it: [from, until) and so on.
+fn multirange(past: &[Period]) -> String {
+    let text = |at: Timestamp| at.format(&Rfc3339).unwrap_or_default();
+    let ranges: Vec<String> = past.iter().map(|p| format!("[{},{})", text(p.from), text(p.until))).collect();
+    format!("{{{}}}", ranges.join(","))
 }
 
 fn insert(inserts: &mut Inserts, new: &Columns<'_>) {
@@ -225,10 +281,10 @@ async fn update(tx: &mut WriteTx, changed: &Columns<'_>) -> Result<(), pg::Error
     let done = sqlx::query(
         "UPDATE attributions a
             SET inactive_reason = n.inactive_reason, evidence = n.evidence, effective_from = n.effective_from,
-                deactivated_at = n.deactivated_at, attempts = n.attempts
+                deactivated_at = n.deactivated_at, attempts = n.attempts, past = n.past::tstzmultirange
            FROM unnest($1::text[], $2::uuid[], $3::smallint[], $4::smallint[], $5::timestamptz[],
-                       $6::timestamptz[], $7::int[])
-                AS n (tenant_id, attribution_id, inactive_reason, evidence, effective_from, deactivated_at, attempts)
+                       $6::timestamptz[], $7::int[], $8::text[])
+                AS n (tenant_id, attribution_id, inactive_reason, evidence, effective_from, deactivated_at, attempts, past)
           WHERE a.tenant_id = n.tenant_id AND a.attribution_id = n.attribution_id",
     )
     .bind(&changed.tenants)
@@ -238,6 +294,7 @@ async fn update(tx: &mut WriteTx, changed: &Columns<'_>) -> Result<(), pg::Error
     .bind(&changed.effective_from)
     .bind(&changed.deactivated_at)
     .bind(&changed.attempts)
+    .bind(&changed.past)
     .execute(&mut **tx)
     .await?;
     super::all_changed("attributions", done.rows_affected(), changed.ids.len())

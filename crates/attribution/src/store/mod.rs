@@ -8,14 +8,15 @@ mod clocks;
 mod codes;
 mod contacts;
 mod events;
+mod history;
 mod segments;
 
 pub(crate) use attempts::{
     AttemptPage, list as list_attempts, load as load_attempts, purge as purge_attempts,
 };
 pub(crate) use attributions::{
-    AttributionPage, FIELDS as ATTRIBUTION_FIELDS, get as get_attribution, list as list_attributions,
-    load as load_attributions,
+    AttributionPage, FIELDS as ATTRIBUTION_FIELDS, Parties, get as get_attribution,
+    list as list_attributions, load as load_attributions, parties as load_parties,
 };
 pub(crate) use campaigns::{
     CampaignKeys, list as list_campaigns, load as load_campaigns, put as put_campaign,
@@ -25,6 +26,7 @@ pub(crate) use codes::{CodeKeys, load as load_codes, load_of_people as load_code
 pub(crate) use contacts::{
     ContactKeys, FIELDS as CONTACT_FIELDS, list as list_contacts, load as load_contacts,
 };
+pub(crate) use history::{attribution_changes, contact_changes};
 pub(crate) use segments::{
     Segment, SegmentKeys, get as get_segment, insert as insert_segment, list as list_segments,
     load as load_segments,
@@ -47,6 +49,7 @@ pub(crate) async fn save(
         [contacts::save(tx, &mut inserts, books).await?, attributions::save(tx, &mut inserts, books).await?];
     codes::save(&mut inserts, books);
     attempts::save(&mut inserts, books, now);
+    history::save(&mut inserts, books);
     let events = events::of(books, now);
     let written = changed.contains(&true) || !inserts.is_empty() || !events.is_empty();
     outbox::append(tx, inserts, &events).await?;

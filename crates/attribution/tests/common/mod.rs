@@ -140,7 +140,7 @@ impl Tenant {
         let request = v1::UpdateContactStatusRequest {
             contact: Some(email(name)),
             status: status.into(),
-            occurred_at: None,
+            ..Default::default()
         };
         let response = self.contacts().update_contact_status(request).await?;
         Ok(response.into_inner().contact.unwrap())

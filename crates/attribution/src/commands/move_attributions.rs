@@ -1,0 +1,190 @@
+//! What people do to attributions by hand: activate, deactivate, reassign (A3).
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use batch::{Prepared, Refused, Work};
+use observe::metrics::{Duplicate, duplicates};
+use pg::requests::{self, Key, Seen};
+use pg::{Audit, Database, Inserts, WriteTx};
+use types::{AttributionId, CampaignId, Clock, Origin, TenantId, Timestamp};
+
+use super::{Error, Request};
+use crate::domain::lifecycle::Moved;
+use crate::domain::{Book, Books, ContactRef, Moment, Violation};
+use crate::store::{self, CampaignKeys, ContactKeys};
+
+/// What is to become of an attribution.
+#[derive(Debug, Clone)]
+pub(crate) enum Move {
+    /// Make it the active one.
+    Activate(AttributionId),
+    /// End it.
+    Deactivate(AttributionId),
+    /// Make an advocate's the active one, in place of the one that is.
+    Reassign {
+        /// In which campaign.
+        campaign: CampaignId,
+        /// The referred contact.
+        contact: ContactRef,
+        /// The advocate it is to belong to.
+        advocate: ContactRef,
+    },
+}
+
+impl Move {
+    /// The attribution that it names.
+    fn named(&self) -> Option<AttributionId> {
+        match self {
+            Self::Activate(id) | Self::Deactivate(id) => Some(*id),
+            Self::Reassign { .. } => None,
+        }
+    }
+}
+
+/// A move of one tenant's attribution.
+#[derive(Debug)]
+pub(crate) struct Command {
+    /// Whose.
+    pub(crate) tenant: TenantId,
+    /// Who asks, how, and under which trace.
+    pub(crate) origin: Origin,
+    /// What is to become of it.
+    pub(crate) to: Move,
+    /// Why, in the caller's words.
+    pub(crate) reason: String,
+    /// When it happened; default now.
+    pub(crate) occurred_at: Option<Timestamp>,
+    /// Makes a repeat harmless.
+    pub(crate) request: Option<Request>,
+}
+
+/// Moves attributions.
+#[derive(Debug)]
+pub(crate) struct MoveAttributions {
+    /// Where they are stored.
+    pub(crate) db: Database,
+    /// The clock.
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+/// What a slice needs to know, and what becomes of it.
+#[derive(Debug)]
+struct Slice {
+    books: Books,
+    requests: HashMap<Key, Seen>,
+    made: Vec<(Key, Seen)>,
+    audit: Audit,
+}
+
+impl Work for MoveAttributions {
+    type Command = Command;
+    type Prepared = Command;
+    type Answer = Moved;
+    type Error = Error;
+
+    fn weight(command: &Command) -> usize {
+        size_of::<Command>() + 256 + command.reason.len()
+    }
+
+    async fn prepare(&self, commands: Vec<Command>) -> Vec<Prepared<Command, Moved, Error>> {
+        commands.into_iter().map(Prepared::Apply).collect()
+    }
+
+    async fn apply(&self, commands: &[Command]) -> Result<Vec<Result<Moved, Error>>, pg::Error> {
+        let mut tx = self.db.write().await?;
+        let mut slice = load(&mut tx, commands).await?;
+        let answers = commands.iter().map(|command| slice.decide(command, &*self.clock)).collect();
+        let now = self.clock.now();
+        let mut inserts = Inserts::default();
+        requests::save(&mut inserts, &slice.made, now);
+        super::finish(tx, inserts, &slice.audit, &slice.books, now).await?;
+        Ok(answers)
+    }
+}
+
+impl Slice {
+    fn decide(&mut self, command: &Command, clock: &dyn Clock) -> Result<Moved, Error> {
+        let book = self.books.of(&command.tenant);
+        if let Some((request, seen)) =
+            command.request.as_ref().and_then(|request| Some((request, self.requests.get(&request.key)?)))
+        {
+            return replay(book, request, seen);
+        }
+        let when = super::moment(&command.tenant, command.occurred_at, book.test_clock, clock)?;
+        let moved = move_one(book, command, when);
+        super::sign(&mut self.audit, &command.tenant, book, &command.origin);
+        let moved = moved?;
+        if let Some(request) = &command.request {
+            let ids = [Some(&moved.attribution), moved.deactivated.as_ref()].into_iter().flatten();
+            let resources = ids.map(|attribution| attribution.id.to_string()).collect();
+            let seen = Seen { hash: request.hash.clone(), resources };
+            self.made.push((request.key.clone(), seen.clone()));
+            self.requests.insert(request.key.clone(), seen);
+        }
+        Ok(moved)
+    }
+}
+
+fn move_one(book: &mut Book, command: &Command, when: Moment) -> Result<Moved, Error> {
+    let reason = &command.reason;
+    match &command.to {
+        Move::Activate(id) => Ok(book.activate(*id, reason, when)?),
+        Move::Deactivate(id) => Ok(book.deactivate(*id, reason, when)?),
+        Move::Reassign { campaign, contact, advocate } => {
+            if !book.campaigns.contains_key(campaign) {
+                return Err(Violation::CampaignNotFound(campaign.clone()).into());
+            }
+            let found = |who, field: &str| {
+                let known = book.people.find_known(who);
+                known.map(|known| known.id).map_err(|violation| Error::At(field.to_owned(), violation))
+            };
+            let parties = (found(contact, "contact")?, found(advocate, "advocate")?);
+            Ok(book.reassign(campaign, parties, reason, when)?)
+        }
+    }
+}
+
+/// Answers with what the first call made, as it is now.
+fn replay(book: &Book, request: &Request, seen: &Seen) -> Result<Moved, Error> {
+    if request.hash != seen.hash {
+        return Err(Violation::RequestIdReused.into());
+    }
+    duplicates(Duplicate::RequestId, 1);
+    let made = ids_of(seen).next().and_then(|id| book.attributions.get(id));
+    made.cloned().map(Moved::already).ok_or(Error::Refused(Refused::Bug))
+}
+
+/// The attributions that a request made or changed, the one it is about first.
+fn ids_of(seen: &Seen) -> impl Iterator<Item = AttributionId> {
+    seen.resources.iter().filter_map(|id| id.parse().ok())
+}
+
+async fn load(tx: &mut WriteTx, commands: &[Command]) -> Result<Slice, pg::Error> {
+    let keys: Vec<Key> = commands.iter().filter_map(|c| c.request.as_ref()).map(|r| r.key.clone()).collect();
+    let requests = requests::load(tx, &keys).await?;
+    let replayed = requests.iter().filter_map(|(key, seen)| Some((&key.tenant, ids_of(seen).next()?)));
+    let named = commands.iter().filter_map(|command| Some((&command.tenant, command.to.named()?)));
+    let named: Vec<(&TenantId, AttributionId)> = named.chain(replayed).collect();
+    let parties = store::load_parties(tx, &named).await?;
+    let mut books = Books::default();
+    store::load_clocks(tx, commands.iter().map(|c| &c.tenant), &mut books).await?;
+    let mut contacts = ContactKeys::default();
+    let mut campaigns = CampaignKeys::default();
+    for store::Parties { tenant, campaign, contact, advocate } in &parties {
+        contacts.add_id(tenant, *contact);
+        contacts.add_id(tenant, *advocate);
+        campaigns.add(tenant, campaign.clone());
+    }
+    for Command { tenant, to, .. } in commands {
+        if let Move::Reassign { campaign, contact, advocate } = to {
+            contacts.add(tenant, contact);
+            contacts.add(tenant, advocate);
+            campaigns.add(tenant, campaign.clone());
+        }
+    }
+    store::load_contacts(tx, &contacts, &mut books).await?;
+    store::load_campaigns(tx, &campaigns, &mut books).await?;
+    store::load_attributions(tx, &mut books).await?;
+    Ok(Slice { books, requests, made: Vec::new(), audit: Audit::default() })
+}
