@@ -6,8 +6,8 @@ use rpc::fields::wire_time;
 use types::{EventId, SegmentId, TenantId, Timestamp, new_id};
 
 use crate::domain::{
-    Attribution, Campaign, Contact, ContactStatus, Event, EvidenceKind, Fact, InactiveReason, Judgement,
-    LoggedAttempt, UnresolvedReason,
+    Attribution, Campaign, Contact, ContactStatus, Event, EvidenceKind, Fact, Flag, FlagCause,
+    InactiveReason, Judgement, LoggedAttempt, UnresolvedReason,
 };
 use crate::store::Segment;
 
@@ -25,6 +25,20 @@ pub(crate) fn contact(contact: &Contact) -> v1::Contact {
         status: contact.status.number().into(),
         segment_ids: contact.segments.iter().map(SegmentId::to_string).collect(),
         created_at: Some(wire_time(contact.created_at)),
+        flags: contact.flags.iter().map(|(cause, flag)| contact_flag(*cause, flag)).collect(),
+    }
+}
+
+fn contact_flag(cause: FlagCause, flag: &Flag) -> v1::ContactFlag {
+    let (raised, lifted) = (flag.statement.as_ref(), flag.lifted.as_ref());
+    v1::ContactFlag {
+        cause: cause.number().into(),
+        reason: raised.map(|s| s.reason.clone()).unwrap_or_default(),
+        principal: raised.map(|s| s.principal.to_string()).unwrap_or_default(),
+        flagged_at: Some(wire_time(flag.flagged_at)),
+        lifted_at: lifted.map(|(at, _)| wire_time(*at)),
+        lift_reason: lifted.map(|(_, s)| s.reason.clone()).unwrap_or_default(),
+        lift_principal: lifted.map(|(_, s)| s.principal.to_string()).unwrap_or_default(),
     }
 }
 
@@ -42,6 +56,10 @@ pub(crate) fn campaign(campaign: &Campaign) -> v1::Campaign {
         segment_ids: campaign.segments.iter().map(SegmentId::to_string).collect(),
         starts_at: Some(wire_time(campaign.starts_at)),
         ends_at: campaign.ends_at.map(wire_time),
+        self_referral: campaign.policies.self_referral.number().into(),
+        eligibility: campaign.policies.eligibility.number().into(),
+        attribution_window_days: campaign.policies.window.days().into(),
+        paused: campaign.policies.is_paused,
     }
 }
 
@@ -141,6 +159,13 @@ fn fact(fact: &Fact) -> WireFact {
             WireFact::AttributionLoggedInactive(v1::AttributionLoggedInactive {
                 attribution: Some(attribution(row)),
             })
+        }
+        Fact::ContactFlagged { contact, cause } => WireFact::ContactFlagged(v1::ContactFlagged {
+            contact_id: contact.to_string(),
+            cause: cause.number().into(),
+        }),
+        Fact::ContactUnflagged(contact) => {
+            WireFact::ContactUnflagged(v1::ContactUnflagged { contact_id: contact.to_string() })
         }
         Fact::ClockMoved(to) => WireFact::ClockMoved(v1::ClockMoved { to: Some(wire_time(*to)) }),
     }

@@ -3,8 +3,10 @@
 use types::{AttributionId, CampaignId, ContactId, Shortcode, Timestamp, new_id};
 
 use super::attribution::{Attribution, EvidenceKind, InactiveReason};
+use super::campaign::SelfReferral;
 use super::outcome::{Attempt, Judgement, LoggedAttempt, Outcome, UnresolvedReason};
-use super::{Book, Fact, Moment, Tracked, Violation};
+use super::standing::{Case, standing};
+use super::{Book, Fact, FlagCause, Moment, Tracked, Violation};
 
 /// Evidence that names an eligible advocate.
 #[derive(Debug, Clone, Copy)]
@@ -37,12 +39,13 @@ impl Book {
             };
             return Ok(self.look_up(contact, attempt.campaign.clone(), when.occurred_at));
         }
-        let (contact, _) = self.ensure_contact(&attempt.contact, when)?;
+        let (contact, is_new) = self.ensure_contact(&attempt.contact, when)?;
         if attempt.evidence.is_empty() {
             return Ok(self.look_up(Some(contact), attempt.campaign.clone(), when.occurred_at));
         }
         let weighed = self.weigh(attempt, when.occurred_at);
-        Ok(self.settle(attempt, contact, weighed, when))
+        let case = Case { contact, is_new, is_strongest: true };
+        Ok(self.settle(attempt, case, weighed, when))
     }
 
     /// The answer to an attempt that was judged before, with what is in force as it is now.
@@ -141,14 +144,15 @@ impl Book {
     }
 
     /// Applies the strongest claim; stores those that disagree with it as inactive attempts (A4).
-    fn settle(&mut self, attempt: &Attempt, contact: ContactId, weighed: Weighed, when: Moment) -> Judgement {
+    fn settle(&mut self, attempt: &Attempt, case: Case, weighed: Weighed, when: Moment) -> Judgement {
+        let contact = case.contact;
         let Weighed { campaign, claims, passed_over, refused } = weighed;
         let strongest = claims.first().copied();
         let mut inactive = None;
         let outcome = match (refused, strongest, &campaign) {
             (Some(reason), _, _) => Outcome::Unresolved(reason),
             (None, Some(claim), Some(campaign)) => {
-                let (outcome, row) = self.lodge(campaign, contact, claim, true, when);
+                let (outcome, row) = self.lodge(campaign, claim, case, when);
                 inactive = Some(row).filter(|_| matches!(outcome, Outcome::LoggedInactive(_)));
                 outcome
             }
@@ -173,7 +177,7 @@ impl Book {
         self.attempts.push(logged.clone());
         self.touch(&contact);
         if let Some(campaign) = &campaign {
-            self.log_losers(&logged, campaign, &losers, when);
+            self.log_losers(&logged, campaign, &losers, (case, when));
         }
         let named: Vec<ContactId> = claims.iter().map(|claim| claim.advocate).collect();
         let in_force = self.in_force(campaign.as_ref(), contact, when.occurred_at, &named);
@@ -188,9 +192,15 @@ impl Book {
         }
     }
 
-    fn log_losers(&mut self, winner: &LoggedAttempt, campaign: &CampaignId, losers: &[Claim], when: Moment) {
+    fn log_losers(
+        &mut self,
+        winner: &LoggedAttempt,
+        campaign: &CampaignId,
+        losers: &[Claim],
+        (case, when): (Case, Moment),
+    ) {
         for claim in losers {
-            let (outcome, _) = self.lodge(campaign, winner.contact, *claim, false, when);
+            let (outcome, _) = self.lodge(campaign, *claim, Case { is_strongest: false, ..case }, when);
             self.attempts.push(LoggedAttempt {
                 id: new_id(when.now),
                 shortcode: None,
@@ -202,41 +212,37 @@ impl Book {
         }
     }
 
-    /// Counts a claim on its attribution, which comes to be if there is none. It becomes active if nobody is, unless
-    /// it lost against stronger evidence (A2, A7).
+    /// Counts a claim on its attribution, which comes to be if there is none. It becomes active if nobody is and the
+    /// campaign's policies allow it, unless it lost against stronger evidence (A2, A7).
     fn lodge(
         &mut self,
         campaign: &CampaignId,
-        contact: ContactId,
         claim: Claim,
-        may_activate: bool,
+        case: Case,
         when: Moment,
     ) -> (Outcome, Attribution) {
-        let rows = self.attributions.of_mut(campaign, contact);
+        let policies = self.campaigns.get(campaign).map(|campaign| campaign.policies).unwrap_or_default();
+        let rows = self.attributions.of_mut(campaign, case.contact);
         let active = rows.iter().find(|row| row.get().is_active()).map(|row| row.get().advocate);
-        let outcome = match active {
-            _ if claim.advocate == contact => Outcome::LoggedInactive(InactiveReason::SelfReferral),
-            Some(advocate) if advocate == claim.advocate => Outcome::AlreadyAttributed,
-            None if may_activate => Outcome::Attributed,
-            Some(_) | None => Outcome::LoggedInactive(InactiveReason::Duplicate),
-        };
-        let inactive = match outcome {
-            Outcome::LoggedInactive(reason) => Some(reason),
-            Outcome::Attributed | Outcome::AlreadyAttributed | Outcome::Unresolved(_) => None,
-        };
         let known = rows.iter_mut().find(|row| row.get().advocate == claim.advocate);
+        let stored = known.as_ref().and_then(|row| row.get().inactive);
+        let outcome = match standing(claim.advocate, active, stored, case, policies) {
+            Ok(outcome) => outcome,
+            Err(reason) => Outcome::LoggedInactive(reason),
+        };
+        let inactive = outcome.inactive_reason();
         let is_new = known.is_none();
         let row = if let Some(row) = known {
             let row = row.change();
             row.attempts = row.attempts.saturating_add(1);
+            row.inactive = inactive;
             if outcome == Outcome::Attributed {
-                row.inactive = None;
                 row.evidence = claim.kind;
                 row.effective_from = when.occurred_at;
             }
             row.clone()
         } else {
-            let row = new_attribution(campaign, contact, claim, inactive, when);
+            let row = new_attribution(campaign, claim, case.contact, inactive, when);
             rows.push(Tracked::created(row.clone()));
             row
         };
@@ -248,14 +254,19 @@ impl Book {
             }
             Outcome::LoggedInactive(_) | Outcome::AlreadyAttributed | Outcome::Unresolved(_) => {}
         }
+        let is_own = claim.advocate == case.contact;
+        if outcome == Outcome::Attributed && is_own && policies.self_referral == SelfReferral::Flag {
+            // both contacts are one, for nobody shares an e-mail address or a uid with another
+            self.flag(case.contact, FlagCause::SelfReferral, None, when);
+        }
         (outcome, row)
     }
 }
 
 fn new_attribution(
     campaign: &CampaignId,
-    contact: ContactId,
     claim: Claim,
+    contact: ContactId,
     inactive: Option<InactiveReason>,
     when: Moment,
 ) -> Attribution {

@@ -24,6 +24,8 @@ numbered!(
         Duplicate = 1,
         /// Advocate and referred contact are the same (A7).
         SelfReferral = 2,
+        /// The campaign is for new contacts only (A7).
+        NotEligible = 4,
     }
 );
 

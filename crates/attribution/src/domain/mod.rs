@@ -6,16 +6,19 @@
 //! | [`book`] | the book, and what is recorded in it |
 //! | [`contact`], [`people`] | contacts; finding them by id, e-mail or uid |
 //! | [`contact_commands`] | upsert, enrol, status, tags, segment membership |
-//! | [`campaign`] | campaigns and when they are active |
+//! | [`flag`] | flags of contacts |
+//! | [`campaign`] | campaigns, their policies, and when they are active |
 //! | [`code`] | shortcodes |
 //! | [`attribution`] | one attribution; those of a contact in a campaign |
 //! | [`outcome`] | what is attempted, how it ends, what is kept of it (A12) |
+//! | `standing` | a claim against those before it, and against policies (A2, A7) |
 //! | [`attempt`] | weighing evidence, and what comes of it (A2-A11) |
 //! | [`test_clock`] | moving a test clock |
 //! | [`event`] | what goes out on the stream |
 //! | [`violation`] | every way a command can breach a rule |
 
 mod numbered;
+mod standing;
 #[cfg(test)]
 mod tests;
 
@@ -27,6 +30,7 @@ pub(crate) mod code;
 pub(crate) mod contact;
 pub(crate) mod contact_commands;
 pub(crate) mod event;
+pub(crate) mod flag;
 pub(crate) mod outcome;
 pub(crate) mod people;
 pub(crate) mod test_clock;
@@ -34,9 +38,10 @@ pub(crate) mod violation;
 
 pub(crate) use attribution::{Attribution, EvidenceKind, InactiveReason};
 pub(crate) use book::{Book, Books, Moment, Tracked};
-pub(crate) use campaign::Campaign;
+pub(crate) use campaign::{Campaign, Policies};
 pub(crate) use contact::{Contact, ContactRef, ContactStatus, Profile, Uid};
 pub(crate) use event::{Event, Fact};
+pub(crate) use flag::{Flag, FlagCause, Statement};
 pub(crate) use outcome::{
     Attempt, AttemptId, Evidence, Judgement, LoggedAttempt, Outcome, SentCode, UnresolvedReason,
 };

@@ -1,6 +1,6 @@
 //! Whatever comes in whatever order: the invariants of A2, A7, A11 and A12.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use types::{CampaignId, ContactId, Email, SegmentId, Timestamp, new_id};
@@ -8,7 +8,7 @@ use types::{CampaignId, ContactId, Email, SegmentId, Timestamp, new_id};
 use super::code::Owner;
 use super::{
     Attempt, Attribution, Book, Campaign, Contact, ContactRef, ContactStatus, Evidence, EvidenceKind, Fact,
-    InactiveReason, Judgement, Moment, Outcome, Profile, SentCode, UnresolvedReason,
+    InactiveReason, Judgement, Moment, Outcome, Policies, Profile, SentCode, UnresolvedReason,
 };
 
 const START: Timestamp = time::macros::datetime!(2025-01-01 00:00 UTC);
@@ -33,6 +33,7 @@ fn book() -> Book {
         segments: vips.clone(),
         starts_at: START,
         ends_at: None,
+        policies: Policies::default(),
     };
     book.campaigns.insert(spring(), campaign);
     for (n, code) in CODES.into_iter().enumerate() {
@@ -46,6 +47,7 @@ fn book() -> Book {
             status: ContactStatus::Enrolled,
             segments: vips.clone(),
             created_at: START,
+            flags: BTreeMap::new(),
         });
         let owner = Owner { campaign: spring(), advocate: id, created_at: START };
         book.codes.add(code.parse().unwrap(), owner);

@@ -8,6 +8,7 @@ mod clocks;
 mod codes;
 mod contacts;
 mod events;
+mod flags;
 mod segments;
 
 pub(crate) use attempts::{

@@ -169,6 +169,7 @@ fn outcome(result: &AttemptResult) -> Option<Outcome> {
             InactiveReason::Unspecified => None,
             InactiveReason::Duplicate => Some(Inactive::Duplicate),
             InactiveReason::SelfReferral => Some(Inactive::SelfReferral),
+            InactiveReason::NotEligible => Some(Inactive::NotEligible),
         }
         .map(Outcome::LoggedInactive),
         wire::Outcome::Unresolved => match result.unresolved_reason() {

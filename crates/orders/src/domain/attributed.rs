@@ -11,6 +11,8 @@ pub(crate) enum Inactive {
     Duplicate,
     /// Advocate and customer are the same person (A7).
     SelfReferral,
+    /// The campaign is for new contacts only, and the customer was known (A7).
+    NotEligible,
 }
 
 /// Why an attempt came to nobody.
@@ -49,6 +51,7 @@ impl Outcome {
             Self::AlreadyAttributed => ("ALREADY_ATTRIBUTED", ""),
             Self::LoggedInactive(Inactive::Duplicate) => ("LOGGED_INACTIVE", "DUPLICATE"),
             Self::LoggedInactive(Inactive::SelfReferral) => ("LOGGED_INACTIVE", "SELF_REFERRAL"),
+            Self::LoggedInactive(Inactive::NotEligible) => ("LOGGED_INACTIVE", "NOT_ELIGIBLE"),
             Self::Unresolved(Unresolved::UnknownCode) => ("UNRESOLVED", "UNKNOWN_CODE"),
             Self::Unresolved(Unresolved::AdvocateNotEligible) => ("UNRESOLVED", "ADVOCATE_NOT_ELIGIBLE"),
             Self::Unresolved(Unresolved::CampaignNotActive) => ("UNRESOLVED", "CAMPAIGN_NOT_ACTIVE"),
@@ -63,11 +66,12 @@ impl Outcome {
     }
 
     /// Every outcome there is.
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Attributed,
         Self::AlreadyAttributed,
         Self::LoggedInactive(Inactive::Duplicate),
         Self::LoggedInactive(Inactive::SelfReferral),
+        Self::LoggedInactive(Inactive::NotEligible),
         Self::Unresolved(Unresolved::UnknownCode),
         Self::Unresolved(Unresolved::AdvocateNotEligible),
         Self::Unresolved(Unresolved::CampaignNotActive),

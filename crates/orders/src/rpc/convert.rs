@@ -138,6 +138,7 @@ fn wire_outcome(outcome: Outcome) -> (attribution::Outcome, InactiveReason, Unre
             let reason = match reason {
                 Inactive::Duplicate => InactiveReason::Duplicate,
                 Inactive::SelfReferral => InactiveReason::SelfReferral,
+                Inactive::NotEligible => InactiveReason::NotEligible,
             };
             (Wire::LoggedInactive, reason, resolved)
         }
