@@ -5,11 +5,13 @@ use proto::attribution::attribution_event::Fact as WireFact;
 use rpc::fields::wire_time;
 use types::{EventId, SegmentId, TenantId, Timestamp, new_id};
 
+use crate::domain::code::{CodeKind, CodeState};
+use crate::domain::coupon::Coupon;
 use crate::domain::{
     Attribution, Campaign, Contact, ContactStatus, Event, EvidenceKind, Fact, Flag, FlagCause,
     InactiveReason, Judgement, LoggedAttempt, UnresolvedReason,
 };
-use crate::store::Segment;
+use crate::store::{ListedCode, Segment};
 
 /// A contact.
 pub(crate) fn contact(contact: &Contact) -> v1::Contact {
@@ -63,6 +65,36 @@ pub(crate) fn campaign(campaign: &Campaign) -> v1::Campaign {
     }
 }
 
+/// A coupon code.
+pub(crate) fn coupon(coupon: &Coupon) -> v1::Code {
+    let used_by = coupon.used_by.as_ref().map(|(contact, _)| *contact);
+    let state = CodeState::of(coupon.advocate, used_by);
+    v1::Code {
+        code: coupon.code.to_string(),
+        kind: CodeKind::Coupon.number().into(),
+        campaign_id: coupon.campaign.as_ref().map_or_else(String::new, ToString::to_string),
+        advocate_id: coupon.advocate.map_or_else(String::new, |id| id.to_string()),
+        state: state.number().into(),
+        single_use: coupon.is_single_use,
+        used_by: used_by.map_or_else(String::new, |id| id.to_string()),
+        issued_at: Some(wire_time(coupon.issued_at)),
+    }
+}
+
+/// A code of either kind.
+pub(crate) fn listed_code(listed: ListedCode) -> v1::Code {
+    v1::Code {
+        kind: listed.kind.into(),
+        campaign_id: listed.campaign_id.map_or_else(String::new, |id| id.to_string()),
+        advocate_id: listed.advocate_id.map_or_else(String::new, |id| id.to_string()),
+        state: CodeState::of(listed.advocate_id, listed.used_by).number().into(),
+        single_use: listed.single_use,
+        used_by: listed.used_by.map_or_else(String::new, |id| id.to_string()),
+        issued_at: Some(wire_time(listed.issued_at)),
+        code: listed.code,
+    }
+}
+
 /// An attribution.
 pub(crate) fn attribution(attribution: &Attribution) -> v1::Attribution {
     let state = match attribution.inactive {
@@ -103,6 +135,7 @@ pub(crate) fn logged_attempt(attempt: &LoggedAttempt) -> v1::LoggedAttempt {
         contact_id: attempt.contact.to_string(),
         campaign_id: attempt.campaign.as_ref().map_or_else(String::new, ToString::to_string),
         shortcode: attempt.shortcode.clone().unwrap_or_default(),
+        coupon_code: attempt.coupon_code.clone().unwrap_or_default(),
         advocate_id: attempt.advocate.map_or_else(String::new, |id| id.to_string()),
         source: attempt.source.clone(),
         outcome: attempt.outcome.number().into(),

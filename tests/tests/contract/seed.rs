@@ -167,7 +167,7 @@ async fn advocates(clients: &Clients) -> anyhow::Result<()> {
 
 #[expect(clippy::unnecessary_wraps, reason = "as the field has it")]
 fn evidence(shortcode: &str) -> Option<a::Evidence> {
-    Some(a::Evidence { shortcode: shortcode.to_owned(), advocate: None })
+    Some(a::Evidence { shortcode: shortcode.to_owned(), ..Default::default() })
 }
 
 async fn attributions(clients: &Clients) -> anyhow::Result<()> {

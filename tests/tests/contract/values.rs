@@ -64,6 +64,8 @@ pub(crate) fn is_needed(field: &FieldDescriptor) -> bool {
             | "laurel.attribution.v1.Attempt.evidence"
             | "laurel.attribution.v1.Evidence.shortcode"
             | "laurel.attribution.v1.BatchRecordAttributionsRequest.attempts"
+            | "laurel.attribution.v1.IssueCouponCodesRequest.campaign_id"
+            | "laurel.attribution.v1.IssueCouponCodesRequest.count"
             | "laurel.journeys.v1.GetRunRequest.run_id"
             | "laurel.orders.v1.BatchRecordOrdersRequest.requests"
             | "laurel.orders.v1.ImportOrdersRequest.options"
@@ -137,7 +139,7 @@ impl Values {
             "stage" => "bought",
             "rule" => "held",
             "order_id" => "o-1",
-            "shortcode" | "code" => "ANN10",
+            "shortcode" | "code" | "coupon_code" | "prefix" => "ANN10",
             "email" => "eve@example.com",
             "currency_code" | "default_currency" => "USD",
             "locale" => "de-AT",

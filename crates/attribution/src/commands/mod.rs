@@ -5,6 +5,7 @@
 //! | [`record_attempts`] | attempts to attribute and look-ups, in batches |
 //! | [`change_contacts`] | upsert, enrol, status and tags, in batches |
 //! | [`issue_shortcodes`] | shortcodes, in batches |
+//! | [`issue_coupons`] | coupon codes in bulk |
 //! | [`create_segment`], [`update_segment_members`] | segments |
 //! | [`create_campaign`], [`update_campaign`] | campaigns |
 //! | [`move_test_clock`] | test clocks |
@@ -13,6 +14,7 @@
 pub(crate) mod change_contacts;
 pub(crate) mod create_campaign;
 pub(crate) mod create_segment;
+pub(crate) mod issue_coupons;
 pub(crate) mod issue_shortcodes;
 pub(crate) mod maintain;
 pub(crate) mod move_test_clock;

@@ -11,7 +11,7 @@ use types::{Clock, Origin, TenantId, Timestamp};
 use uuid::Uuid;
 
 use super::{Error, Request};
-use crate::domain::{Attempt, AttemptId, Books, Judgement, LoggedAttempt, SentCode, Violation};
+use crate::domain::{Attempt, AttemptId, Books, Judgement, LoggedAttempt, Sent, Violation};
 use crate::store::{self, CampaignKeys, CodeKeys, ContactKeys};
 
 /// One attempt of one tenant.
@@ -141,10 +141,16 @@ async fn load(tx: &mut WriteTx, commands: &[Command]) -> Result<Slice, pg::Error
         if let Some(campaign) = &attempt.campaign {
             campaigns.add(tenant, campaign.clone());
         }
-        let code = attempt.evidence.shortcode.as_ref().and_then(SentCode::code);
-        if let Some(owner) = code.and_then(|code| books.get(tenant)?.codes.owner(code)) {
+        let Some(book) = books.get(tenant) else { continue };
+        let code = attempt.evidence.shortcode.as_ref().and_then(Sent::code);
+        if let Some(owner) = code.and_then(|code| book.codes.owner(code)) {
             contacts.add_id(tenant, owner.advocate);
             campaigns.add(tenant, owner.campaign.clone());
+        }
+        let coupon = attempt.evidence.coupon.as_ref().and_then(Sent::code);
+        if let Some(coupon) = coupon.and_then(|code| book.coupons.get(code)) {
+            coupon.advocate.into_iter().for_each(|advocate| contacts.add_id(tenant, advocate));
+            coupon.campaign.iter().for_each(|campaign| campaigns.add(tenant, campaign.clone()));
         }
     }
     for (key, logged) in requests.iter().filter_map(|(k, seen)| Some((k, logged.get(&attempt_of(seen)?)?))) {
@@ -158,11 +164,15 @@ async fn load(tx: &mut WriteTx, commands: &[Command]) -> Result<Slice, pg::Error
 }
 
 async fn load_evidence(tx: &mut WriteTx, commands: &[Command], books: &mut Books) -> Result<(), pg::Error> {
-    let mut codes = CodeKeys::default();
-    for command in commands {
-        if let Some(code) = command.attempt.evidence.shortcode.as_ref().and_then(SentCode::code) {
-            codes.add(&command.tenant, code);
+    let (mut codes, mut coupons) = (CodeKeys::default(), CodeKeys::default());
+    for Command { tenant, attempt, .. } in commands {
+        if let Some(code) = attempt.evidence.shortcode.as_ref().and_then(Sent::code) {
+            codes.add(tenant, code.as_str());
+        }
+        if let Some(code) = attempt.evidence.coupon.as_ref().and_then(Sent::code) {
+            coupons.add(tenant, code.as_str());
         }
     }
-    store::load_codes(tx, &codes, books).await
+    store::load_codes(tx, &codes, books).await?;
+    store::load_coupons(tx, &coupons, books).await
 }

@@ -1,30 +1,13 @@
-//! Attempts to attribute: weighing the evidence (A4, A5, A9), and what comes of it (A2, A7, A11, A12).
+//! Attempts to attribute: what comes of the evidence (A2, A4, A7, A11, A12).
 
-use types::{AttributionId, CampaignId, ContactId, Shortcode, Timestamp, new_id};
+use types::{AttributionId, CampaignId, ContactId, Timestamp, new_id};
 
 use super::attribution::{Attribution, EvidenceKind, InactiveReason};
 use super::campaign::SelfReferral;
+use super::evidence::{Claim, Weighed};
 use super::outcome::{Attempt, Judgement, LoggedAttempt, Outcome, UnresolvedReason};
 use super::standing::{Case, standing};
-use super::{Book, Fact, FlagCause, Moment, Tracked, Violation};
-
-/// Evidence that names an eligible advocate.
-#[derive(Debug, Clone, Copy)]
-struct Claim {
-    kind: EvidenceKind,
-    advocate: ContactId,
-}
-
-/// The evidence of an attempt, weighed.
-#[derive(Debug, Default)]
-struct Weighed {
-    campaign: Option<CampaignId>,
-    /// Strongest first.
-    claims: Vec<Claim>,
-    passed_over: Vec<(EvidenceKind, UnresolvedReason)>,
-    /// Refuses all claims.
-    refused: Option<UnresolvedReason>,
-}
+use super::{Book, Fact, FlagCause, Moment, Sent, Tracked, Violation};
 
 impl Book {
     /// Judges an attempt and stores what comes of it.
@@ -43,7 +26,7 @@ impl Book {
         if attempt.evidence.is_empty() {
             return Ok(self.look_up(Some(contact), attempt.campaign.clone(), when.occurred_at));
         }
-        let weighed = self.weigh(attempt, when.occurred_at);
+        let weighed = self.weigh(attempt, contact, when.occurred_at);
         let case = Case { contact, is_new, is_strongest: true };
         Ok(self.settle(attempt, case, weighed, when))
     }
@@ -92,57 +75,6 @@ impl Book {
         campaign.and_then(|campaign| self.attributions.in_force(campaign, contact, at, named)).cloned()
     }
 
-    /// Whom the evidence names, strongest first. What resolves to nothing is passed over (A4).
-    fn weigh(&self, attempt: &Attempt, at: Timestamp) -> Weighed {
-        let mut weighed = Weighed { campaign: attempt.campaign.clone(), ..Weighed::default() };
-        if let Some(sent) = &attempt.evidence.shortcode {
-            match sent.code().ok_or(UnresolvedReason::UnknownCode).and_then(|code| self.resolve(code)) {
-                Ok((campaign, _)) if attempt.campaign.as_ref().is_some_and(|given| given != campaign) => {
-                    weighed.refused = Some(UnresolvedReason::CampaignMismatch);
-                    return weighed;
-                }
-                Ok((campaign, advocate)) => {
-                    weighed.campaign = Some(campaign.clone());
-                    self.claim(&mut weighed, EvidenceKind::Shortcode, advocate);
-                }
-                Err(reason) => weighed.passed_over.push((EvidenceKind::Shortcode, reason)),
-            }
-        }
-        if let Some(who) = &attempt.evidence.advocate {
-            match self.people.find_known(who) {
-                Ok(advocate) => self.claim(&mut weighed, EvidenceKind::Advocate, advocate.id),
-                Err(_) => weighed.passed_over.push((EvidenceKind::Advocate, UnresolvedReason::UnknownCode)),
-            }
-        }
-        let campaign = weighed.campaign.as_ref().and_then(|id| self.campaigns.get(id));
-        if !weighed.claims.is_empty() && !campaign.is_some_and(|campaign| campaign.is_active_at(at)) {
-            weighed.refused = Some(UnresolvedReason::CampaignNotActive);
-        }
-        weighed
-    }
-
-    /// Whose code it is, and for which campaign; codes of the banned and unsubscribed are nobody's (A9).
-    pub(crate) fn resolve(&self, code: &Shortcode) -> Result<(&CampaignId, ContactId), UnresolvedReason> {
-        let owner = self.codes.owner(code).ok_or(UnresolvedReason::UnknownCode)?;
-        match self.people.get(owner.advocate) {
-            Some(advocate) if advocate.codes_resolve() => Ok((&owner.campaign, owner.advocate)),
-            _ => Err(UnresolvedReason::AdvocateNotEligible),
-        }
-    }
-
-    /// Adds the claim if the advocate is eligible in the campaign (A5).
-    fn claim(&self, weighed: &mut Weighed, kind: EvidenceKind, advocate: ContactId) {
-        let campaign = weighed.campaign.as_ref().and_then(|id| self.campaigns.get(id));
-        let eligible =
-            |campaign| self.people.get(advocate).is_some_and(|contact| contact.is_eligible(campaign));
-        match campaign {
-            // an advocate alone is evidence for no campaign in particular
-            None => weighed.passed_over.push((kind, UnresolvedReason::NoEvidence)),
-            Some(campaign) if eligible(campaign) => weighed.claims.push(Claim { kind, advocate }),
-            Some(_) => weighed.passed_over.push((kind, UnresolvedReason::AdvocateNotEligible)),
-        }
-    }
-
     /// Applies the strongest claim; stores those that disagree with it as inactive attempts (A4).
     fn settle(&mut self, attempt: &Attempt, case: Case, weighed: Weighed, when: Moment) -> Judgement {
         let contact = case.contact;
@@ -165,6 +97,7 @@ impl Book {
             contact,
             campaign: campaign.clone(),
             shortcode: attempt.evidence.shortcode.as_ref().map(|sent| sent.as_str().to_owned()),
+            coupon_code: attempt.evidence.coupon.as_ref().map(|sent| sent.as_str().to_owned()),
             advocate: strongest.map(|claim| claim.advocate),
             source: attempt.source.clone(),
             outcome,
@@ -177,6 +110,10 @@ impl Book {
         self.attempts.push(logged.clone());
         self.touch(&contact);
         if let Some(campaign) = &campaign {
+            let is_used =
+                refused.is_none() && claims.iter().any(|claim| claim.kind == EvidenceKind::CouponCode);
+            let coupon = attempt.evidence.coupon.as_ref().and_then(Sent::code).filter(|_| is_used);
+            coupon.into_iter().for_each(|code| self.use_coupon(code, contact, campaign));
             self.log_losers(&logged, campaign, &losers, (case, when));
         }
         let named: Vec<ContactId> = claims.iter().map(|claim| claim.advocate).collect();
@@ -204,6 +141,7 @@ impl Book {
             self.attempts.push(LoggedAttempt {
                 id: new_id(when.now),
                 shortcode: None,
+                coupon_code: None,
                 advocate: Some(claim.advocate),
                 outcome,
                 passed_over: Vec::new(),

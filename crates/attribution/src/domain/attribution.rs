@@ -8,12 +8,14 @@ use super::Tracked;
 use super::numbered::numbered;
 
 numbered!(
-    /// What an attribution rests on, strongest first (A4).
+    /// What an attribution rests on (A4).
     EvidenceKind {
         /// The advocate's shortcode.
         Shortcode = 1,
         /// The advocate named by e-mail, uid or id.
         Advocate = 2,
+        /// A coupon code of the advocate.
+        CouponCode = 3,
     }
 );
 

@@ -6,6 +6,7 @@ use types::{CampaignId, ContactId, Origin, SegmentId, TenantId, Timestamp};
 
 use super::attribution::Attributions;
 use super::code::Codes;
+use super::coupon::Coupons;
 use super::people::People;
 use super::{Campaign, Event, Fact, LoggedAttempt};
 
@@ -85,6 +86,8 @@ pub(crate) struct Book {
     pub(crate) campaigns: HashMap<CampaignId, Campaign>,
     /// Shortcodes.
     pub(crate) codes: Codes,
+    /// Coupon codes.
+    pub(crate) coupons: Coupons,
     /// Attributions.
     pub(crate) attributions: Attributions,
     /// New attempts, in order.

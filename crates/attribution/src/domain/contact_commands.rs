@@ -226,6 +226,7 @@ impl Book {
         for segment in segments {
             self.update_members(segment, &[id], &[], when);
         }
+        self.draw_coupons(id);
         Ok((id, created))
     }
 

@@ -8,15 +8,17 @@
 //! | [`contact_commands`] | upsert, enrol, status, tags, segment membership |
 //! | [`flag`] | flags of contacts |
 //! | [`campaign`] | campaigns, their policies, and when they are active |
-//! | [`code`] | shortcodes |
+//! | [`code`], [`coupon`] | shortcodes and coupon codes |
 //! | [`attribution`] | one attribution; those of a contact in a campaign |
 //! | [`outcome`] | what is attempted, how it ends, what is kept of it (A12) |
 //! | `standing` | a claim against those before it, and against policies (A2, A7) |
-//! | [`attempt`] | weighing evidence, and what comes of it (A2-A11) |
+//! | `evidence` | weighing what an attempt comes with (A4-A9) |
+//! | [`attempt`] | what comes of it (A2-A12) |
 //! | [`test_clock`] | moving a test clock |
 //! | [`event`] | what goes out on the stream |
 //! | [`violation`] | every way a command can breach a rule |
 
+mod evidence;
 mod numbered;
 mod standing;
 #[cfg(test)]
@@ -29,6 +31,7 @@ pub(crate) mod campaign;
 pub(crate) mod code;
 pub(crate) mod contact;
 pub(crate) mod contact_commands;
+pub(crate) mod coupon;
 pub(crate) mod event;
 pub(crate) mod flag;
 pub(crate) mod outcome;
@@ -43,6 +46,6 @@ pub(crate) use contact::{Contact, ContactRef, ContactStatus, Profile, Uid};
 pub(crate) use event::{Event, Fact};
 pub(crate) use flag::{Flag, FlagCause, Statement};
 pub(crate) use outcome::{
-    Attempt, AttemptId, Evidence, Judgement, LoggedAttempt, Outcome, SentCode, UnresolvedReason,
+    Attempt, AttemptId, Evidence, Judgement, LoggedAttempt, Outcome, Sent, UnresolvedReason,
 };
 pub(crate) use violation::Violation;

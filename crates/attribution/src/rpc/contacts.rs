@@ -40,7 +40,7 @@ impl ContactService for Contacts {
     ) -> Result<Response<v1::UpsertContactResponse>, Status> {
         let tenant = caller::tenant(&request)?;
         let by = (tenant, caller::origin(&request)?);
-        let Changed { contact, created } = self.change(by, upsert(request.get_ref())?, None).await?;
+        let Changed { contact, created, .. } = self.change(by, upsert(request.get_ref())?, None).await?;
         Ok(Response::new(v1::UpsertContactResponse { contact: Some(wire::contact(&contact)), created }))
     }
 
@@ -83,7 +83,9 @@ impl ContactService for Contacts {
         let at = fields::timestamp("occurred_at", wire.occurred_at.as_ref())?;
         let by = (tenant, caller::origin(&request)?);
         let changed = self.change(by, change, at).await?;
-        Ok(Response::new(v1::EnrollContactResponse { contact: Some(wire::contact(&changed.contact)) }))
+        let coupon_codes = changed.drawn.iter().map(ToString::to_string).collect();
+        let contact = Some(wire::contact(&changed.contact));
+        Ok(Response::new(v1::EnrollContactResponse { contact, coupon_codes }))
     }
 
     async fn update_contact_status(

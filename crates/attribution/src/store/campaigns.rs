@@ -6,6 +6,7 @@ use pg::WriteTx;
 use sqlx::PgConnection;
 use types::{CampaignId, SegmentId, TenantId, Timestamp};
 
+use super::SegmentKeys;
 use crate::domain::campaign::{Eligibility, SelfReferral, Window};
 use crate::domain::{Books, Campaign, Policies};
 
@@ -89,6 +90,35 @@ pub(crate) async fn load(
     .bind(ids)
     .fetch_all(conn)
     .await?;
+    take_in(rows, books)
+}
+
+/// Loads the campaigns whose advocates are in any of these segments.
+pub(crate) async fn load_of_segments(
+    conn: &mut PgConnection,
+    keys: &SegmentKeys<'_>,
+    books: &mut Books,
+) -> Result<(), pg::Error> {
+    let (tenants, segments) = keys.columns();
+    if tenants.is_empty() {
+        return Ok(());
+    }
+    let rows: Vec<Row> = sqlx::query_as(
+        "SELECT c.tenant_id, c.campaign_id, c.name, c.currency_code, c.segment_ids, c.starts_at, c.ends_at,
+                c.self_referral, c.eligibility, c.window_days, c.paused
+           FROM unnest($1::text[], $2::text[]) AS k (tenant_id, segment_id)
+          CROSS JOIN LATERAL (
+              SELECT * FROM campaigns
+               WHERE tenant_id = k.tenant_id AND k.segment_id = ANY (segment_ids) OFFSET 0) c",
+    )
+    .bind(tenants)
+    .bind(segments)
+    .fetch_all(conn)
+    .await?;
+    take_in(rows, books)
+}
+
+fn take_in(rows: Vec<Row>, books: &mut Books) -> Result<(), pg::Error> {
     for row in rows {
         let tenant = row.tenant_id.clone();
         let campaign = row.read()?;

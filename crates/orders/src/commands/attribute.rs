@@ -81,6 +81,7 @@ pub(super) fn attempt(order: &NewOrder, occurred_at: Timestamp) -> wire::Attempt
     let evidence = &order.evidence;
     let evidence = (!evidence.is_empty()).then(|| wire::Evidence {
         shortcode: evidence.shortcode.clone(),
+        coupon_code: evidence.coupon_code.clone(),
         advocate: evidence.advocate.as_ref().map(contact_ref),
     });
     wire::Attempt {
@@ -179,6 +180,8 @@ fn outcome(result: &AttemptResult) -> Option<Outcome> {
             UnresolvedReason::CampaignNotActive => Some(Unresolved::CampaignNotActive),
             UnresolvedReason::CampaignMismatch => Some(Unresolved::CampaignMismatch),
             UnresolvedReason::NoEvidence => Some(Unresolved::NoEvidence),
+            UnresolvedReason::CodeNotAssigned => Some(Unresolved::CodeNotAssigned),
+            UnresolvedReason::CodeUsed => Some(Unresolved::CodeUsed),
         }
         .map(Outcome::Unresolved),
     }

@@ -28,6 +28,10 @@ pub(crate) enum Unresolved {
     CampaignMismatch,
     /// Nothing was claimed and nothing is in force.
     NoEvidence,
+    /// The coupon code is nobody's yet (A14).
+    CodeNotAssigned,
+    /// Somebody else has used the coupon code (A14).
+    CodeUsed,
 }
 
 /// How the attempt to attribute ended (A12); never a silent null.
@@ -57,6 +61,8 @@ impl Outcome {
             Self::Unresolved(Unresolved::CampaignNotActive) => ("UNRESOLVED", "CAMPAIGN_NOT_ACTIVE"),
             Self::Unresolved(Unresolved::CampaignMismatch) => ("UNRESOLVED", "CAMPAIGN_MISMATCH"),
             Self::Unresolved(Unresolved::NoEvidence) => ("UNRESOLVED", "NO_EVIDENCE"),
+            Self::Unresolved(Unresolved::CodeNotAssigned) => ("UNRESOLVED", "CODE_NOT_ASSIGNED"),
+            Self::Unresolved(Unresolved::CodeUsed) => ("UNRESOLVED", "CODE_USED"),
         }
     }
 
@@ -66,7 +72,7 @@ impl Outcome {
     }
 
     /// Every outcome there is.
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Attributed,
         Self::AlreadyAttributed,
         Self::LoggedInactive(Inactive::Duplicate),
@@ -77,6 +83,8 @@ impl Outcome {
         Self::Unresolved(Unresolved::CampaignNotActive),
         Self::Unresolved(Unresolved::CampaignMismatch),
         Self::Unresolved(Unresolved::NoEvidence),
+        Self::Unresolved(Unresolved::CodeNotAssigned),
+        Self::Unresolved(Unresolved::CodeUsed),
     ];
 }
 

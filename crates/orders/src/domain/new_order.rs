@@ -27,6 +27,8 @@ pub(crate) enum OnUnattributed {
 pub(crate) struct Evidence {
     /// Shortcode as given.
     pub(crate) shortcode: String,
+    /// Coupon code as given.
+    pub(crate) coupon_code: String,
     /// The advocate.
     pub(crate) advocate: Option<ContactRef>,
 }
@@ -34,7 +36,7 @@ pub(crate) struct Evidence {
 impl Evidence {
     /// Whether nothing is claimed.
     pub(crate) fn is_empty(&self) -> bool {
-        self.shortcode.is_empty() && self.advocate.is_none()
+        self.shortcode.is_empty() && self.coupon_code.is_empty() && self.advocate.is_none()
     }
 }
 

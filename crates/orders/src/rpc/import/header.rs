@@ -26,11 +26,12 @@ pub(super) enum Field {
     HubspotDealstage,
     LineItems,
     OccurredAt,
+    CouponCode,
 }
 
 impl Field {
     /// All of them, in the order of their declaration.
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 15] = [
         Self::OrderId,
         Self::Source,
         Self::Email,
@@ -45,6 +46,7 @@ impl Field {
         Self::HubspotDealstage,
         Self::LineItems,
         Self::OccurredAt,
+        Self::CouponCode,
     ];
 
     /// As the contract names it.
@@ -64,6 +66,7 @@ impl Field {
             Self::HubspotDealstage => "hubspot_dealstage",
             Self::LineItems => "line_items",
             Self::OccurredAt => "occurred_at",
+            Self::CouponCode => "coupon_code",
         }
     }
 
@@ -79,6 +82,7 @@ impl Field {
             "customer.contact_id" => Some(Self::ContactId),
             "campaign_id" => Some(Self::Campaign),
             "evidence.shortcode" => Some(Self::Shortcode),
+            "evidence.coupon_code" => Some(Self::CouponCode),
             "revenue.currency_code" => Some(Self::Currency),
             path if path.starts_with("evidence.advocate") => Some(Self::AdvocateEmail),
             path => Self::from_name(path),
