@@ -1,10 +1,10 @@
 //! The header of the file: which column is which field.
 
 use proto::orders::{ImportOrdersOptions, OnConflict as WireOnConflict};
+use rpc::csv::Fields;
 use rpc::{Error, fields};
 use types::Currency;
 
-use super::records::Fields;
 use super::row::MAX_SHORT;
 use crate::domain::OnConflict;
 use crate::rpc::{convert, export};

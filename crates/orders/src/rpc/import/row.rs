@@ -2,13 +2,13 @@
 
 use proto::common::ErrorReason as Reason;
 use proto::orders::RejectedRow;
+use rpc::csv::{Fields, Malformed, Record};
 use rpc::{Error, fields};
 use time::UtcOffset;
 use time::format_description::well_known::Rfc3339;
 use types::{Email, Money, TenantId, Timestamp};
 
 use super::header::{Columns, Field, Options};
-use super::records::{Fields, Malformed, Record};
 use crate::Settings;
 use crate::commands::{self, Row};
 use crate::domain::{ContactRef, Evidence, NewOrder, OnUnattributed, Uid};
