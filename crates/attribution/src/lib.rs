@@ -24,6 +24,7 @@ use std::sync::Arc;
 use ::rpc::server::ServiceRoutes;
 use batch::{Batcher, Options};
 use commands::change_contacts::ChangeContacts;
+use commands::import_coupons::ImportCoupons;
 use commands::issue_shortcodes::IssueShortcodes;
 use commands::maintain;
 use commands::record_attempts::RecordAttempts;
@@ -32,6 +33,7 @@ use pg::Database;
 use pg::requests::Hasher;
 use pg::sqlx::migrate::Migrator;
 use runtime::Lifecycle;
+use tokio_util::sync::CancellationToken;
 use types::Clock;
 
 /// The service's schema.
@@ -53,6 +55,9 @@ struct App {
     attempts: Batcher<RecordAttempts>,
     contacts: Batcher<ChangeContacts>,
     codes: Batcher<IssueShortcodes>,
+    coupons: Batcher<ImportCoupons>,
+    /// Ends what goes on by itself.
+    stop: CancellationToken,
 }
 
 /// Starts the service on its schema: upkeep, the stream, the batchers. What it returns is to be served.
@@ -78,6 +83,11 @@ pub async fn start(
             IssueShortcodes { db: db.clone(), clock: Arc::clone(&clock) },
             Options::default(),
         ),
+        coupons: Batcher::start(
+            ImportCoupons { db: db.clone(), clock: Arc::clone(&clock) },
+            Options::default(),
+        ),
+        stop: lifecycle.stop(),
         db,
         clock,
     };

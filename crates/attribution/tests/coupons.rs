@@ -328,7 +328,13 @@ async fn a14_what_cannot_be_issued_is_refused_by_its_field() {
         (IssueCouponCodesRequest { campaign_id: String::new(), ..pool.clone() }, "campaign_id"),
         (IssueCouponCodesRequest { prefix: "a b".into(), ..pool.clone() }, "prefix"),
         (IssueCouponCodesRequest { request_id: String::new(), ..pool.clone() }, "request_id"),
-        (IssueCouponCodesRequest { advocates: vec![proto::common::ContactRef::default()], ..named.clone() }, "advocates[0]"),
+        (
+            IssueCouponCodesRequest {
+                advocates: vec![proto::common::ContactRef::default()],
+                ..named.clone()
+            },
+            "advocates[0]",
+        ),
     ] {
         bad_field(try_issue(&acme, odd).await, field);
     }

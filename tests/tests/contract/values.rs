@@ -64,6 +64,7 @@ pub(crate) fn is_needed(field: &FieldDescriptor) -> bool {
             | "laurel.attribution.v1.Attempt.evidence"
             | "laurel.attribution.v1.Evidence.shortcode"
             | "laurel.attribution.v1.BatchRecordAttributionsRequest.attempts"
+            | "laurel.attribution.v1.ImportCouponCodesRequest.chunk"
             | "laurel.attribution.v1.IssueCouponCodesRequest.campaign_id"
             | "laurel.attribution.v1.IssueCouponCodesRequest.count"
             | "laurel.journeys.v1.GetRunRequest.run_id"
@@ -115,6 +116,9 @@ impl Values {
             Kind::Int32 => Value::I32(1),
             Kind::Int64 => Value::I64(1),
             Kind::Bool => Value::Bool(true),
+            Kind::Bytes if field.full_name().contains("Coupon") => {
+                Value::Bytes("code,campaign,advocate\nXMAS-1,spring,ann@example.com\n".into())
+            }
             Kind::Bytes => {
                 Value::Bytes("order_id,email,revenue,currency\no-9,eve@example.com,1,USD\n".into())
             }

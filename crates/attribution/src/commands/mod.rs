@@ -5,7 +5,7 @@
 //! | [`record_attempts`] | attempts to attribute and look-ups, in batches |
 //! | [`change_contacts`] | upsert, enrol, status and tags, in batches |
 //! | [`issue_shortcodes`] | shortcodes, in batches |
-//! | [`issue_coupons`] | coupon codes in bulk |
+//! | [`issue_coupons`], [`import_coupons`] | coupon codes: made in bulk, and imported in batches |
 //! | [`create_segment`], [`update_segment_members`] | segments |
 //! | [`create_campaign`], [`update_campaign`] | campaigns |
 //! | [`move_test_clock`] | test clocks |
@@ -14,6 +14,7 @@
 pub(crate) mod change_contacts;
 pub(crate) mod create_campaign;
 pub(crate) mod create_segment;
+pub(crate) mod import_coupons;
 pub(crate) mod issue_coupons;
 pub(crate) mod issue_shortcodes;
 pub(crate) mod maintain;

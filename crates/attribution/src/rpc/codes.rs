@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
+use futures::stream::BoxStream;
 use proto::attribution as v1;
 use proto::attribution::code_service_server::CodeService;
 use rpc::page::Page;
 use rpc::{Error, Reason, caller, fields};
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 use types::{CampaignId, CouponCode, Shortcode, TenantId};
 
-use super::read;
+use super::{import_codes, read};
 use crate::commands::issue_coupons;
 use crate::commands::issue_shortcodes::Command;
 use crate::domain::Books;
@@ -61,6 +62,15 @@ impl CodeService for Codes {
         let (coupons, replayed) = issued.map_err(Error::from)?;
         let codes = coupons.iter().map(wire::coupon).collect();
         Ok(Response::new(v1::IssueCouponCodesResponse { codes, replayed }))
+    }
+
+    type ImportCouponCodesStream = BoxStream<'static, Result<v1::ImportCouponCodesResponse, Status>>;
+
+    async fn import_coupon_codes(
+        &self,
+        request: Request<Streaming<v1::ImportCouponCodesRequest>>,
+    ) -> Result<Response<Self::ImportCouponCodesStream>, Status> {
+        Ok(Response::new(import_codes::start(&self.0, request)?))
     }
 
     async fn list_codes(

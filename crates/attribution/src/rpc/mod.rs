@@ -7,6 +7,7 @@ mod campaigns;
 mod codes;
 mod contacts;
 mod errors;
+mod import_codes;
 mod read;
 mod segments;
 mod test_clock;
