@@ -1,4 +1,4 @@
-//! The attribution service: contacts, segments, campaigns, codes, attributions, test clocks. It listens to nobody, and
+//! The attribution service: contacts, segments, campaigns, codes, visits, attributions, test clocks. It listens to nobody, and
 //! everything begins here.
 //!
 //! | room | what |
@@ -10,8 +10,8 @@
 //! | `wire.rs` | the domain in the form of the contract, for answers and events alike |
 //!
 //! An attempt goes: `rpc/attributions.rs` reads it; `commands/record_attempts.rs` puts it into a slice, loads what the
-//! slice needs through `store/`; `domain/attempt.rs` weighs the evidence and decides; `store/` saves and appends the
-//! events; the answer goes back through `wire.rs`.
+//! slice needs through `store/`; `domain/evidence.rs` weighs the evidence, `domain/attempt.rs` decides; `store/` saves
+//! and appends the events; the answer goes back through `wire.rs`.
 
 mod commands;
 mod domain;
@@ -28,6 +28,7 @@ use commands::import_coupons::ImportCoupons;
 use commands::issue_shortcodes::IssueShortcodes;
 use commands::maintain;
 use commands::record_attempts::RecordAttempts;
+use commands::record_visits::RecordVisits;
 use outbox::Source;
 use pg::Database;
 use pg::requests::Hasher;
@@ -56,6 +57,7 @@ struct App {
     contacts: Batcher<ChangeContacts>,
     codes: Batcher<IssueShortcodes>,
     coupons: Batcher<ImportCoupons>,
+    visits: Batcher<RecordVisits>,
     /// Ends what goes on by itself.
     stop: CancellationToken,
 }
@@ -85,6 +87,10 @@ pub async fn start(
         ),
         coupons: Batcher::start(
             ImportCoupons { db: db.clone(), clock: Arc::clone(&clock) },
+            Options::default(),
+        ),
+        visits: Batcher::start(
+            RecordVisits { db: db.clone(), clock: Arc::clone(&clock) },
             Options::default(),
         ),
         stop: lifecycle.stop(),

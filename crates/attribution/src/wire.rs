@@ -7,6 +7,7 @@ use types::{EventId, SegmentId, TenantId, Timestamp, new_id};
 
 use crate::domain::code::{CodeKind, CodeState};
 use crate::domain::coupon::Coupon;
+use crate::domain::visit::Visit;
 use crate::domain::{
     Attribution, Campaign, Contact, ContactStatus, Event, EvidenceKind, Fact, Flag, FlagCause,
     InactiveReason, Judgement, LoggedAttempt, UnresolvedReason,
@@ -92,6 +93,25 @@ pub(crate) fn listed_code(listed: ListedCode) -> v1::Code {
         used_by: listed.used_by.map_or_else(String::new, |id| id.to_string()),
         issued_at: Some(wire_time(listed.issued_at)),
         code: listed.code,
+    }
+}
+
+/// A visit.
+pub(crate) fn visit(visit: &Visit) -> v1::Visit {
+    let about = &visit.about;
+    v1::Visit {
+        visit_id: visit.id.to_string(),
+        visitor_id: visit.visitor.as_str().to_owned(),
+        shortcode: visit.shortcode.to_string(),
+        campaign_id: visit.campaign.to_string(),
+        advocate_id: visit.advocate.to_string(),
+        channel: about.channel.clone(),
+        source: about.source.clone(),
+        landing_path: about.landing_path.clone(),
+        user_agent: about.user_agent.clone(),
+        network: about.network.as_ref().map_or_else(String::new, |network| network.as_str().to_owned()),
+        bot: about.is_bot,
+        occurred_at: Some(wire_time(visit.occurred_at)),
     }
 }
 

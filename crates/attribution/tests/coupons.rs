@@ -215,6 +215,7 @@ async fn a4_a_coupon_code_is_stronger_than_a_name_and_weaker_than_a_shortcode() 
             shortcode: shortcode.into(),
             coupon_code: code.clone(),
             advocate: Some(email(advocate)),
+            ..Default::default()
         };
         within("spring", v1::Attempt { evidence: Some(evidence), ..by_coupon(name, &code) })
     };

@@ -146,13 +146,18 @@ impl Values {
             "shortcode" | "code" | "coupon_code" | "prefix" => "ANN10",
             "email" => "eve@example.com",
             "currency_code" | "default_currency" => "USD",
+            "visitor_id" => "b-1",
+            "ip" => "203.0.113.7",
+            "landing_path" => "/offer",
             "locale" => "de-AT",
             "tenant_id" => crate::world::TENANT,
             "method" => "RecordOrder",
             "types" => "clock_moved",
             "name" | "first_name" | "last_name" | "company" | "source" | "default_source"
             | "external_status" | "hubspot_dealstage" | "principal" | "reason" | "sku" | "uid"
-            | "occurrence_key" | "request_id" | "refund_id" | "add" | "remove" => "text",
+            | "channel" | "user_agent" | "occurrence_key" | "request_id" | "refund_id" | "add" | "remove" => {
+                "text"
+            }
             "filter" => match parent.as_str() {
                 "ListContactsRequest" => "status = ENROLLED",
                 _ => "campaign_id = spring",

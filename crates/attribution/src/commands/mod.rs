@@ -3,6 +3,7 @@
 //! | module | what |
 //! |---|---|
 //! | [`record_attempts`] | attempts to attribute and look-ups, in batches |
+//! | [`record_visits`] | visits, in batches |
 //! | [`change_contacts`] | upsert, enrol, status and tags, in batches |
 //! | [`issue_shortcodes`] | shortcodes, in batches |
 //! | [`issue_coupons`], [`import_coupons`] | coupon codes: made in bulk, and imported in batches |
@@ -20,6 +21,7 @@ pub(crate) mod issue_shortcodes;
 pub(crate) mod maintain;
 pub(crate) mod move_test_clock;
 pub(crate) mod record_attempts;
+pub(crate) mod record_visits;
 pub(crate) mod update_campaign;
 pub(crate) mod update_segment_members;
 

@@ -16,6 +16,8 @@ numbered!(
         Advocate = 2,
         /// A coupon code of the advocate.
         CouponCode = 3,
+        /// A visit through a code of the advocate.
+        Visitor = 4,
     }
 );
 

@@ -8,6 +8,7 @@ use super::attribution::Attributions;
 use super::code::Codes;
 use super::coupon::Coupons;
 use super::people::People;
+use super::visit::Visits;
 use super::{Campaign, Event, Fact, LoggedAttempt};
 
 /// When a command happens: business time, and real time for what is recorded (M3).
@@ -88,6 +89,8 @@ pub(crate) struct Book {
     pub(crate) codes: Codes,
     /// Coupon codes.
     pub(crate) coupons: Coupons,
+    /// Visits.
+    pub(crate) visits: Visits,
     /// Attributions.
     pub(crate) attributions: Attributions,
     /// New attempts, in order.

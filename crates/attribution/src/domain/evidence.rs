@@ -3,7 +3,7 @@
 use types::{CampaignId, ContactId, Shortcode, Timestamp};
 
 use super::attribution::EvidenceKind;
-use super::{Attempt, Book, Evidence, Sent, UnresolvedReason};
+use super::{Attempt, Book, Evidence, UnresolvedReason};
 
 /// Evidence that names an eligible advocate.
 #[derive(Debug, Clone, Copy)]
@@ -37,7 +37,7 @@ impl Book {
     /// Whom the evidence names, strongest first. What resolves to nothing is passed over (A4).
     pub(super) fn weigh(&self, attempt: &Attempt, contact: ContactId, at: Timestamp) -> Weighed {
         let mut weighed = Weighed { campaign: attempt.campaign.clone(), ..Weighed::default() };
-        let Evidence { shortcode, coupon, advocate } = &attempt.evidence;
+        let Evidence { shortcode, coupon, advocate, visitor } = &attempt.evidence;
         let unknown = UnresolvedReason::UnknownCode;
         let given = attempt.campaign.as_ref();
         if let Some(sent) = shortcode {
@@ -58,6 +58,15 @@ impl Book {
             match self.people.find_known(who) {
                 Ok(advocate) => self.claim(&mut weighed, EvidenceKind::Advocate, advocate.id),
                 Err(_) => weighed.pass_over(EvidenceKind::Advocate, unknown),
+            }
+        }
+        if let Some(visitor) = visitor {
+            match self.visit_that_counts(visitor, weighed.campaign.as_ref(), at) {
+                Ok(visit) => {
+                    weighed.campaign.get_or_insert_with(|| visit.campaign.clone());
+                    self.claim(&mut weighed, EvidenceKind::Visitor, visit.advocate);
+                }
+                Err(reason) => weighed.pass_over(EvidenceKind::Visitor, reason),
             }
         }
         let campaign = weighed.campaign.as_ref().and_then(|id| self.campaigns.get(id));

@@ -10,6 +10,7 @@
 //! | [`campaign`] | campaigns, their policies, and when they are active |
 //! | [`code`], [`coupon`] | shortcodes and coupon codes |
 //! | [`attribution`] | one attribution; those of a contact in a campaign |
+//! | [`visit`] | visits |
 //! | [`outcome`] | what is attempted, how it ends, what is kept of it (A12) |
 //! | `standing` | a claim against those before it, and against policies (A2, A7) |
 //! | `evidence` | weighing what an attempt comes with (A4-A9) |
@@ -38,6 +39,7 @@ pub(crate) mod outcome;
 pub(crate) mod people;
 pub(crate) mod test_clock;
 pub(crate) mod violation;
+pub(crate) mod visit;
 
 pub(crate) use attribution::{Attribution, EvidenceKind, InactiveReason};
 pub(crate) use book::{Book, Books, Moment, Tracked};

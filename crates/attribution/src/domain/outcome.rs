@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::ContactRef;
 use super::attribution::{Attribution, EvidenceKind, InactiveReason};
 use super::numbered::numbered;
+use super::visit::VisitorId;
 
 numbered!(
     /// Why an attempt came to nobody (A12).
@@ -24,6 +25,8 @@ numbered!(
         NoEvidence = 5,
         /// The coupon code is in a pool.
         CodeNotAssigned = 6,
+        /// The visit was too long ago.
+        OutsideWindow = 7,
         /// Somebody else has used the coupon code.
         CodeUsed = 8,
     }
@@ -140,12 +143,14 @@ pub(crate) struct Evidence {
     pub(crate) coupon: Option<Sent<CouponCode>>,
     /// The advocate by name.
     pub(crate) advocate: Option<ContactRef>,
+    /// The browser.
+    pub(crate) visitor: Option<VisitorId>,
 }
 
 impl Evidence {
     /// Whether nothing is claimed.
     pub(crate) fn is_empty(&self) -> bool {
-        self.shortcode.is_none() && self.coupon.is_none() && self.advocate.is_none()
+        self.shortcode.is_none() && self.coupon.is_none() && self.advocate.is_none() && self.visitor.is_none()
     }
 }
 

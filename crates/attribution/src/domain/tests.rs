@@ -77,8 +77,8 @@ fn take(book: &mut Book, step: &Step) -> (Judgement, Moment) {
         campaign: Some(spring()),
         evidence: Evidence {
             shortcode: step.code.map(|n| Sent::new(CODES[n])),
-            coupon: None,
             advocate: step.advocate.map(by_email),
+            ..Evidence::default()
         },
         source: String::new(),
         known_contact_only: false,

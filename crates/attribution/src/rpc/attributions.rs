@@ -214,6 +214,7 @@ fn evidence(wire: Option<&v1::Evidence>) -> Result<Evidence, Error> {
         shortcode: sent_code(&wire.shortcode),
         coupon: sent_code(&wire.coupon_code),
         advocate: advocate.transpose()?,
+        visitor: fields::parse_optional("evidence.visitor_id", &wire.visitor_id)?,
     })
 }
 

@@ -60,7 +60,12 @@ impl Row {
         let inactive = InactiveReason::from_number(self.inactive_reason);
         let unresolved = UnresolvedReason::from_number(self.unresolved_reason);
         let outcome = Outcome::from_numbers(self.outcome, inactive, unresolved);
-        let kinds = [EvidenceKind::Shortcode, EvidenceKind::CouponCode, EvidenceKind::Advocate];
+        let kinds = [
+            EvidenceKind::Shortcode,
+            EvidenceKind::CouponCode,
+            EvidenceKind::Advocate,
+            EvidenceKind::Visitor,
+        ];
         Ok(LoggedAttempt {
             id: AttemptId(self.attempt_id),
             contact: self.contact_id,

@@ -84,16 +84,13 @@ fn select(
     if let Some(advocate) = page.advocate {
         query.push(" AND advocate_id = ").push_bind(advocate);
     }
-    match (page.state, kind) {
-        (None, _) | (Some(CodeState::Assigned), CodeKind::Shortcode) => {}
-        (Some(CodeState::Unassigned | CodeState::Used), CodeKind::Shortcode) => {
-            drop(query.push(" AND false"))
-        }
-        (Some(CodeState::Unassigned), CodeKind::Coupon) => drop(query.push(" AND advocate_id IS NULL")),
-        (Some(CodeState::Assigned), CodeKind::Coupon) => {
-            query.push(" AND advocate_id IS NOT NULL AND used_by IS NULL");
-        }
-        (Some(CodeState::Used), CodeKind::Coupon) => drop(query.push(" AND used_by IS NOT NULL")),
-    }
+    let condition = match (page.state, kind) {
+        (None, _) | (Some(CodeState::Assigned), CodeKind::Shortcode) => "",
+        (Some(CodeState::Unassigned | CodeState::Used), CodeKind::Shortcode) => " AND false",
+        (Some(CodeState::Unassigned), CodeKind::Coupon) => " AND advocate_id IS NULL",
+        (Some(CodeState::Assigned), CodeKind::Coupon) => " AND advocate_id IS NOT NULL AND used_by IS NULL",
+        (Some(CodeState::Used), CodeKind::Coupon) => " AND used_by IS NOT NULL",
+    };
+    query.push(condition);
     query.push(" ORDER BY code LIMIT ").push_bind(page.limit);
 }

@@ -12,6 +12,7 @@ mod coupons;
 mod events;
 mod flags;
 mod segments;
+mod visits;
 
 pub(crate) use attempts::{
     AttemptPage, list as list_attempts, load as load_attempts, purge as purge_attempts,
@@ -36,6 +37,10 @@ pub(crate) use segments::{
     load as load_segments,
 };
 
+pub(crate) use visits::{
+    VisitPage, VisitorKeys, list as list_visits, load as load_visits, purge as purge_visits,
+};
+
 use pg::{Inserts, WriteTx};
 use types::{ContactId, Timestamp};
 
@@ -56,6 +61,7 @@ pub(crate) async fn save(
     ];
     codes::save(&mut inserts, books);
     attempts::save(&mut inserts, books, now);
+    visits::save(&mut inserts, books, now);
     let events = events::of(books, now);
     let written = changed.contains(&true) || !inserts.is_empty() || !events.is_empty();
     outbox::append(tx, inserts, &events).await?;

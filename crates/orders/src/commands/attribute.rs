@@ -82,6 +82,7 @@ pub(super) fn attempt(order: &NewOrder, occurred_at: Timestamp) -> wire::Attempt
     let evidence = (!evidence.is_empty()).then(|| wire::Evidence {
         shortcode: evidence.shortcode.clone(),
         coupon_code: evidence.coupon_code.clone(),
+        visitor_id: evidence.visitor_id.clone(),
         advocate: evidence.advocate.as_ref().map(contact_ref),
     });
     wire::Attempt {
@@ -181,6 +182,7 @@ fn outcome(result: &AttemptResult) -> Option<Outcome> {
             UnresolvedReason::CampaignMismatch => Some(Unresolved::CampaignMismatch),
             UnresolvedReason::NoEvidence => Some(Unresolved::NoEvidence),
             UnresolvedReason::CodeNotAssigned => Some(Unresolved::CodeNotAssigned),
+            UnresolvedReason::OutsideWindow => Some(Unresolved::OutsideWindow),
             UnresolvedReason::CodeUsed => Some(Unresolved::CodeUsed),
         }
         .map(Outcome::Unresolved),

@@ -30,6 +30,8 @@ pub(crate) enum Unresolved {
     NoEvidence,
     /// The coupon code is nobody's yet (A14).
     CodeNotAssigned,
+    /// The visit was too long ago (A8).
+    OutsideWindow,
     /// Somebody else has used the coupon code (A14).
     CodeUsed,
 }
@@ -62,6 +64,7 @@ impl Outcome {
             Self::Unresolved(Unresolved::CampaignMismatch) => ("UNRESOLVED", "CAMPAIGN_MISMATCH"),
             Self::Unresolved(Unresolved::NoEvidence) => ("UNRESOLVED", "NO_EVIDENCE"),
             Self::Unresolved(Unresolved::CodeNotAssigned) => ("UNRESOLVED", "CODE_NOT_ASSIGNED"),
+            Self::Unresolved(Unresolved::OutsideWindow) => ("UNRESOLVED", "OUTSIDE_WINDOW"),
             Self::Unresolved(Unresolved::CodeUsed) => ("UNRESOLVED", "CODE_USED"),
         }
     }
@@ -72,7 +75,7 @@ impl Outcome {
     }
 
     /// Every outcome there is.
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::Attributed,
         Self::AlreadyAttributed,
         Self::LoggedInactive(Inactive::Duplicate),
@@ -84,6 +87,7 @@ impl Outcome {
         Self::Unresolved(Unresolved::CampaignMismatch),
         Self::Unresolved(Unresolved::NoEvidence),
         Self::Unresolved(Unresolved::CodeNotAssigned),
+        Self::Unresolved(Unresolved::OutsideWindow),
         Self::Unresolved(Unresolved::CodeUsed),
     ];
 }

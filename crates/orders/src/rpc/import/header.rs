@@ -27,11 +27,12 @@ pub(super) enum Field {
     LineItems,
     OccurredAt,
     CouponCode,
+    VisitorId,
 }
 
 impl Field {
     /// All of them, in the order of their declaration.
-    const ALL: [Self; 15] = [
+    const ALL: [Self; 16] = [
         Self::OrderId,
         Self::Source,
         Self::Email,
@@ -47,6 +48,7 @@ impl Field {
         Self::LineItems,
         Self::OccurredAt,
         Self::CouponCode,
+        Self::VisitorId,
     ];
 
     /// As the contract names it.
@@ -67,6 +69,7 @@ impl Field {
             Self::LineItems => "line_items",
             Self::OccurredAt => "occurred_at",
             Self::CouponCode => "coupon_code",
+            Self::VisitorId => "visitor_id",
         }
     }
 
@@ -83,6 +86,7 @@ impl Field {
             "campaign_id" => Some(Self::Campaign),
             "evidence.shortcode" => Some(Self::Shortcode),
             "evidence.coupon_code" => Some(Self::CouponCode),
+            "evidence.visitor_id" => Some(Self::VisitorId),
             "revenue.currency_code" => Some(Self::Currency),
             path if path.starts_with("evidence.advocate") => Some(Self::AdvocateEmail),
             path => Self::from_name(path),

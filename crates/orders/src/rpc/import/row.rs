@@ -137,7 +137,8 @@ fn evidence<'t>(text: impl Fn(Field) -> &'t str) -> Result<Evidence, Error> {
     let coupon_code = code(Field::CouponCode, text(Field::CouponCode))?;
     let advocate = email(Field::AdvocateEmail, text(Field::AdvocateEmail))?;
     let advocate = advocate.map(|email| ContactRef { email: Some(email), ..ContactRef::default() });
-    Ok(Evidence { shortcode, coupon_code, advocate })
+    let visitor_id = fields::text(Field::VisitorId.name(), text(Field::VisitorId), Uid::MAX_BYTES)?;
+    Ok(Evidence { shortcode, coupon_code, advocate, visitor_id })
 }
 
 /// A code as it was sent, whatever it holds: attribution passes over what cannot be one, and the order is not lost (O7).
