@@ -4,9 +4,8 @@ COMMENT ON COLUMN attributions.past IS 'when it was in force before it was activ
 COMMENT ON COLUMN attributions.inactive_reason IS
     'InactiveReason of the contract: 0 it is active, 1 duplicate, 2 self-referral, 3 deactivated by hand';
 COMMENT ON COLUMN attributions.evidence IS 'EvidenceKind of the contract: 1 shortcode, 2 advocate named, 5 none, by hand';
--- which numbers there are is the contract's to say
 ALTER TABLE attributions DROP CONSTRAINT attributions_inactive_reason_check;
-ALTER TABLE attributions ADD CONSTRAINT attributions_inactive_reason_check CHECK (inactive_reason >= 0) NOT VALID;
+ALTER TABLE attributions ADD CONSTRAINT attributions_inactive_reason_check CHECK (inactive_reason BETWEEN 0 AND 3) NOT VALID;
 -- one that came of a reassignment counts no attempt
 ALTER TABLE attributions DROP CONSTRAINT attributions_attempts_check;
 ALTER TABLE attributions ADD CONSTRAINT attributions_attempts_check CHECK (attempts >= 0) NOT VALID;

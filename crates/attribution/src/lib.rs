@@ -1,4 +1,4 @@
-//! The attribution service: contacts, segments, campaigns, codes, attributions, test clocks. It listens to nobody, and
+//! The attribution service: contacts, segments, campaigns, codes, visits, attributions, test clocks. It listens to nobody, and
 //! everything begins here.
 //!
 //! | room | what |
@@ -10,8 +10,8 @@
 //! | `wire.rs` | the domain in the form of the contract, for answers and events alike |
 //!
 //! An attempt goes: `rpc/attributions.rs` reads it; `commands/record_attempts.rs` puts it into a slice, loads what the
-//! slice needs through `store/`; `domain/attempt.rs` weighs the evidence and decides; `store/` saves and appends the
-//! events; the answer goes back through `wire.rs`.
+//! slice needs through `store/`; `domain/evidence.rs` weighs the evidence, `domain/attempt.rs` decides; `store/` saves
+//! and appends the events; the answer goes back through `wire.rs`.
 
 mod commands;
 mod domain;
@@ -24,15 +24,18 @@ use std::sync::Arc;
 use ::rpc::server::ServiceRoutes;
 use batch::{Batcher, Options};
 use commands::change_contacts::ChangeContacts;
+use commands::import_coupons::ImportCoupons;
 use commands::issue_shortcodes::IssueShortcodes;
 use commands::maintain;
 use commands::move_attributions::MoveAttributions;
 use commands::record_attempts::RecordAttempts;
+use commands::record_visits::RecordVisits;
 use outbox::Source;
 use pg::Database;
 use pg::requests::Hasher;
 use pg::sqlx::migrate::Migrator;
 use runtime::Lifecycle;
+use tokio_util::sync::CancellationToken;
 use types::Clock;
 
 /// The service's schema.
@@ -55,6 +58,10 @@ struct App {
     moves: Batcher<MoveAttributions>,
     contacts: Batcher<ChangeContacts>,
     codes: Batcher<IssueShortcodes>,
+    coupons: Batcher<ImportCoupons>,
+    visits: Batcher<RecordVisits>,
+    /// Ends what goes on by itself.
+    stop: CancellationToken,
 }
 
 /// Starts the service on its schema: upkeep, the stream, the batchers. What it returns is to be served.
@@ -84,6 +91,15 @@ pub async fn start(
             IssueShortcodes { db: db.clone(), clock: Arc::clone(&clock) },
             Options::default(),
         ),
+        coupons: Batcher::start(
+            ImportCoupons { db: db.clone(), clock: Arc::clone(&clock) },
+            Options::default(),
+        ),
+        visits: Batcher::start(
+            RecordVisits { db: db.clone(), clock: Arc::clone(&clock) },
+            Options::default(),
+        ),
+        stop: lifecycle.stop(),
         db,
         clock,
     };

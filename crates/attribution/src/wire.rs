@@ -5,12 +5,15 @@ use proto::attribution::attribution_event::Fact as WireFact;
 use rpc::fields::wire_time;
 use types::{EventId, SegmentId, TenantId, Timestamp, new_id};
 
+use crate::domain::code::{CodeKind, CodeState};
+use crate::domain::coupon::Coupon;
 use crate::domain::history::{AttributionChange, StatusChange};
+use crate::domain::visit::Visit;
 use crate::domain::{
-    Attribution, Campaign, Contact, ContactStatus, Event, EvidenceKind, Fact, InactiveReason, Judgement,
-    LoggedAttempt, Standing, UnresolvedReason,
+    Attribution, Campaign, Contact, ContactStatus, Event, EvidenceKind, Fact, Flag, FlagCause,
+    InactiveReason, Judgement, LoggedAttempt, Standing, UnresolvedReason,
 };
-use crate::store::Segment;
+use crate::store::{ListedCode, Segment};
 
 /// A contact.
 pub(crate) fn contact(contact: &Contact) -> v1::Contact {
@@ -26,6 +29,20 @@ pub(crate) fn contact(contact: &Contact) -> v1::Contact {
         status: contact.status.number().into(),
         segment_ids: contact.segments.iter().map(SegmentId::to_string).collect(),
         created_at: Some(wire_time(contact.created_at)),
+        flags: contact.flags.iter().map(|(cause, flag)| contact_flag(*cause, flag)).collect(),
+    }
+}
+
+fn contact_flag(cause: FlagCause, flag: &Flag) -> v1::ContactFlag {
+    let (raised, lifted) = (flag.statement.as_ref(), flag.lifted.as_ref());
+    v1::ContactFlag {
+        cause: cause.number().into(),
+        reason: raised.map(|s| s.reason.clone()).unwrap_or_default(),
+        principal: raised.map(|s| s.principal.to_string()).unwrap_or_default(),
+        flagged_at: Some(wire_time(flag.flagged_at)),
+        lifted_at: lifted.map(|(at, _)| wire_time(*at)),
+        lift_reason: lifted.map(|(_, s)| s.reason.clone()).unwrap_or_default(),
+        lift_principal: lifted.map(|(_, s)| s.principal.to_string()).unwrap_or_default(),
     }
 }
 
@@ -43,6 +60,59 @@ pub(crate) fn campaign(campaign: &Campaign) -> v1::Campaign {
         segment_ids: campaign.segments.iter().map(SegmentId::to_string).collect(),
         starts_at: Some(wire_time(campaign.starts_at)),
         ends_at: campaign.ends_at.map(wire_time),
+        self_referral: campaign.policies.self_referral.number().into(),
+        eligibility: campaign.policies.eligibility.number().into(),
+        attribution_window_days: campaign.policies.window.days().into(),
+        paused: campaign.policies.is_paused,
+    }
+}
+
+/// A coupon code.
+pub(crate) fn coupon(coupon: &Coupon) -> v1::Code {
+    let used_by = coupon.used_by.as_ref().map(|(contact, _)| *contact);
+    let state = CodeState::of(coupon.advocate, used_by);
+    v1::Code {
+        code: coupon.code.to_string(),
+        kind: CodeKind::Coupon.number().into(),
+        campaign_id: coupon.campaign.as_ref().map_or_else(String::new, ToString::to_string),
+        advocate_id: coupon.advocate.map_or_else(String::new, |id| id.to_string()),
+        state: state.number().into(),
+        single_use: coupon.is_single_use,
+        used_by: used_by.map_or_else(String::new, |id| id.to_string()),
+        issued_at: Some(wire_time(coupon.issued_at)),
+    }
+}
+
+/// A code of either kind.
+pub(crate) fn listed_code(listed: ListedCode) -> v1::Code {
+    v1::Code {
+        kind: listed.kind.into(),
+        campaign_id: listed.campaign_id.map_or_else(String::new, |id| id.to_string()),
+        advocate_id: listed.advocate_id.map_or_else(String::new, |id| id.to_string()),
+        state: CodeState::of(listed.advocate_id, listed.used_by).number().into(),
+        single_use: listed.single_use,
+        used_by: listed.used_by.map_or_else(String::new, |id| id.to_string()),
+        issued_at: Some(wire_time(listed.issued_at)),
+        code: listed.code,
+    }
+}
+
+/// A visit.
+pub(crate) fn visit(visit: &Visit) -> v1::Visit {
+    let about = &visit.about;
+    v1::Visit {
+        visit_id: visit.id.to_string(),
+        visitor_id: visit.visitor.as_str().to_owned(),
+        shortcode: visit.shortcode.to_string(),
+        campaign_id: visit.campaign.to_string(),
+        advocate_id: visit.advocate.to_string(),
+        channel: about.channel.clone(),
+        source: about.source.clone(),
+        landing_path: about.landing_path.clone(),
+        user_agent: about.user_agent.clone(),
+        network: about.network.as_ref().map_or_else(String::new, |network| network.as_str().to_owned()),
+        bot: about.is_bot,
+        occurred_at: Some(wire_time(visit.occurred_at)),
     }
 }
 
@@ -122,6 +192,7 @@ pub(crate) fn logged_attempt(attempt: &LoggedAttempt) -> v1::LoggedAttempt {
         contact_id: attempt.contact.to_string(),
         campaign_id: attempt.campaign.as_ref().map_or_else(String::new, ToString::to_string),
         shortcode: attempt.shortcode.clone().unwrap_or_default(),
+        coupon_code: attempt.coupon_code.clone().unwrap_or_default(),
         advocate_id: attempt.advocate.map_or_else(String::new, |id| id.to_string()),
         source: attempt.source.clone(),
         outcome: attempt.outcome.number().into(),
@@ -182,6 +253,13 @@ fn fact(fact: &Fact) -> WireFact {
         Fact::AttributionDeactivated(row) => WireFact::AttributionDeactivated(v1::AttributionDeactivated {
             attribution: Some(attribution(row)),
         }),
+        Fact::ContactFlagged { contact, cause } => WireFact::ContactFlagged(v1::ContactFlagged {
+            contact_id: contact.to_string(),
+            cause: cause.number().into(),
+        }),
+        Fact::ContactUnflagged(contact) => {
+            WireFact::ContactUnflagged(v1::ContactUnflagged { contact_id: contact.to_string() })
+        }
         Fact::ClockMoved(to) => WireFact::ClockMoved(v1::ClockMoved { to: Some(wire_time(*to)) }),
     }
 }

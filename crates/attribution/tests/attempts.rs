@@ -93,7 +93,11 @@ async fn a12_a_listed_attempt_names_the_evidence_that_was_passed_over() {
     let acme = service.of("acme");
     acme.program().await;
     let both = |name: &str, advocate: &str| {
-        let evidence = v1::Evidence { shortcode: "NO-SUCH".into(), advocate: Some(email(advocate)) };
+        let evidence = v1::Evidence {
+            shortcode: "NO-SUCH".into(),
+            advocate: Some(email(advocate)),
+            ..Default::default()
+        };
         v1::Attempt { evidence: Some(evidence), ..by_name(name, advocate) }
     };
     acme.batch(vec![by_code("joe", "ANN10"), both("jim", "bob"), both("jane", "nobody")]).await;

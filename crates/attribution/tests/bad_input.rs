@@ -188,9 +188,9 @@ async fn attempts() {
     for (attempt, path) in [
         (v1::Attempt { evidence: None, ..good.clone() }, "evidence"),
         (with(v1::Evidence::default()), "evidence"),
-        (with(v1::Evidence { shortcode: "a".repeat(65), advocate: None }), "evidence.shortcode"),
+        (with(v1::Evidence { shortcode: "a".repeat(65), ..Default::default() }), "evidence.shortcode"),
         (
-            with(v1::Evidence { shortcode: String::new(), advocate: Some(ContactRef::default()) }),
+            with(v1::Evidence { advocate: Some(ContactRef::default()), ..Default::default() }),
             "evidence.advocate",
         ),
         (v1::Attempt { campaign_id: "No".into(), ..good.clone() }, "campaign_id"),

@@ -126,7 +126,7 @@ pub(crate) fn record_order(n: u64) -> RecordOrderRequest {
         customer: Some(customer),
         revenue: Some(Money { currency_code: "USD".to_owned(), units: 49, nanos: 990_000_000 }),
         campaign_id: "bench".to_owned(),
-        evidence: Some(Evidence { shortcode: shortcode(n % ADVOCATES), advocate: None }),
+        evidence: Some(Evidence { shortcode: shortcode(n % ADVOCATES), ..Default::default() }),
         ..Default::default()
     };
     RecordOrderRequest { order: Some(order), ..Default::default() }

@@ -36,6 +36,14 @@ pub(crate) fn event(fact: &Fact, traceparent: Option<&str>, recorded_at: Timesta
                 wire::ContactStatusChanged { contact_id: contact.to_string(), status: status.clone() };
             (*id, tenant, *occurred_at, WireFact::ContactStatusChanged(changed))
         }
+        Fact::ContactFlagged { id, tenant, contact, cause, occurred_at } => {
+            let flagged = wire::ContactFlagged { contact_id: contact.to_string(), cause: cause.clone() };
+            (*id, tenant, *occurred_at, WireFact::ContactFlagged(flagged))
+        }
+        Fact::ContactUnflagged { id, tenant, contact, occurred_at } => {
+            let unflagged = wire::ContactUnflagged { contact_id: contact.to_string() };
+            (*id, tenant, *occurred_at, WireFact::ContactUnflagged(unflagged))
+        }
         Fact::ClockMoved { id, tenant, to } => {
             let moved = wire::ClockMoved { to: Some(wire_time(*to)) };
             (*id, tenant, *to, WireFact::ClockMoved(moved))

@@ -226,6 +226,30 @@ async fn j9_refunds_and_changes_of_status_are_passed_on_in_order() {
 }
 
 #[tokio::test]
+async fn j9_flags_of_contacts_are_passed_on_without_what_people_say_about_them() {
+    let stack = Stack::start().await;
+    let tenant = stack.tenant(TENANT);
+    let contact_id = tenant.campaign("ANN10").await;
+    let (contact, reason) = (Some(by_email("ANN10@example.com")), "looks odd".to_owned());
+    let flag = proto::attribution::FlagContactRequest {
+        contact: contact.clone(),
+        reason: reason.clone(),
+        occurred_at: None,
+    };
+    tenant.contacts().flag_contact(flag).await.unwrap();
+    let unflag = proto::attribution::UnflagContactRequest { contact, reason, occurred_at: None };
+    tenant.contacts().unflag_contact(unflag).await.unwrap();
+    let events = tenant.facts_until(|fact| matches!(fact, Fact::ContactUnflagged(_))).await;
+    let told = |fact: &Fact| match fact {
+        Fact::ContactFlagged(flagged) => Some((flagged.contact_id.clone(), flagged.cause.clone())),
+        Fact::ContactUnflagged(unflagged) => Some((unflagged.contact_id.clone(), "lifted".to_owned())),
+        _ => None,
+    };
+    let told: Vec<_> = events.iter().filter_map(|event| told(event.fact.as_ref()?)).collect();
+    assert_eq!(told, [(contact_id.clone(), "BY_HAND".to_owned()), (contact_id, "lifted".to_owned())]);
+}
+
+#[tokio::test]
 async fn m4_a_moved_clock_is_told_once_both_streams_have_brought_it_and_is_the_default_time() {
     let stack = Stack::start_with(true, false).await;
     let tenant = stack.tenant("test-acme");

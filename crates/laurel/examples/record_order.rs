@@ -28,7 +28,7 @@ async fn main() -> anyhow::Result<()> {
         customer: Some(ContactRef { email: format!("{order_id}@shop.example"), ..Default::default() }),
         revenue: Some(Money { currency_code: "USD".to_owned(), units: 49, nanos: 990_000_000 }),
         campaign_id: "spring".to_owned(),
-        evidence: Some(Evidence { shortcode: shortcode.clone(), advocate: None }),
+        evidence: Some(Evidence { shortcode: shortcode.clone(), ..Default::default() }),
         ..Default::default()
     };
     let request = RecordOrderRequest { order: Some(order), ..Default::default() };

@@ -117,7 +117,9 @@ contract!(
     AttributionActivated: "attribution_activated",
     AttributionLoggedInactive: "attribution_logged_inactive",
     AttributionDeactivated: "attribution_deactivated",
-    ClockMoved: "clock_moved"
+    ClockMoved: "clock_moved",
+    ContactFlagged: "contact_flagged",
+    ContactUnflagged: "contact_unflagged"
 );
 contract!(
     orders,
@@ -143,7 +145,9 @@ contract!(
     OrderRefunded: "order_refunded",
     OrderCancelled: "order_cancelled",
     ContactStatusChanged: "contact_status_changed",
-    ClockMoved: "clock_moved"
+    ClockMoved: "clock_moved",
+    ContactFlagged: "contact_flagged",
+    ContactUnflagged: "contact_unflagged"
 );
 contract!(
     rewards,
@@ -174,6 +178,8 @@ mod attribution {
             Fact::AttributionLoggedInactive(f) => f.attribution.as_ref().map(|a| a.contact_id.as_str()),
             Fact::AttributionDeactivated(f) => f.attribution.as_ref().map(|a| a.contact_id.as_str()),
             Fact::ClockMoved(_) => None,
+            Fact::ContactFlagged(f) => Some(&f.contact_id),
+            Fact::ContactUnflagged(f) => Some(&f.contact_id),
         }
     }
 }
@@ -202,6 +208,8 @@ mod journeys {
             Fact::OrderCancelled(f) => Some(&f.contact_id),
             Fact::ContactStatusChanged(f) => Some(&f.contact_id),
             Fact::ClockMoved(_) => None,
+            Fact::ContactFlagged(f) => Some(&f.contact_id),
+            Fact::ContactUnflagged(f) => Some(&f.contact_id),
         }
     }
 }

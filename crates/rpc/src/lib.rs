@@ -7,6 +7,7 @@
 //! | [`caller`] | who calls: the tenant, or a service (M6) |
 //! | [`fields`] | wire types to strict ones, with the field's path in the error |
 //! | [`audit`] | listing who did what, the same in every service |
+//! | [`csv`] | records of CSV files that come in pieces |
 //! | [`mask`] | which fields an update touches |
 //! | [`order`] | the orders a list can be had in |
 //! | [`page`] | page sizes and page tokens |
@@ -24,6 +25,7 @@ pub mod auth;
 mod body;
 pub mod caller;
 pub mod channel;
+pub mod csv;
 pub mod error;
 pub mod fields;
 pub mod filter;

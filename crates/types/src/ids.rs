@@ -229,6 +229,51 @@ impl fmt::Display for Shortcode {
     }
 }
 
+impl AsRef<str> for Shortcode {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Code that customers give with an order; 3 to 64 ASCII letters, digits, hyphens and underscores, kept and compared in
+/// upper case.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, sqlx::Type)]
+#[sqlx(transparent)]
+pub struct CouponCode(String);
+
+impl CouponCode {
+    /// The code in upper case.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for CouponCode {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        let (text, plain) = (text.trim(), |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
+        match text.len() {
+            0 => Err(IdError::Empty),
+            3..=64 if text.bytes().all(plain) => Ok(Self(text.to_ascii_uppercase())),
+            1..=64 => Err(IdError::Form("3 to 64 letters, digits, hyphens and underscores")),
+            _ => Err(IdError::TooLong(64)),
+        }
+    }
+}
+
+impl fmt::Display for CouponCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl AsRef<str> for CouponCode {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -252,6 +297,14 @@ mod tests {
         assert_eq!("anna10".parse::<Shortcode>(), "ANNA10".parse::<Shortcode>());
         assert!("an".parse::<Shortcode>().is_err());
         assert!("anna-10".parse::<Shortcode>().is_err());
+    }
+
+    #[test]
+    fn a14_coupon_codes_are_compared_in_upper_case() {
+        assert_eq!("ann-10_x".parse::<CouponCode>(), " ANN-10_X ".parse::<CouponCode>());
+        for text in ["an", "ann 10", "ann.10", "\u{e4}nn", &"a".repeat(65)] {
+            assert!(text.parse::<CouponCode>().is_err(), "{text:?}");
+        }
     }
 
     #[test]

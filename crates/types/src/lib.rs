@@ -13,8 +13,8 @@ pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use currency::{Currency, UnknownCurrency};
 pub use email::{Email, EmailError};
 pub use ids::{
-    AttributionId, CampaignId, ContactId, EventId, IdError, JourneyKey, OrderId, RewardId, RuleKey, RunId,
-    SegmentId, Shortcode, StageKey, TenantId, TransitionId, new_id,
+    AttributionId, CampaignId, ContactId, CouponCode, EventId, IdError, JourneyKey, OrderId, RewardId,
+    RuleKey, RunId, SegmentId, Shortcode, StageKey, TenantId, TransitionId, new_id,
 };
 pub use money::{BasisPoints, Money, MoneyError};
 pub use origin::Origin;

@@ -27,7 +27,7 @@ struct Sample {
     change: fn(&mut DynamicMessage),
 }
 
-const SAMPLES: [Sample; 9] = [
+const SAMPLES: [Sample; 10] = [
     Sample {
         method: "RecordAttribution",
         request: |message| message,
@@ -78,6 +78,12 @@ const SAMPLES: [Sample; 9] = [
         request: |message| message,
         made: &["order"],
         change: |request| set(request, "order_id", "o-another"),
+    },
+    Sample {
+        method: "IssueCouponCodes",
+        request: |message| message,
+        made: &["codes"],
+        change: |request| set(request, "prefix", "another"),
     },
     Sample {
         method: "AdvanceTestClock",

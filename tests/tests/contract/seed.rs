@@ -4,6 +4,7 @@ use anyhow::Context;
 use laurel::client::Clients;
 use prost_types::Timestamp;
 use proto::attribution as a;
+use proto::attribution::visit_service_client::VisitServiceClient;
 use proto::common::ContactRef;
 use proto::google::r#type::Money;
 use proto::journeys as j;
@@ -81,6 +82,7 @@ pub(crate) async fn fill_as(world: &World, tenant: &str) -> anyhow::Result<Ids> 
     begin(&clients).await?;
     definitions(&clients).await?;
     advocates(&clients).await?;
+    visits(world, tenant).await?;
     attributions(&clients).await?;
     orders(&clients).await?;
     let mut runs = RunServiceClient::new(channel);
@@ -165,9 +167,23 @@ async fn advocates(clients: &Clients) -> anyhow::Result<()> {
     Ok(())
 }
 
+async fn visits(world: &World, tenant: &str) -> anyhow::Result<()> {
+    let channel = world.channel_as(Some(&world.all_scopes_of(tenant)))?;
+    for shortcode in ["ANN10", "BOB10", "CYD10"] {
+        let request = a::RecordVisitRequest {
+            shortcode: shortcode.to_owned(),
+            visitor_id: "b-1".to_owned(),
+            occurred_at: wire(BEGIN),
+            ..Default::default()
+        };
+        VisitServiceClient::new(channel.clone()).record_visit(request).await?;
+    }
+    Ok(())
+}
+
 #[expect(clippy::unnecessary_wraps, reason = "as the field has it")]
 fn evidence(shortcode: &str) -> Option<a::Evidence> {
-    Some(a::Evidence { shortcode: shortcode.to_owned(), advocate: None })
+    Some(a::Evidence { shortcode: shortcode.to_owned(), ..Default::default() })
 }
 
 async fn attributions(clients: &Clients) -> anyhow::Result<()> {

@@ -116,7 +116,7 @@ impl Worlds {
                 for field in
                     message.descriptor().fields().filter(|field| message.has_field(field)).collect::<Vec<_>>()
                 {
-                    if POSITIONS.contains(&field.name()) {
+                    if POSITIONS.contains(&field.name()) || is_drawn(&message, &field) {
                         message.clear_field(&field);
                     } else {
                         let value = self.masked(message.get_field(&field).into_owned());
@@ -161,6 +161,13 @@ impl Worlds {
         }
         read
     }
+}
+
+/// Whether the field holds a coupon code that was drawn at random.
+fn is_drawn(message: &DynamicMessage, field: &FieldDescriptor) -> bool {
+    let drawn = 10;
+    field.full_name() == "laurel.attribution.v1.Code.code"
+        && message.get_field(field).as_str().is_some_and(|code| code.len() == drawn)
 }
 
 fn is_id(text: &str) -> bool {

@@ -64,6 +64,9 @@ pub(crate) fn is_needed(field: &FieldDescriptor) -> bool {
             | "laurel.attribution.v1.Attempt.evidence"
             | "laurel.attribution.v1.Evidence.shortcode"
             | "laurel.attribution.v1.BatchRecordAttributionsRequest.attempts"
+            | "laurel.attribution.v1.ImportCouponCodesRequest.chunk"
+            | "laurel.attribution.v1.IssueCouponCodesRequest.campaign_id"
+            | "laurel.attribution.v1.IssueCouponCodesRequest.count"
             | "laurel.journeys.v1.GetRunRequest.run_id"
             | "laurel.orders.v1.BatchRecordOrdersRequest.requests"
             | "laurel.orders.v1.ImportOrdersRequest.options"
@@ -113,6 +116,9 @@ impl Values {
             Kind::Int32 => Value::I32(1),
             Kind::Int64 => Value::I64(1),
             Kind::Bool => Value::Bool(true),
+            Kind::Bytes if field.full_name().contains("Coupon") => {
+                Value::Bytes("code,campaign,advocate\nXMAS-1,spring,ann@example.com\n".into())
+            }
             Kind::Bytes => {
                 Value::Bytes("order_id,email,revenue,currency\no-9,eve@example.com,1,USD\n".into())
             }
@@ -137,16 +143,21 @@ impl Values {
             "stage" => "bought",
             "rule" => "held",
             "order_id" => "o-1",
-            "shortcode" | "code" => "ANN10",
+            "shortcode" | "code" | "coupon_code" | "prefix" => "ANN10",
             "email" => "eve@example.com",
             "currency_code" | "default_currency" => "USD",
+            "visitor_id" => "b-1",
+            "ip" => "203.0.113.7",
+            "landing_path" => "/offer",
             "locale" => "de-AT",
             "tenant_id" => crate::world::TENANT,
             "method" => "RecordOrder",
             "types" => "clock_moved",
             "name" | "first_name" | "last_name" | "company" | "source" | "default_source"
             | "external_status" | "hubspot_dealstage" | "principal" | "reason" | "sku" | "uid"
-            | "occurrence_key" | "request_id" | "refund_id" | "add" | "remove" => "text",
+            | "channel" | "user_agent" | "occurrence_key" | "request_id" | "refund_id" | "add" | "remove" => {
+                "text"
+            }
             "filter" => match parent.as_str() {
                 "ListContactsRequest" => "status = ENROLLED",
                 _ => "campaign_id = spring",

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use batch::{Prepared, Work};
 use pg::{Audit, Database, Inserts, WriteTx};
-use types::{Clock, Origin, TenantId, Timestamp};
+use types::{Clock, CouponCode, Origin, TenantId, Timestamp};
 
 use super::Error;
 use crate::domain::contact_commands::ContactChange;
@@ -31,6 +31,8 @@ pub(crate) struct Changed {
     pub(crate) contact: Contact,
     /// Whether it was created.
     pub(crate) created: bool,
+    /// Coupon codes that it drew from pools (A14).
+    pub(crate) drawn: Vec<CouponCode>,
 }
 
 /// Carries out changes of contacts.
@@ -80,7 +82,7 @@ fn decide(books: &mut Books, command: &Command, clock: &dyn Clock) -> Result<Cha
     let when = super::moment(&command.tenant, command.occurred_at, book.test_clock, clock)?;
     let (id, created) = book.change_contact(&command.change, when)?;
     let contact = book.people.get(id).cloned().ok_or(Violation::ContactNotFound(Some(id)))?;
-    Ok(Changed { contact, created })
+    Ok(Changed { contact, created, drawn: book.coupons.take_drawn() })
 }
 
 async fn load(tx: &mut WriteTx, slice: &[(Command, ContactRef)]) -> Result<Books, pg::Error> {
@@ -96,5 +98,8 @@ async fn load(tx: &mut WriteTx, slice: &[(Command, ContactRef)]) -> Result<Books
     }
     store::load_contacts(tx, &contacts, &mut books).await?;
     store::load_segments(tx, &segments, &mut books).await?;
+    // only who joins segments draws from pools
+    store::load_campaigns_of_segments(tx, &segments, &mut books).await?;
+    store::load_coupon_pools(tx, slice.len(), &mut books).await?;
     Ok(books)
 }

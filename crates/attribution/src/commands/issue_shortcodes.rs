@@ -81,12 +81,13 @@ async fn load(tx: &mut WriteTx, slice: &[Command]) -> Result<Books, pg::Error> {
         contacts.add(tenant, &ask.advocate);
         campaigns.add(tenant, ask.campaign.clone());
         for code in ask.code.iter().chain(&ask.drawn) {
-            codes.add(tenant, code);
+            codes.add(tenant, code.as_str());
         }
     }
     store::load_contacts(tx, &contacts, &mut books).await?;
     store::load_campaigns(tx, &campaigns, &mut books).await?;
     store::load_codes(tx, &codes, &mut books).await?;
+    store::load_coupons(tx, &codes, &mut books).await?;
     store::load_codes_of_people(tx, &mut books).await?;
     Ok(books)
 }

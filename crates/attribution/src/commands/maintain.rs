@@ -1,4 +1,5 @@
-//! What is forgotten with time: request ids after 7 days, unresolved attempts after 90 (A12).
+//! What is forgotten with time: request ids after 7 days, unresolved attempts after 90 (A12), visits after 400, which is
+//! more than the longest window (A8).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use crate::store;
 
 const EVERY: Duration = Duration::from_hours(1);
 const ATTEMPTS_KEPT: time::Duration = time::Duration::days(90);
+const VISITS_KEPT: time::Duration = time::Duration::days(400);
 
 /// Does the upkeep once an hour until `stop`. A failure is logged, and the next hour tries again.
 pub(crate) async fn run(
@@ -40,9 +42,12 @@ pub(crate) async fn once(db: &Database, clock: &dyn Clock) -> Result<(), pg::Err
     pg::requests::maintain(db, now).await?;
     loop {
         let mut tx = db.write().await?;
-        let more = store::purge_attempts(&mut tx, now - ATTEMPTS_KEPT).await?;
+        let more = [
+            store::purge_attempts(&mut tx, now - ATTEMPTS_KEPT).await?,
+            store::purge_visits(&mut tx, now - VISITS_KEPT).await?,
+        ];
         tx.commit().await?;
-        if !more {
+        if !more.contains(&true) {
             return Ok(());
         }
     }

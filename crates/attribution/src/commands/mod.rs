@@ -4,8 +4,10 @@
 //! |---|---|
 //! | [`record_attempts`] | attempts to attribute and look-ups, in batches |
 //! | [`move_attributions`] | activate, deactivate and reassign by hand, in batches |
+//! | [`record_visits`] | visits, in batches |
 //! | [`change_contacts`] | upsert, enrol, status and tags, in batches |
 //! | [`issue_shortcodes`] | shortcodes, in batches |
+//! | [`issue_coupons`], [`import_coupons`] | coupon codes: made in bulk, and imported in batches |
 //! | [`create_segment`], [`update_segment_members`] | segments |
 //! | [`create_campaign`], [`update_campaign`] | campaigns |
 //! | [`move_test_clock`] | test clocks |
@@ -14,11 +16,14 @@
 pub(crate) mod change_contacts;
 pub(crate) mod create_campaign;
 pub(crate) mod create_segment;
+pub(crate) mod import_coupons;
+pub(crate) mod issue_coupons;
 pub(crate) mod issue_shortcodes;
 pub(crate) mod maintain;
 pub(crate) mod move_attributions;
 pub(crate) mod move_test_clock;
 pub(crate) mod record_attempts;
+pub(crate) mod record_visits;
 pub(crate) mod update_campaign;
 pub(crate) mod update_segment_members;
 

@@ -7,12 +7,13 @@ use batch::{Prepared, Refused, Work};
 use observe::metrics::{Duplicate, duplicates};
 use pg::requests::{self, Key, Seen};
 use pg::{Audit, Database, Inserts, WriteTx};
+use rpc::fields;
 use types::{Clock, Origin, TenantId, Timestamp};
 use uuid::Uuid;
 
 use super::{Error, Request};
-use crate::domain::{Attempt, AttemptId, Books, Judgement, LoggedAttempt, SentCode, Violation};
-use crate::store::{self, CampaignKeys, CodeKeys, ContactKeys};
+use crate::domain::{Attempt, AttemptId, Books, Judgement, LoggedAttempt, Sent, Violation};
+use crate::store::{self, CampaignKeys, CodeKeys, ContactKeys, VisitorKeys};
 
 /// One attempt of one tenant.
 #[derive(Debug)]
@@ -74,7 +75,7 @@ impl Work for RecordAttempts {
 
     async fn apply(&self, commands: &[Command]) -> Result<Vec<Result<Recorded, Error>>, pg::Error> {
         let mut tx = self.db.write().await?;
-        let mut slice = load(&mut tx, commands).await?;
+        let mut slice = load(&mut tx, commands, &*self.clock).await?;
         let answers = commands.iter().map(|command| slice.decide(command, &*self.clock)).collect();
         let now = self.clock.now();
         let mut inserts = Inserts::default();
@@ -121,7 +122,7 @@ fn attempt_of(seen: &Seen) -> Option<AttemptId> {
     seen.resources.first().and_then(|id| Uuid::try_parse(id).ok()).map(AttemptId)
 }
 
-async fn load(tx: &mut WriteTx, commands: &[Command]) -> Result<Slice, pg::Error> {
+async fn load(tx: &mut WriteTx, commands: &[Command], clock: &dyn Clock) -> Result<Slice, pg::Error> {
     let keys: Vec<Key> = commands.iter().filter_map(|c| c.request.as_ref()).map(|r| r.key.clone()).collect();
     let requests = requests::load(tx, &keys).await?;
     let replayed: Vec<_> =
@@ -129,7 +130,7 @@ async fn load(tx: &mut WriteTx, commands: &[Command]) -> Result<Slice, pg::Error
     let logged = store::load_attempts(tx, &replayed).await?;
     let mut books = Books::default();
     store::load_clocks(tx, commands.iter().map(|c| &c.tenant), &mut books).await?;
-    load_evidence(tx, commands, &mut books).await?;
+    load_evidence(tx, commands, &mut books, clock).await?;
     let mut contacts = ContactKeys::default();
     let mut campaigns = CampaignKeys::default();
     for command in commands {
@@ -141,10 +142,20 @@ async fn load(tx: &mut WriteTx, commands: &[Command]) -> Result<Slice, pg::Error
         if let Some(campaign) = &attempt.campaign {
             campaigns.add(tenant, campaign.clone());
         }
-        let code = attempt.evidence.shortcode.as_ref().and_then(SentCode::code);
-        if let Some(owner) = code.and_then(|code| books.get(tenant)?.codes.owner(code)) {
+        let Some(book) = books.get(tenant) else { continue };
+        let code = attempt.evidence.shortcode.as_ref().and_then(Sent::code);
+        if let Some(owner) = code.and_then(|code| book.codes.owner(code)) {
             contacts.add_id(tenant, owner.advocate);
             campaigns.add(tenant, owner.campaign.clone());
+        }
+        let coupon = attempt.evidence.coupon.as_ref().and_then(Sent::code);
+        if let Some(coupon) = coupon.and_then(|code| book.coupons.get(code)) {
+            coupon.advocate.into_iter().for_each(|advocate| contacts.add_id(tenant, advocate));
+            coupon.campaign.iter().for_each(|campaign| campaigns.add(tenant, campaign.clone()));
+        }
+        for visit in attempt.evidence.visitor.iter().flat_map(|visitor| book.visits.of(visitor)) {
+            contacts.add_id(tenant, visit.advocate);
+            campaigns.add(tenant, visit.campaign.clone());
         }
     }
     for (key, logged) in requests.iter().filter_map(|(k, seen)| Some((k, logged.get(&attempt_of(seen)?)?))) {
@@ -157,12 +168,29 @@ async fn load(tx: &mut WriteTx, commands: &[Command]) -> Result<Slice, pg::Error
     Ok(Slice { books, requests, logged, made: Vec::new(), audit: Audit::default() })
 }
 
-async fn load_evidence(tx: &mut WriteTx, commands: &[Command], books: &mut Books) -> Result<(), pg::Error> {
-    let mut codes = CodeKeys::default();
-    for command in commands {
-        if let Some(code) = command.attempt.evidence.shortcode.as_ref().and_then(SentCode::code) {
-            codes.add(&command.tenant, code);
+/// Loads what the evidence may resolve to; the test clocks are there.
+async fn load_evidence(
+    tx: &mut WriteTx,
+    commands: &[Command],
+    books: &mut Books,
+    clock: &dyn Clock,
+) -> Result<(), pg::Error> {
+    let (mut codes, mut coupons) = (CodeKeys::default(), CodeKeys::default());
+    let mut visitors = VisitorKeys::default();
+    for Command { tenant, attempt, occurred_at, .. } in commands {
+        if let Some(visitor) = &attempt.evidence.visitor {
+            let test_clock = books.get(tenant).and_then(|book| book.test_clock);
+            let now = || fields::tenant_now(tenant, test_clock, clock);
+            visitors.add(tenant, visitor, occurred_at.unwrap_or_else(now));
+        }
+        if let Some(code) = attempt.evidence.shortcode.as_ref().and_then(Sent::code) {
+            codes.add(tenant, code.as_str());
+        }
+        if let Some(code) = attempt.evidence.coupon.as_ref().and_then(Sent::code) {
+            coupons.add(tenant, code.as_str());
         }
     }
-    store::load_codes(tx, &codes, books).await
+    store::load_codes(tx, &codes, books).await?;
+    store::load_coupons(tx, &coupons, books).await?;
+    store::load_visits(tx, &visitors, books).await
 }

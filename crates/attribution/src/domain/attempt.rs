@@ -1,28 +1,13 @@
-//! Attempts to attribute: weighing the evidence (A4, A5, A9), and what comes of it (A2, A7, A11, A12).
+//! Attempts to attribute: what comes of the evidence (A2, A4, A7, A11, A12).
 
-use types::{CampaignId, ContactId, Shortcode, Timestamp, new_id};
+use types::{CampaignId, ContactId, Timestamp, new_id};
 
-use super::attribution::{Attribution, EvidenceKind, InactiveReason, Standing};
+use super::attribution::{Attribution, EvidenceKind};
+use super::campaign::SelfReferral;
+use super::evidence::{Claim, Weighed};
 use super::outcome::{Attempt, Judgement, LoggedAttempt, Outcome, UnresolvedReason};
-use super::{Book, Fact, Moment, Tracked, Violation};
-
-/// Evidence that names an eligible advocate.
-#[derive(Debug, Clone, Copy)]
-struct Claim {
-    kind: EvidenceKind,
-    advocate: ContactId,
-}
-
-/// The evidence of an attempt, weighed.
-#[derive(Debug, Default)]
-struct Weighed {
-    campaign: Option<CampaignId>,
-    /// Strongest first.
-    claims: Vec<Claim>,
-    passed_over: Vec<(EvidenceKind, UnresolvedReason)>,
-    /// Refuses all claims.
-    refused: Option<UnresolvedReason>,
-}
+use super::standing::{Case, standing};
+use super::{Book, Fact, FlagCause, Moment, Sent, Tracked, Violation};
 
 impl Book {
     /// Judges an attempt and stores what comes of it.
@@ -37,12 +22,13 @@ impl Book {
             };
             return Ok(self.look_up(contact, attempt.campaign.clone(), when.occurred_at));
         }
-        let (contact, _) = self.ensure_contact(&attempt.contact, when)?;
+        let (contact, is_new) = self.ensure_contact(&attempt.contact, when)?;
         if attempt.evidence.is_empty() {
             return Ok(self.look_up(Some(contact), attempt.campaign.clone(), when.occurred_at));
         }
-        let weighed = self.weigh(attempt, when.occurred_at);
-        Ok(self.settle(attempt, contact, weighed, when))
+        let weighed = self.weigh(attempt, contact, when.occurred_at);
+        let case = Case { contact, is_new, is_strongest: true };
+        Ok(self.settle(attempt, case, weighed, when))
     }
 
     /// The answer to an attempt that was judged before, with what is in force as it is now.
@@ -89,66 +75,16 @@ impl Book {
         campaign.and_then(|campaign| self.attributions.in_force(campaign, contact, at, named)).cloned()
     }
 
-    /// Whom the evidence names, strongest first. What resolves to nothing is passed over (A4).
-    fn weigh(&self, attempt: &Attempt, at: Timestamp) -> Weighed {
-        let mut weighed = Weighed { campaign: attempt.campaign.clone(), ..Weighed::default() };
-        if let Some(sent) = &attempt.evidence.shortcode {
-            match sent.code().ok_or(UnresolvedReason::UnknownCode).and_then(|code| self.resolve(code)) {
-                Ok((campaign, _)) if attempt.campaign.as_ref().is_some_and(|given| given != campaign) => {
-                    weighed.refused = Some(UnresolvedReason::CampaignMismatch);
-                    return weighed;
-                }
-                Ok((campaign, advocate)) => {
-                    weighed.campaign = Some(campaign.clone());
-                    self.claim(&mut weighed, EvidenceKind::Shortcode, advocate);
-                }
-                Err(reason) => weighed.passed_over.push((EvidenceKind::Shortcode, reason)),
-            }
-        }
-        if let Some(who) = &attempt.evidence.advocate {
-            match self.people.find_known(who) {
-                Ok(advocate) => self.claim(&mut weighed, EvidenceKind::Advocate, advocate.id),
-                Err(_) => weighed.passed_over.push((EvidenceKind::Advocate, UnresolvedReason::UnknownCode)),
-            }
-        }
-        let campaign = weighed.campaign.as_ref().and_then(|id| self.campaigns.get(id));
-        if !weighed.claims.is_empty() && !campaign.is_some_and(|campaign| campaign.is_active_at(at)) {
-            weighed.refused = Some(UnresolvedReason::CampaignNotActive);
-        }
-        weighed
-    }
-
-    /// Whose code it is, and for which campaign; codes of the banned and unsubscribed are nobody's (A9).
-    pub(crate) fn resolve(&self, code: &Shortcode) -> Result<(&CampaignId, ContactId), UnresolvedReason> {
-        let owner = self.codes.owner(code).ok_or(UnresolvedReason::UnknownCode)?;
-        match self.people.get(owner.advocate) {
-            Some(advocate) if advocate.codes_resolve() => Ok((&owner.campaign, owner.advocate)),
-            _ => Err(UnresolvedReason::AdvocateNotEligible),
-        }
-    }
-
-    /// Adds the claim if the advocate is eligible in the campaign (A5).
-    fn claim(&self, weighed: &mut Weighed, kind: EvidenceKind, advocate: ContactId) {
-        let campaign = weighed.campaign.as_ref().and_then(|id| self.campaigns.get(id));
-        let eligible =
-            |campaign| self.people.get(advocate).is_some_and(|contact| contact.is_eligible(campaign));
-        match campaign {
-            // an advocate alone is evidence for no campaign in particular
-            None => weighed.passed_over.push((kind, UnresolvedReason::NoEvidence)),
-            Some(campaign) if eligible(campaign) => weighed.claims.push(Claim { kind, advocate }),
-            Some(_) => weighed.passed_over.push((kind, UnresolvedReason::AdvocateNotEligible)),
-        }
-    }
-
     /// Applies the strongest claim; stores those that disagree with it as inactive attempts (A4).
-    fn settle(&mut self, attempt: &Attempt, contact: ContactId, weighed: Weighed, when: Moment) -> Judgement {
+    fn settle(&mut self, attempt: &Attempt, case: Case, weighed: Weighed, when: Moment) -> Judgement {
+        let contact = case.contact;
         let Weighed { campaign, claims, passed_over, refused } = weighed;
         let strongest = claims.first().copied();
         let mut inactive = None;
         let outcome = match (refused, strongest, &campaign) {
             (Some(reason), _, _) => Outcome::Unresolved(reason),
             (None, Some(claim), Some(campaign)) => {
-                let (outcome, row) = self.lodge(campaign, contact, claim, true, when);
+                let (outcome, row) = self.lodge(campaign, claim, case, when);
                 inactive = Some(row).filter(|_| matches!(outcome, Outcome::LoggedInactive(_)));
                 outcome
             }
@@ -161,6 +97,7 @@ impl Book {
             contact,
             campaign: campaign.clone(),
             shortcode: attempt.evidence.shortcode.as_ref().map(|sent| sent.as_str().to_owned()),
+            coupon_code: attempt.evidence.coupon.as_ref().map(|sent| sent.as_str().to_owned()),
             advocate: strongest.map(|claim| claim.advocate),
             source: attempt.source.clone(),
             outcome,
@@ -173,7 +110,11 @@ impl Book {
         self.attempts.push(logged.clone());
         self.touch(&contact);
         if let Some(campaign) = &campaign {
-            self.log_losers(&logged, campaign, &losers, when);
+            let is_used =
+                refused.is_none() && claims.iter().any(|claim| claim.kind == EvidenceKind::CouponCode);
+            let coupon = attempt.evidence.coupon.as_ref().and_then(Sent::code).filter(|_| is_used);
+            coupon.into_iter().for_each(|code| self.use_coupon(code, contact, campaign));
+            self.log_losers(&logged, campaign, &losers, (case, when));
         }
         let named: Vec<ContactId> = claims.iter().map(|claim| claim.advocate).collect();
         let in_force = self.in_force(campaign.as_ref(), contact, when.occurred_at, &named);
@@ -188,12 +129,19 @@ impl Book {
         }
     }
 
-    fn log_losers(&mut self, winner: &LoggedAttempt, campaign: &CampaignId, losers: &[Claim], when: Moment) {
+    fn log_losers(
+        &mut self,
+        winner: &LoggedAttempt,
+        campaign: &CampaignId,
+        losers: &[Claim],
+        (case, when): (Case, Moment),
+    ) {
         for claim in losers {
-            let (outcome, _) = self.lodge(campaign, winner.contact, *claim, false, when);
+            let (outcome, _) = self.lodge(campaign, *claim, Case { is_strongest: false, ..case }, when);
             self.attempts.push(LoggedAttempt {
                 id: new_id(when.now),
                 shortcode: None,
+                coupon_code: None,
                 advocate: Some(claim.advocate),
                 outcome,
                 passed_over: Vec::new(),
@@ -202,38 +150,31 @@ impl Book {
         }
     }
 
-    /// Counts a claim on its attribution, which comes to be if there is none. It becomes active if nobody is, unless
-    /// it lost against stronger evidence (A2, A7).
+    /// Counts a claim on its attribution, which comes to be if there is none. It becomes active if nobody is and the
+    /// campaign's policies allow it, unless it lost against stronger evidence (A2, A7).
     fn lodge(
         &mut self,
         campaign: &CampaignId,
-        contact: ContactId,
         claim: Claim,
-        may_activate: bool,
+        case: Case,
         when: Moment,
     ) -> (Outcome, Attribution) {
-        let since = self.attributions.free_since(campaign, contact, when.occurred_at);
-        let rows = self.attributions.of_mut(campaign, contact);
-        let before =
-            rows.iter().find(|row| row.get().advocate == claim.advocate).map(|row| row.get().standing());
+        let policies = self.campaigns.get(campaign).map(|campaign| campaign.policies).unwrap_or_default();
+        let since = self.attributions.free_since(campaign, case.contact, when.occurred_at);
+        let rows = self.attributions.of_mut(campaign, case.contact);
         let active = rows.iter().find(|row| row.get().is_active()).map(|row| row.get().advocate);
-        let outcome = match active {
-            _ if claim.advocate == contact => Outcome::LoggedInactive(InactiveReason::SelfReferral),
-            Some(advocate) if advocate == claim.advocate => Outcome::AlreadyAttributed,
-            _ if before == Some(Standing::Inactive(InactiveReason::Deactivated)) => {
-                Outcome::LoggedInactive(InactiveReason::Deactivated)
-            }
-            None if may_activate => Outcome::Attributed,
-            Some(_) | None => Outcome::LoggedInactive(InactiveReason::Duplicate),
-        };
-        let inactive = match outcome {
-            Outcome::LoggedInactive(reason) => Some(reason),
-            Outcome::Attributed | Outcome::AlreadyAttributed | Outcome::Unresolved(_) => None,
-        };
         let known = rows.iter_mut().find(|row| row.get().advocate == claim.advocate);
+        let before = known.as_ref().map(|row| row.get().standing());
+        let stored = known.as_ref().and_then(|row| row.get().inactive);
+        let outcome = match standing(claim.advocate, active, stored, case, policies) {
+            Ok(outcome) => outcome,
+            Err(reason) => Outcome::LoggedInactive(reason),
+        };
+        let inactive = outcome.inactive_reason();
         let row = if let Some(row) = known {
             let row = row.change();
             row.attempts = row.attempts.saturating_add(1);
+            row.inactive = inactive;
             if outcome == Outcome::Attributed {
                 row.activate(since);
                 row.evidence = claim.kind;
@@ -241,7 +182,7 @@ impl Book {
             row.clone()
         } else {
             let from = if inactive.is_none() { since } else { when.occurred_at };
-            let row = Attribution::new(when.now, campaign, claim.advocate, contact, from);
+            let row = Attribution::new(when.now, campaign, claim.advocate, case.contact, from);
             let row = Attribution { inactive, evidence: claim.kind, attempts: 1, ..row };
             rows.push(Tracked::created(row.clone()));
             row
@@ -255,6 +196,18 @@ impl Book {
             }
             Outcome::LoggedInactive(_) | Outcome::AlreadyAttributed | Outcome::Unresolved(_) => {}
         }
+        if outcome == Outcome::Attributed {
+            self.flag_own(&row, when);
+        }
         (outcome, row)
+    }
+
+    /// Flags who refers themself where the campaign wants it (A7). Both contacts are one, for nobody shares an e-mail
+    /// address or a uid with another.
+    pub(super) fn flag_own(&mut self, row: &Attribution, when: Moment) {
+        let policy = self.campaigns.get(&row.campaign).map(|campaign| campaign.policies.self_referral);
+        if row.advocate == row.contact && policy == Some(SelfReferral::Flag) {
+            self.flag(row.contact, FlagCause::SelfReferral, None, when);
+        }
     }
 }

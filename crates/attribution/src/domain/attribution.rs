@@ -8,7 +8,7 @@ use super::Tracked;
 use super::numbered::numbered;
 
 numbered!(
-    /// What an attribution rests on, strongest first (A4).
+    /// What an attribution rests on (A4).
     EvidenceKind {
         /// The advocate's shortcode.
         Shortcode = 1,
@@ -16,6 +16,10 @@ numbered!(
         Advocate = 2,
         /// None: reassigned by hand.
         ByHand = 5,
+        /// A coupon code of the advocate.
+        CouponCode = 3,
+        /// A visit through a code of the advocate.
+        Visitor = 4,
     }
 );
 
@@ -28,6 +32,8 @@ numbered!(
         SelfReferral = 2,
         /// By hand, and so until it is activated by hand (A2, A3).
         Deactivated = 3,
+        /// The campaign is for new contacts only (A7).
+        NotEligible = 4,
     }
 );
 

@@ -6,8 +6,10 @@ use types::{CampaignId, ContactId, Origin, SegmentId, TenantId, Timestamp};
 
 use super::attribution::Attributions;
 use super::code::Codes;
+use super::coupon::Coupons;
 use super::history::History;
 use super::people::People;
+use super::visit::Visits;
 use super::{Campaign, Event, Fact, LoggedAttempt};
 
 /// When a command happens: business time, and real time for what is recorded (M3).
@@ -86,6 +88,10 @@ pub(crate) struct Book {
     pub(crate) campaigns: HashMap<CampaignId, Campaign>,
     /// Shortcodes.
     pub(crate) codes: Codes,
+    /// Coupon codes.
+    pub(crate) coupons: Coupons,
+    /// Visits.
+    pub(crate) visits: Visits,
     /// Attributions.
     pub(crate) attributions: Attributions,
     /// New attempts, in order.

@@ -5,6 +5,78 @@ use std::collections::BTreeSet;
 use types::{CampaignId, Currency, SegmentId, Timestamp};
 
 use super::Violation;
+use super::numbered::numbered;
+
+numbered!(
+    /// What becomes of an advocate who refers themselves (A7).
+    SelfReferral {
+        /// Stored inactive.
+        Block = 1,
+        /// Active, and both contacts flagged.
+        Flag = 2,
+        /// Active.
+        Allow = 3,
+    }
+);
+
+numbered!(
+    /// Who may be referred (A7).
+    Eligibility {
+        /// Everybody.
+        AnyContact = 1,
+        /// Only whom the attempt makes known.
+        NewContactsOnly = 2,
+    }
+);
+
+/// For how many days a visit counts as evidence, 1 to 365 (A8).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Window(i16);
+
+impl Window {
+    /// Where a campaign does not say.
+    pub(crate) const DEFAULT: Self = Self(90);
+
+    /// So many days, if there may be so many.
+    pub(crate) fn of_days(days: i32) -> Option<Self> {
+        i16::try_from(days).ok().filter(|days| (1..=365).contains(days)).map(Self)
+    }
+
+    /// How many days.
+    pub(crate) fn days(self) -> i16 {
+        self.0
+    }
+}
+
+impl Default for Window {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+/// What a campaign judges attempts by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Policies {
+    /// What becomes of an advocate who refers themselves.
+    pub(crate) self_referral: SelfReferral,
+    /// Who may be referred.
+    pub(crate) eligibility: Eligibility,
+    /// For how long a visit counts.
+    pub(crate) window: Window,
+    /// Whether it takes no attributions for the time being.
+    pub(crate) is_paused: bool,
+}
+
+impl Default for Policies {
+    fn default() -> Self {
+        Self {
+            self_referral: SelfReferral::Block,
+            eligibility: Eligibility::AnyContact,
+            window: Window::default(),
+            is_paused: false,
+        }
+    }
+}
 
 /// A campaign.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +93,8 @@ pub(crate) struct Campaign {
     pub(crate) starts_at: Timestamp,
     /// Active until, but not including.
     pub(crate) ends_at: Option<Timestamp>,
+    /// What it judges attempts by.
+    pub(crate) policies: Policies,
 }
 
 /// What a campaign is created with.
@@ -38,6 +112,8 @@ pub(crate) struct NewCampaign {
     pub(crate) starts_at: Option<Timestamp>,
     /// Unset: without end.
     pub(crate) ends_at: Option<Timestamp>,
+    /// Policies.
+    pub(crate) policies: Policies,
 }
 
 /// What is to be different; what is unset stays.
@@ -55,6 +131,14 @@ pub(crate) struct CampaignChange {
     pub(crate) ends_at: Option<Timestamp>,
     /// Whether it is to have no end.
     pub(crate) is_endless: bool,
+    /// What becomes of an advocate who refers themselves.
+    pub(crate) self_referral: Option<SelfReferral>,
+    /// Who may be referred.
+    pub(crate) eligibility: Option<Eligibility>,
+    /// For how long a visit counts.
+    pub(crate) window: Option<Window>,
+    /// Whether it takes no attributions for the time being.
+    pub(crate) is_paused: Option<bool>,
 }
 
 impl Campaign {
@@ -67,6 +151,7 @@ impl Campaign {
             segments: new.segments.clone(),
             starts_at: new.starts_at.unwrap_or(now),
             ends_at: new.ends_at,
+            policies: new.policies,
         }
         .checked()
     }
@@ -78,10 +163,18 @@ impl Campaign {
             && self.segments == new.segments
             && new.starts_at.is_none_or(|at| at == self.starts_at)
             && self.ends_at == new.ends_at
+            && self.policies == new.policies
     }
 
     /// The campaign after `change`.
     pub(crate) fn changed(&self, change: &CampaignChange) -> Result<Self, Violation> {
+        let old = self.policies;
+        let policies = Policies {
+            self_referral: change.self_referral.unwrap_or(old.self_referral),
+            eligibility: change.eligibility.unwrap_or(old.eligibility),
+            window: change.window.unwrap_or(old.window),
+            is_paused: change.is_paused.unwrap_or(old.is_paused),
+        };
         let segments = if change.segments.is_empty() { &self.segments } else { &change.segments };
         Self {
             id: self.id.clone(),
@@ -90,13 +183,14 @@ impl Campaign {
             segments: segments.clone(),
             starts_at: change.starts_at.unwrap_or(self.starts_at),
             ends_at: if change.is_endless { None } else { change.ends_at.or(self.ends_at) },
+            policies,
         }
         .checked()
     }
 
     /// Whether it takes new attributions at `at` (A5).
     pub(crate) fn is_active_at(&self, at: Timestamp) -> bool {
-        self.starts_at <= at && self.ends_at.is_none_or(|end| at < end)
+        !self.policies.is_paused && self.starts_at <= at && self.ends_at.is_none_or(|end| at < end)
     }
 
     fn checked(self) -> Result<Self, Violation> {

@@ -4,10 +4,44 @@ use std::collections::HashMap;
 
 use types::{CampaignId, ContactId, Shortcode, Timestamp};
 
+use super::numbered::numbered;
 use super::{Book, ContactRef, Violation};
 
+numbered!(
+    /// What a code is.
+    CodeKind {
+        /// An advocate's shortcode.
+        Shortcode = 1,
+        /// A coupon code.
+        Coupon = 2,
+    }
+);
+
+numbered!(
+    /// Where a code is in its life.
+    CodeState {
+        /// In the pool of its campaign.
+        Unassigned = 1,
+        /// An advocate's.
+        Assigned = 2,
+        /// Single use, and used.
+        Used = 3,
+    }
+);
+
+impl CodeState {
+    /// The state of a code that is this advocate's, and was used by this contact.
+    pub(crate) fn of(advocate: Option<ContactId>, used_by: Option<ContactId>) -> Self {
+        match (advocate, used_by) {
+            (None, _) => Self::Unassigned,
+            (Some(_), None) => Self::Assigned,
+            (Some(_), Some(_)) => Self::Used,
+        }
+    }
+}
+
 /// Characters of a code that we make: no two of them look alike.
-const ALPHABET: &[u8; 32] = b"23456789ABCDEFGHJKLMNPQRSTUVWXYZ";
+pub(super) const ALPHABET: &[u8; 32] = b"23456789ABCDEFGHJKLMNPQRSTUVWXYZ";
 /// Characters in it: 10^12 codes.
 const LENGTH: usize = 8;
 
@@ -53,6 +87,11 @@ impl Codes {
     /// Whose code it is.
     pub(crate) fn owner(&self, code: &Shortcode) -> Option<&Owner> {
         self.owners.get(code)
+    }
+
+    /// Whether a code has this text.
+    pub(super) fn has(&self, text: &str) -> bool {
+        text.parse().is_ok_and(|code: Shortcode| self.owners.contains_key(&code))
     }
 
     /// New codes, in order.
@@ -109,14 +148,14 @@ impl Book {
                 Some(stored) if stored.advocate == owner.advocate && stored.campaign == owner.campaign => {
                     Ok(Issued { code: code.clone(), created: false })
                 }
-                Some(_) => Err(Violation::CodeTaken),
-                None => Ok(self.issue(code.clone(), owner)),
+                None if !self.is_taken(code.as_str()) => Ok(self.issue(code.clone(), owner)),
+                Some(_) | None => Err(Violation::CodeTaken),
             };
         }
         if let Some((_, code)) = self.codes.first.get(&(owner.advocate, owner.campaign.clone())) {
             return Ok(Issued { code: code.clone(), created: false });
         }
-        let free = ask.drawn.iter().find(|code| self.codes.owner(code).is_none());
+        let free = ask.drawn.iter().find(|code| !self.is_taken(code.as_str()));
         let code = free.cloned().ok_or(Violation::NoFreeCode)?;
         Ok(self.issue(code, owner))
     }

@@ -1,13 +1,13 @@
 //! One contact.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
 use types::{ContactId, Email, IdError, SegmentId, Timestamp};
 
-use super::Campaign;
 use super::numbered::numbered;
+use super::{Campaign, Flag, FlagCause};
 
 numbered!(
     /// Where a contact stands with the tenant.
@@ -120,6 +120,8 @@ pub(crate) struct Contact {
     pub(crate) segments: BTreeSet<SegmentId>,
     /// When it came to be known (business time).
     pub(crate) created_at: Timestamp,
+    /// Its flags, those lifted among them.
+    pub(crate) flags: BTreeMap<FlagCause, Flag>,
 }
 
 impl Contact {

@@ -1,10 +1,12 @@
-//! What can be done to contacts: upsert, enrol, status, tags, segment membership.
+//! What can be done to contacts: upsert, enrol, status, tags, flags, segment membership.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use types::{ContactId, Email, SegmentId, new_id};
 
-use super::{Book, Contact, ContactRef, ContactStatus, Fact, Moment, Profile, Uid, Violation};
+use super::{
+    Book, Contact, ContactRef, ContactStatus, Fact, FlagCause, Moment, Profile, Statement, Uid, Violation,
+};
 
 /// A change of one contact.
 #[derive(Debug, Clone)]
@@ -43,6 +45,20 @@ pub(crate) enum ContactChange {
         /// Tags to go.
         remove: BTreeSet<String>,
     },
+    /// Flag it by hand.
+    Flag {
+        /// Who.
+        who: ContactRef,
+        /// What the person says.
+        statement: Statement,
+    },
+    /// Lift its flags.
+    Unflag {
+        /// Who.
+        who: ContactRef,
+        /// What the person says.
+        statement: Statement,
+    },
 }
 
 impl ContactChange {
@@ -52,7 +68,11 @@ impl ContactChange {
             Self::Upsert { email, uid, .. } => {
                 ContactRef { id: None, email: email.clone(), uid: uid.clone() }
             }
-            Self::Enroll { who, .. } | Self::SetStatus { who, .. } | Self::Tag { who, .. } => who.clone(),
+            Self::Enroll { who, .. }
+            | Self::SetStatus { who, .. }
+            | Self::Tag { who, .. }
+            | Self::Flag { who, .. }
+            | Self::Unflag { who, .. } => who.clone(),
         }
     }
 
@@ -60,7 +80,11 @@ impl ContactChange {
     pub(crate) fn segments(&self) -> impl Iterator<Item = &SegmentId> {
         match self {
             Self::Enroll { segments, .. } => Some(segments),
-            Self::Upsert { .. } | Self::SetStatus { .. } | Self::Tag { .. } => None,
+            Self::Upsert { .. }
+            | Self::SetStatus { .. }
+            | Self::Tag { .. }
+            | Self::Flag { .. }
+            | Self::Unflag { .. } => None,
         }
         .into_iter()
         .flatten()
@@ -85,6 +109,16 @@ impl Book {
             ContactChange::Tag { who, add, remove } => {
                 let id = self.people.find_known(who)?.id;
                 self.tag(id, add, remove, when);
+                Ok((id, false))
+            }
+            ContactChange::Flag { who, statement } => {
+                let id = self.people.find_known(who)?.id;
+                self.flag(id, FlagCause::ByHand, Some(statement), when);
+                Ok((id, false))
+            }
+            ContactChange::Unflag { who, statement } => {
+                let id = self.people.find_known(who)?.id;
+                self.unflag(id, statement, when);
                 Ok((id, false))
             }
         }
@@ -145,6 +179,7 @@ impl Book {
             status: ContactStatus::Prospect,
             segments: BTreeSet::new(),
             created_at: when.occurred_at,
+            flags: BTreeMap::new(),
         });
         self.record(when.occurred_at, Fact::ContactCreated(id));
         id
@@ -193,6 +228,7 @@ impl Book {
         for segment in segments {
             self.update_members(segment, &[id], &[], when);
         }
+        self.draw_coupons(id);
         Ok((id, created))
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use types::{ContactId, SegmentId, Timestamp};
 
-use super::{Attribution, ContactStatus};
+use super::{Attribution, ContactStatus, FlagCause};
 
 /// One fact, and when it happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +50,15 @@ pub(crate) enum Fact {
     AttributionLoggedInactive(Attribution),
     /// An attribution stopped being active.
     AttributionDeactivated(Attribution),
+    /// A contact was flagged.
+    ContactFlagged {
+        /// The contact.
+        contact: ContactId,
+        /// What flagged it.
+        cause: FlagCause,
+    },
+    /// All flags of a contact were lifted.
+    ContactUnflagged(ContactId),
     /// The test clock moved to this moment.
     ClockMoved(Timestamp),
 }

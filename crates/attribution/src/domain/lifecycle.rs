@@ -3,6 +3,7 @@
 use types::{AttributionId, CampaignId, ContactId};
 
 use super::attribution::{Attribution, Standing};
+use super::campaign::SelfReferral;
 use super::{Book, Fact, InactiveReason, Moment, Tracked, Violation};
 
 /// What became of it.
@@ -82,7 +83,7 @@ impl Book {
         Ok(Moved { attribution, deactivated, replayed: false })
     }
 
-    /// A5 and A7 hold by hand as well.
+    /// A5 and A7 hold by hand as well, but for who may be referred: that is what a person decides who does it.
     fn may_be_active(
         &self,
         campaign: &CampaignId,
@@ -92,7 +93,7 @@ impl Book {
     ) -> Result<(), Violation> {
         let known = self.campaigns.get(campaign);
         let campaign = known.ok_or_else(|| Violation::CampaignNotFound(campaign.clone()))?;
-        if advocate == contact {
+        if advocate == contact && campaign.policies.self_referral == SelfReferral::Block {
             return Err(Violation::SelfReferral);
         }
         if !campaign.is_active_at(when.occurred_at) {
@@ -119,6 +120,7 @@ impl Book {
         let after = stored.clone();
         self.moved(&after, Some(row.standing()), reason, when);
         self.record(when.occurred_at, Fact::AttributionActivated(after.clone()));
+        self.flag_own(&after, when);
         Ok(after)
     }
 
@@ -133,6 +135,7 @@ impl Book {
         self.attributions.of_mut(campaign, contact).push(Tracked::created(row.clone()));
         self.moved(&row, None, reason, when);
         self.record(when.occurred_at, Fact::AttributionActivated(row.clone()));
+        self.flag_own(&row, when);
         row
     }
 

@@ -6,18 +6,24 @@
 //! | [`book`] | the book, and what is recorded in it |
 //! | [`contact`], [`people`] | contacts; finding them by id, e-mail or uid |
 //! | [`contact_commands`] | upsert, enrol, status, tags, segment membership |
-//! | [`campaign`] | campaigns and when they are active |
-//! | [`code`] | shortcodes |
+//! | [`flag`] | flags of contacts |
+//! | [`campaign`] | campaigns, their policies, and when they are active |
+//! | [`code`], [`coupon`] | shortcodes and coupon codes |
 //! | [`attribution`] | one attribution; those of a contact in a campaign |
+//! | [`visit`] | visits |
 //! | [`outcome`] | what is attempted, how it ends, what is kept of it (A12) |
-//! | [`attempt`] | weighing evidence, and what comes of it (A2-A11) |
+//! | `standing` | a claim against those before it, and against policies (A2, A7) |
+//! | `evidence` | weighing what an attempt comes with (A4-A9) |
+//! | [`attempt`] | what comes of it (A2-A12) |
 //! | [`lifecycle`] | activating, deactivating and reassigning by hand (A3) |
 //! | [`history`] | what became of attributions and contacts (A10) |
 //! | [`test_clock`] | moving a test clock |
 //! | [`event`] | what goes out on the stream |
 //! | [`violation`] | every way a command can breach a rule |
 
+mod evidence;
 mod numbered;
+mod standing;
 #[cfg(test)]
 mod tests;
 
@@ -28,20 +34,24 @@ pub(crate) mod campaign;
 pub(crate) mod code;
 pub(crate) mod contact;
 pub(crate) mod contact_commands;
+pub(crate) mod coupon;
 pub(crate) mod event;
+pub(crate) mod flag;
 pub(crate) mod history;
 pub(crate) mod lifecycle;
 pub(crate) mod outcome;
 pub(crate) mod people;
 pub(crate) mod test_clock;
 pub(crate) mod violation;
+pub(crate) mod visit;
 
 pub(crate) use attribution::{Attribution, EvidenceKind, InactiveReason, Period, Standing};
 pub(crate) use book::{Book, Books, Moment, Tracked};
-pub(crate) use campaign::Campaign;
+pub(crate) use campaign::{Campaign, Policies};
 pub(crate) use contact::{Contact, ContactRef, ContactStatus, Profile, Uid};
 pub(crate) use event::{Event, Fact};
+pub(crate) use flag::{Flag, FlagCause, Statement};
 pub(crate) use outcome::{
-    Attempt, AttemptId, Evidence, Judgement, LoggedAttempt, Outcome, SentCode, UnresolvedReason,
+    Attempt, AttemptId, Evidence, Judgement, LoggedAttempt, Outcome, Sent, UnresolvedReason,
 };
 pub(crate) use violation::Violation;

@@ -1,11 +1,14 @@
 //! What is attempted, how attempts end (A12), and what is kept of them.
 
-use types::{CampaignId, ContactId, Shortcode, Timestamp};
+use std::str::FromStr;
+
+use types::{CampaignId, ContactId, CouponCode, Shortcode, Timestamp};
 use uuid::Uuid;
 
 use super::ContactRef;
 use super::attribution::{Attribution, EvidenceKind, InactiveReason};
 use super::numbered::numbered;
+use super::visit::VisitorId;
 
 numbered!(
     /// Why an attempt came to nobody (A12).
@@ -20,6 +23,12 @@ numbered!(
         CampaignMismatch = 4,
         /// Nothing was claimed, and nothing is in force.
         NoEvidence = 5,
+        /// The coupon code is in a pool.
+        CodeNotAssigned = 6,
+        /// The visit was too long ago.
+        OutsideWindow = 7,
+        /// Somebody else has used the coupon code.
+        CodeUsed = 8,
     }
 );
 
@@ -92,16 +101,16 @@ impl From<Uuid> for AttemptId {
     }
 }
 
-/// A shortcode as it was sent: one that cannot be any is passed over like one that nobody has (A4, O7).
+/// A code as it was sent: one that cannot be any is passed over like one that nobody has (A4, O7).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum SentCode {
+pub(crate) enum Sent<C> {
     /// It may be somebody's.
-    Code(Shortcode),
+    Code(C),
     /// It can be nobody's.
     Malformed(String),
 }
 
-impl SentCode {
+impl<C: FromStr + AsRef<str>> Sent<C> {
     /// Reads what was sent. Control characters, which no code has and not every store keeps, become U+FFFD.
     pub(crate) fn new(text: &str) -> Self {
         let shown = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
@@ -109,7 +118,7 @@ impl SentCode {
     }
 
     /// What to look up.
-    pub(crate) fn code(&self) -> Option<&Shortcode> {
+    pub(crate) fn code(&self) -> Option<&C> {
         match self {
             Self::Code(code) => Some(code),
             Self::Malformed(_) => None,
@@ -119,7 +128,7 @@ impl SentCode {
     /// What to log, and to find it by in the log.
     pub(crate) fn as_str(&self) -> &str {
         match self {
-            Self::Code(code) => code.as_str(),
+            Self::Code(code) => code.as_ref(),
             Self::Malformed(text) => text,
         }
     }
@@ -129,15 +138,19 @@ impl SentCode {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Evidence {
     /// The advocate's shortcode.
-    pub(crate) shortcode: Option<SentCode>,
+    pub(crate) shortcode: Option<Sent<Shortcode>>,
+    /// A coupon code.
+    pub(crate) coupon: Option<Sent<CouponCode>>,
     /// The advocate by name.
     pub(crate) advocate: Option<ContactRef>,
+    /// The browser.
+    pub(crate) visitor: Option<VisitorId>,
 }
 
 impl Evidence {
     /// Whether nothing is claimed.
     pub(crate) fn is_empty(&self) -> bool {
-        self.shortcode.is_none() && self.advocate.is_none()
+        self.shortcode.is_none() && self.coupon.is_none() && self.advocate.is_none() && self.visitor.is_none()
     }
 }
 
@@ -165,8 +178,10 @@ pub(crate) struct LoggedAttempt {
     pub(crate) contact: ContactId,
     /// The campaign it was judged in.
     pub(crate) campaign: Option<CampaignId>,
-    /// The shortcode that was sent, as [`SentCode::as_str`] has it.
+    /// The shortcode that was sent, as [`Sent::as_str`] has it.
     pub(crate) shortcode: Option<String>,
+    /// The coupon code that was sent, likewise.
+    pub(crate) coupon_code: Option<String>,
     /// The advocate it resolved to.
     pub(crate) advocate: Option<ContactId>,
     /// Where it came from.

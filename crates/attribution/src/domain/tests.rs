@@ -1,14 +1,14 @@
 //! Whatever comes in whatever order: the invariants of A2, A7, A11 and A12.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
-use types::{CampaignId, ContactId, Email, SegmentId, Timestamp, new_id};
+use types::{CampaignId, ContactId, Email, SegmentId, Shortcode, Timestamp, new_id};
 
 use super::code::Owner;
 use super::{
     Attempt, Attribution, Book, Campaign, Contact, ContactRef, ContactStatus, Evidence, EvidenceKind, Fact,
-    InactiveReason, Judgement, Moment, Outcome, Profile, SentCode, UnresolvedReason,
+    InactiveReason, Judgement, Moment, Outcome, Policies, Profile, Sent, UnresolvedReason,
 };
 
 const START: Timestamp = time::macros::datetime!(2025-01-01 00:00 UTC);
@@ -33,6 +33,7 @@ fn book() -> Book {
         segments: vips.clone(),
         starts_at: START,
         ends_at: None,
+        policies: Policies::default(),
     };
     book.campaigns.insert(spring(), campaign);
     for (n, code) in CODES.into_iter().enumerate() {
@@ -46,6 +47,7 @@ fn book() -> Book {
             status: ContactStatus::Enrolled,
             segments: vips.clone(),
             created_at: START,
+            flags: BTreeMap::new(),
         });
         let owner = Owner { campaign: spring(), advocate: id, created_at: START };
         book.codes.add(code.parse().unwrap(), owner);
@@ -74,8 +76,9 @@ fn take(book: &mut Book, step: &Step) -> (Judgement, Moment) {
         contact: by_email(step.who),
         campaign: Some(spring()),
         evidence: Evidence {
-            shortcode: step.code.map(|n| SentCode::new(CODES[n])),
+            shortcode: step.code.map(|n| Sent::new(CODES[n])),
             advocate: step.advocate.map(by_email),
+            ..Evidence::default()
         },
         source: String::new(),
         known_contact_only: false,
@@ -156,12 +159,12 @@ proptest! {
 
 #[test]
 fn a4_what_cannot_be_a_code_is_kept_as_it_was_sent() {
-    assert_eq!(SentCode::new(" code0 ").as_str(), "CODE0");
-    assert_eq!(SentCode::new("code0").code(), "CODE0".parse().ok().as_ref());
+    assert_eq!(Sent::<Shortcode>::new(" code0 ").as_str(), "CODE0");
+    assert_eq!(Sent::<Shortcode>::new("code0").code(), "CODE0".parse().ok().as_ref());
     for (sent, kept) in
         [("Spring-10", "Spring-10"), ("ab", "ab"), (" ", " "), ("a\0b\n", "a\u{fffd}b\u{fffd}")]
     {
-        let read = SentCode::new(sent);
+        let read = Sent::<Shortcode>::new(sent);
         assert_eq!((read.as_str(), read.code()), (kept, None));
     }
 }
@@ -173,7 +176,7 @@ fn o7_what_cannot_be_a_code_is_passed_over_for_the_next() {
     let mut attempt = Attempt {
         contact: by_email(3),
         campaign: Some(spring()),
-        evidence: Evidence { shortcode: Some(SentCode::new("CODE-0")), advocate: None },
+        evidence: Evidence { shortcode: Some(Sent::new("CODE-0")), ..Evidence::default() },
         source: String::new(),
         known_contact_only: false,
     };

@@ -21,6 +21,8 @@ pub(crate) enum Violation {
     CampaignExists,
     /// The campaign would end before it begins.
     CampaignEndsBeforeStart,
+    /// No such code, or it resolves to nobody (A9).
+    CodeNotFound,
     /// The code is another advocate's, or another campaign's.
     CodeTaken,
     /// Every code that was drawn at random was taken; drawing again will do.

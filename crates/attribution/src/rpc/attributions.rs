@@ -1,5 +1,6 @@
 //! AttributionService.
 
+use std::str::FromStr;
 use std::sync::Arc;
 
 use outbox::Scope;
@@ -14,7 +15,7 @@ use types::{AttributionId, CampaignId, Origin, TenantId};
 
 use super::read;
 use crate::commands::record_attempts::{Command, Recorded};
-use crate::domain::{Attempt, Evidence, InactiveReason, SentCode, UnresolvedReason, Violation};
+use crate::domain::{Attempt, Evidence, InactiveReason, Sent, UnresolvedReason, Violation};
 use crate::store::{AttemptPage, AttributionPage, CampaignKeys};
 use crate::{App, store, wire};
 
@@ -110,7 +111,9 @@ impl AttributionService for Attributions {
         let tenant = caller::tenant(&request)?;
         let wire = request.get_ref();
         let numbers = [wire.outcome, wire.inactive_reason, wire.unresolved_reason].map(|n| n.to_string());
-        let query = [&numbers[0], &numbers[1], &numbers[2], wire.shortcode.as_str(), &wire.source];
+        let [outcome, inactive, unresolved] = &numbers;
+        let query =
+            [outcome.as_str(), inactive, unresolved, &wire.shortcode, &wire.coupon_code, &wire.source];
         let page = Page::read(&tenant, "ListAttempts", &query, wire.page_size, &wire.page_token)?;
         let selection = attempt_page(wire, &page)?;
         let mut conn = self.0.db.read().acquire().await.map_err(Error::from)?;
@@ -235,12 +238,17 @@ fn command(caller: &Caller, origin: Origin, wire: &v1::Attempt) -> Result<Comman
 fn evidence(wire: Option<&v1::Evidence>) -> Result<Evidence, Error> {
     let Some(wire) = wire else { return Ok(Evidence::default()) };
     let advocate = wire.advocate.as_ref().map(|who| read::contact_ref("evidence.advocate", Some(who)));
-    Ok(Evidence { shortcode: sent_code(&wire.shortcode), advocate: advocate.transpose()? })
+    Ok(Evidence {
+        shortcode: sent_code(&wire.shortcode),
+        coupon: sent_code(&wire.coupon_code),
+        advocate: advocate.transpose()?,
+        visitor: fields::parse_optional("evidence.visitor_id", &wire.visitor_id)?,
+    })
 }
 
-/// A shortcode as it was sent, if any was: one that cannot be any is not the caller's error (O7).
-fn sent_code(text: &str) -> Option<SentCode> {
-    (!text.is_empty()).then(|| SentCode::new(text))
+/// A code as it was sent, if any was: one that cannot be any is not the caller's error (O7).
+fn sent_code<C: FromStr + AsRef<str>>(text: &str) -> Option<Sent<C>> {
+    (!text.is_empty()).then(|| Sent::new(text))
 }
 
 fn attempt_page(wire: &v1::ListAttemptsRequest, page: &Page) -> Result<AttemptPage, Error> {
@@ -253,6 +261,7 @@ fn attempt_page(wire: &v1::ListAttemptsRequest, page: &Page) -> Result<AttemptPa
             UnresolvedReason::from_number,
         )?,
         shortcode: sent_code(&wire.shortcode),
+        coupon_code: sent_code(&wire.coupon_code),
         source: (!wire.source.is_empty()).then(|| wire.source.clone()),
         after: read::after(page)?,
         limit: page.limit(),

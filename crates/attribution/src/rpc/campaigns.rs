@@ -13,7 +13,7 @@ use types::CampaignId;
 
 use super::read;
 use crate::commands::{create_campaign, update_campaign};
-use crate::domain::campaign::{CampaignChange, NewCampaign};
+use crate::domain::campaign::{CampaignChange, Eligibility, NewCampaign, Policies, SelfReferral, Window};
 use crate::domain::{Books, Violation};
 use crate::store::CampaignKeys;
 use crate::{App, store, wire};
@@ -90,7 +90,38 @@ fn new_campaign(wire: &v1::CreateCampaignRequest) -> Result<NewCampaign, Error> 
         segments: read::segments("segment_ids", &wire.segment_ids)?,
         starts_at: fields::timestamp("starts_at", wire.starts_at.as_ref())?,
         ends_at: fields::timestamp("ends_at", wire.ends_at.as_ref())?,
+        policies: Policies {
+            self_referral: self_referral(wire.self_referral()),
+            eligibility: eligibility(wire.eligibility()),
+            window: window(wire.attribution_window_days)?,
+            is_paused: wire.paused,
+        },
     })
+}
+
+/// What becomes of self-referrals; unset is the default.
+fn self_referral(wire: v1::SelfReferralPolicy) -> SelfReferral {
+    match wire {
+        v1::SelfReferralPolicy::Unspecified | v1::SelfReferralPolicy::Block => SelfReferral::Block,
+        v1::SelfReferralPolicy::Flag => SelfReferral::Flag,
+        v1::SelfReferralPolicy::Allow => SelfReferral::Allow,
+    }
+}
+
+/// Who may be referred; unset is the default.
+fn eligibility(wire: v1::EligibilityPolicy) -> Eligibility {
+    match wire {
+        v1::EligibilityPolicy::Unspecified | v1::EligibilityPolicy::AnyContact => Eligibility::AnyContact,
+        v1::EligibilityPolicy::NewContactsOnly => Eligibility::NewContactsOnly,
+    }
+}
+
+/// For how long a visit counts; unset is the default.
+fn window(days: i32) -> Result<Window, Error> {
+    match days {
+        0 => Ok(Window::default()),
+        _ => Window::of_days(days).ok_or_else(|| Error::field("attribution_window_days", "must be 1 to 365")),
+    }
 }
 
 fn change(wire: &v1::UpdateCampaignRequest) -> Result<CampaignChange, Error> {
@@ -104,6 +135,10 @@ fn change(wire: &v1::UpdateCampaignRequest) -> Result<CampaignChange, Error> {
             ("segment_ids", !wire.segment_ids.is_empty()),
             ("starts_at", starts_at.is_some()),
             ("ends_at", ends_at.is_some()),
+            ("self_referral", wire.self_referral != 0),
+            ("eligibility", wire.eligibility != 0),
+            ("attribution_window_days", wire.attribution_window_days != 0),
+            ("paused", wire.paused),
         ],
     )?;
     let emptied = [
@@ -124,5 +159,9 @@ fn change(wire: &v1::UpdateCampaignRequest) -> Result<CampaignChange, Error> {
         starts_at: starts_at.filter(|_| mask.has("starts_at")),
         ends_at: ends_at.filter(|_| mask.has("ends_at")),
         is_endless: mask.has("ends_at") && ends_at.is_none(),
+        self_referral: mask.has("self_referral").then(|| self_referral(wire.self_referral())),
+        eligibility: mask.has("eligibility").then(|| eligibility(wire.eligibility())),
+        window: Some(window(wire.attribution_window_days)?).filter(|_| mask.has("attribution_window_days")),
+        is_paused: mask.has("paused").then_some(wire.paused),
     })
 }

@@ -14,7 +14,7 @@ use types::{Origin, TenantId, Timestamp};
 use super::read;
 use crate::commands::change_contacts::{Changed, Command};
 use crate::domain::contact_commands::ContactChange;
-use crate::domain::{ContactStatus, Profile};
+use crate::domain::{ContactStatus, Profile, Statement};
 use crate::{App, store, wire};
 
 /// Serves contacts.
@@ -40,7 +40,7 @@ impl ContactService for Contacts {
     ) -> Result<Response<v1::UpsertContactResponse>, Status> {
         let tenant = caller::tenant(&request)?;
         let by = (tenant, caller::origin(&request)?);
-        let Changed { contact, created } = self.change(by, upsert(request.get_ref())?, None).await?;
+        let Changed { contact, created, .. } = self.change(by, upsert(request.get_ref())?, None).await?;
         Ok(Response::new(v1::UpsertContactResponse { contact: Some(wire::contact(&contact)), created }))
     }
 
@@ -102,7 +102,9 @@ impl ContactService for Contacts {
         let at = fields::timestamp("occurred_at", wire.occurred_at.as_ref())?;
         let by = (tenant, caller::origin(&request)?);
         let changed = self.change(by, change, at).await?;
-        Ok(Response::new(v1::EnrollContactResponse { contact: Some(wire::contact(&changed.contact)) }))
+        let coupon_codes = changed.drawn.iter().map(ToString::to_string).collect();
+        let contact = Some(wire::contact(&changed.contact));
+        Ok(Response::new(v1::EnrollContactResponse { contact, coupon_codes }))
     }
 
     async fn update_contact_status(
@@ -138,6 +140,37 @@ impl ContactService for Contacts {
         let changed = self.change(by, change, at).await?;
         Ok(Response::new(v1::TagContactResponse { contact: Some(wire::contact(&changed.contact)) }))
     }
+
+    async fn flag_contact(
+        &self,
+        request: Request<v1::FlagContactRequest>,
+    ) -> Result<Response<v1::FlagContactResponse>, Status> {
+        let (tenant, origin) = (caller::tenant(&request)?, caller::origin(&request)?);
+        let wire = request.get_ref();
+        let who = read::contact_ref("contact", wire.contact.as_ref())?;
+        let change = ContactChange::Flag { who, statement: statement(&wire.reason, &origin) };
+        let at = fields::timestamp("occurred_at", wire.occurred_at.as_ref())?;
+        let changed = self.change((tenant, origin), change, at).await?;
+        Ok(Response::new(v1::FlagContactResponse { contact: Some(wire::contact(&changed.contact)) }))
+    }
+
+    async fn unflag_contact(
+        &self,
+        request: Request<v1::UnflagContactRequest>,
+    ) -> Result<Response<v1::UnflagContactResponse>, Status> {
+        let (tenant, origin) = (caller::tenant(&request)?, caller::origin(&request)?);
+        let wire = request.get_ref();
+        let who = read::contact_ref("contact", wire.contact.as_ref())?;
+        let change = ContactChange::Unflag { who, statement: statement(&wire.reason, &origin) };
+        let at = fields::timestamp("occurred_at", wire.occurred_at.as_ref())?;
+        let changed = self.change((tenant, origin), change, at).await?;
+        Ok(Response::new(v1::UnflagContactResponse { contact: Some(wire::contact(&changed.contact)) }))
+    }
+}
+
+/// What the caller says about a contact.
+fn statement(reason: &str, origin: &Origin) -> Statement {
+    Statement { reason: reason.trim().to_owned(), principal: origin.principal.clone() }
 }
 
 fn upsert(wire: &v1::UpsertContactRequest) -> Result<ContactChange, Error> {

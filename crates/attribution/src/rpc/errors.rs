@@ -53,6 +53,7 @@ impl From<Violation> for Error {
             Violation::TestClockNotFound => {
                 Self::not_found(Reason::TestClockNotFound, "test clock", String::new())
             }
+            Violation::CodeNotFound => Self::not_found(Reason::CodeNotFound, "code", String::new()),
             Violation::ContactConflict(one, other) => {
                 let message = "what was given belongs to two different contacts";
                 Self::already_exists(Reason::ContactConflict, message)

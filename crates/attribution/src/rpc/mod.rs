@@ -7,10 +7,12 @@ mod campaigns;
 mod codes;
 mod contacts;
 mod errors;
+mod import_codes;
 mod moves;
 mod read;
 mod segments;
 mod test_clock;
+mod visits;
 
 use std::sync::Arc;
 
@@ -21,6 +23,7 @@ use proto::attribution::code_service_server::CodeServiceServer;
 use proto::attribution::contact_service_server::ContactServiceServer;
 use proto::attribution::segment_service_server::SegmentServiceServer;
 use proto::attribution::test_clock_service_server::TestClockServiceServer;
+use proto::attribution::visit_service_server::VisitServiceServer;
 use rpc::server::ServiceRoutes;
 
 use crate::App;
@@ -32,6 +35,7 @@ pub(crate) fn routes(app: &Arc<App>) -> ServiceRoutes {
         .with(SegmentServiceServer::new(segments::Segments(Arc::clone(app))))
         .with(CampaignServiceServer::new(campaigns::Campaigns(Arc::clone(app))))
         .with(CodeServiceServer::new(codes::Codes(Arc::clone(app))))
+        .with(VisitServiceServer::new(visits::Visits(Arc::clone(app))))
         .with(AttributionServiceServer::new(attributions::Attributions(Arc::clone(app))))
         .with(TestClockServiceServer::new(test_clock::TestClocks(Arc::clone(app))))
         .with(AuditServiceServer::new(audit::Audits(app.db.clone())))

@@ -26,6 +26,14 @@ pub(super) fn contact_ref(path: &str, wire: Option<&common::ContactRef>) -> Resu
     Ok(who)
 }
 
+/// What a reference names, for the query that a page token is bound to.
+pub(super) fn named(who: &ContactRef) -> String {
+    let id = who.id.map(|id| id.to_string()).unwrap_or_default();
+    let email = who.email.as_ref().map_or("", types::Email::as_str);
+    let uid = who.uid.as_ref().map_or("", crate::domain::Uid::as_str);
+    [&id, email, uid].join("\n")
+}
+
 /// An e-mail address, if given.
 pub(super) fn email(path: &str, text: &str) -> Result<Option<types::Email>, Error> {
     if text.is_empty() {

@@ -4,15 +4,16 @@ use std::collections::HashMap;
 
 use pg::{Inserts, WriteTx};
 use sqlx::{PgConnection, Postgres, QueryBuilder};
-use types::{CampaignId, ContactId, TenantId, Timestamp};
+use types::{CampaignId, ContactId, CouponCode, Shortcode, TenantId, Timestamp};
 use uuid::Uuid;
 
 use crate::domain::{
-    AttemptId, Books, EvidenceKind, InactiveReason, LoggedAttempt, Outcome, SentCode, UnresolvedReason,
+    AttemptId, Books, EvidenceKind, InactiveReason, LoggedAttempt, Outcome, Sent, UnresolvedReason,
 };
 
 /// Columns of [`Row`].
-const SELECT: &str = "SELECT attempt_id, contact_id, campaign_id, shortcode, advocate_id, source, outcome,
+const SELECT: &str =
+    "SELECT attempt_id, contact_id, campaign_id, shortcode, coupon_code, advocate_id, source, outcome,
                              inactive_reason, unresolved_reason, passed_over, occurred_at FROM attempts";
 /// Rows removed in one transaction, at most.
 const PURGE: i64 = 1000;
@@ -27,7 +28,9 @@ pub(crate) struct AttemptPage {
     /// Only those that came to nobody for this reason.
     pub(crate) unresolved_reason: Option<UnresolvedReason>,
     /// Only those that were sent with this.
-    pub(crate) shortcode: Option<SentCode>,
+    pub(crate) shortcode: Option<Sent<Shortcode>>,
+    /// Only those that were sent with this.
+    pub(crate) coupon_code: Option<Sent<CouponCode>>,
     /// Only those from there.
     pub(crate) source: Option<String>,
     /// Only those before this one.
@@ -42,6 +45,7 @@ struct Row {
     contact_id: ContactId,
     campaign_id: Option<CampaignId>,
     shortcode: Option<String>,
+    coupon_code: Option<String>,
     advocate_id: Option<ContactId>,
     source: String,
     outcome: i16,
@@ -56,12 +60,18 @@ impl Row {
         let inactive = InactiveReason::from_number(self.inactive_reason);
         let unresolved = UnresolvedReason::from_number(self.unresolved_reason);
         let outcome = Outcome::from_numbers(self.outcome, inactive, unresolved);
-        let kinds = [EvidenceKind::Shortcode, EvidenceKind::Advocate];
+        let kinds = [
+            EvidenceKind::Shortcode,
+            EvidenceKind::CouponCode,
+            EvidenceKind::Advocate,
+            EvidenceKind::Visitor,
+        ];
         Ok(LoggedAttempt {
             id: AttemptId(self.attempt_id),
             contact: self.contact_id,
             campaign: self.campaign_id,
             shortcode: self.shortcode,
+            coupon_code: self.coupon_code,
             advocate: self.advocate_id,
             source: self.source,
             outcome: super::number(outcome, "attempts.outcome", self.outcome)?,
@@ -85,7 +95,7 @@ pub(crate) async fn load(
     }
     let (tenants, ids): (Vec<_>, Vec<_>) = keys.iter().map(|(t, id)| (t.as_str(), id.0)).unzip();
     let rows: Vec<Row> = sqlx::query_as(
-        "SELECT a.attempt_id, a.contact_id, a.campaign_id, a.shortcode, a.advocate_id, a.source, a.outcome,
+        "SELECT a.attempt_id, a.contact_id, a.campaign_id, a.shortcode, a.coupon_code, a.advocate_id, a.source, a.outcome,
                 a.inactive_reason, a.unresolved_reason, a.passed_over, a.occurred_at
            FROM unnest($1::text[], $2::uuid[]) AS k (tenant_id, attempt_id)
           CROSS JOIN LATERAL (
@@ -106,12 +116,18 @@ pub(crate) async fn list(
 ) -> Result<Vec<LoggedAttempt>, pg::Error> {
     let mut query = QueryBuilder::<Postgres>::new(SELECT);
     query.push(" WHERE attempt_id < ").push_bind(page.after.unwrap_or(Uuid::max()));
-    if let Some(sent) = &page.shortcode {
-        // so that attempts_by_shortcode is the only index that fits
-        query.push(" AND shortcode = ").push_bind(sent.as_str());
-        query.push(" AND tenant_id IS NOT DISTINCT FROM ").push_bind(tenant);
-    } else {
+    let (shortcode, coupon) = (page.shortcode.as_ref(), page.coupon_code.as_ref());
+    if shortcode.is_none() && coupon.is_none() {
         query.push(" AND tenant_id = ").push_bind(tenant);
+    } else {
+        // so that only the index of the code fits
+        query.push(" AND tenant_id IS NOT DISTINCT FROM ").push_bind(tenant);
+    }
+    if let Some(sent) = shortcode {
+        query.push(" AND shortcode = ").push_bind(sent.as_str());
+    }
+    if let Some(sent) = coupon {
+        query.push(" AND coupon_code = ").push_bind(sent.as_str());
     }
     if let Some(outcome) = page.outcome {
         query.push(" AND outcome = ").push_bind(outcome);
@@ -143,9 +159,11 @@ pub(super) fn save(inserts: &mut Inserts, books: &Books, now: Timestamp) {
     }
     inserts.add(
         "INSERT INTO attempts (tenant_id, attempt_id, contact_id, campaign_id, shortcode, advocate_id, source,
-                               outcome, inactive_reason, unresolved_reason, passed_over, occurred_at, recorded_at)
-         SELECT n.*, $13 FROM unnest($1::text[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::uuid[],
-                $7::text[], $8::smallint[], $9::smallint[], $10::smallint[], $11::smallint[], $12::timestamptz[]) n",
+                               outcome, inactive_reason, unresolved_reason, passed_over, occurred_at, coupon_code,
+                               recorded_at)
+         SELECT n.*, $14 FROM unnest($1::text[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::uuid[],
+                $7::text[], $8::smallint[], $9::smallint[], $10::smallint[], $11::smallint[], $12::timestamptz[],
+                $13::text[]) n",
     )
     .bind(new.tenants)
     .bind(new.ids)
@@ -159,6 +177,7 @@ pub(super) fn save(inserts: &mut Inserts, books: &Books, now: Timestamp) {
     .bind(new.unresolved_reasons)
     .bind(new.passed_over)
     .bind(new.occurred_at)
+    .bind(new.coupon_codes)
     .bind(now);
 }
 
@@ -176,6 +195,7 @@ struct Columns<'a> {
     unresolved_reasons: Vec<i16>,
     passed_over: Vec<i16>,
     occurred_at: Vec<Timestamp>,
+    coupon_codes: Vec<Option<&'a str>>,
 }
 
 impl<'a> Columns<'a> {
@@ -192,6 +212,7 @@ impl<'a> Columns<'a> {
         self.unresolved_reasons.push(attempt.outcome.unresolved_reason().map_or(0, UnresolvedReason::number));
         self.passed_over.push(attempt.passed_over.iter().fold(0, |bits, kind| bits | bit(*kind)));
         self.occurred_at.push(attempt.occurred_at);
+        self.coupon_codes.push(attempt.coupon_code.as_deref());
     }
 }
 

@@ -6,7 +6,9 @@ use pg::WriteTx;
 use sqlx::PgConnection;
 use types::{CampaignId, SegmentId, TenantId, Timestamp};
 
-use crate::domain::{Books, Campaign};
+use super::SegmentKeys;
+use crate::domain::campaign::{Eligibility, SelfReferral, Window};
+use crate::domain::{Books, Campaign, Policies};
 
 /// Campaigns to load.
 #[derive(Debug, Default)]
@@ -28,6 +30,10 @@ struct Row {
     segment_ids: Vec<SegmentId>,
     starts_at: Timestamp,
     ends_at: Option<Timestamp>,
+    self_referral: i16,
+    eligibility: i16,
+    window_days: i16,
+    paused: bool,
 }
 
 impl Row {
@@ -41,6 +47,24 @@ impl Row {
             segments: self.segment_ids.into_iter().collect(),
             starts_at: self.starts_at,
             ends_at: self.ends_at,
+            policies: Policies {
+                self_referral: super::number(
+                    SelfReferral::from_number(self.self_referral),
+                    "campaigns.self_referral",
+                    self.self_referral,
+                )?,
+                eligibility: super::number(
+                    Eligibility::from_number(self.eligibility),
+                    "campaigns.eligibility",
+                    self.eligibility,
+                )?,
+                window: super::number(
+                    Window::of_days(self.window_days.into()),
+                    "campaigns.window_days",
+                    self.window_days,
+                )?,
+                is_paused: self.paused,
+            },
         })
     }
 }
@@ -56,7 +80,8 @@ pub(crate) async fn load(
     }
     let (tenants, ids): (Vec<_>, Vec<_>) = keys.0.iter().map(|(t, c)| (t.as_str(), c.as_str())).unzip();
     let rows: Vec<Row> = sqlx::query_as(
-        "SELECT c.tenant_id, c.campaign_id, c.name, c.currency_code, c.segment_ids, c.starts_at, c.ends_at
+        "SELECT c.tenant_id, c.campaign_id, c.name, c.currency_code, c.segment_ids, c.starts_at, c.ends_at,
+                c.self_referral, c.eligibility, c.window_days, c.paused
            FROM unnest($1::text[], $2::text[]) AS k (tenant_id, campaign_id)
           CROSS JOIN LATERAL (
               SELECT * FROM campaigns WHERE tenant_id = k.tenant_id AND campaign_id = k.campaign_id OFFSET 0) c",
@@ -65,6 +90,35 @@ pub(crate) async fn load(
     .bind(ids)
     .fetch_all(conn)
     .await?;
+    take_in(rows, books)
+}
+
+/// Loads the campaigns whose advocates are in any of these segments.
+pub(crate) async fn load_of_segments(
+    conn: &mut PgConnection,
+    keys: &SegmentKeys<'_>,
+    books: &mut Books,
+) -> Result<(), pg::Error> {
+    let (tenants, segments) = keys.columns();
+    if tenants.is_empty() {
+        return Ok(());
+    }
+    let rows: Vec<Row> = sqlx::query_as(
+        "SELECT c.tenant_id, c.campaign_id, c.name, c.currency_code, c.segment_ids, c.starts_at, c.ends_at,
+                c.self_referral, c.eligibility, c.window_days, c.paused
+           FROM unnest($1::text[], $2::text[]) AS k (tenant_id, segment_id)
+          CROSS JOIN LATERAL (
+              SELECT * FROM campaigns
+               WHERE tenant_id = k.tenant_id AND k.segment_id = ANY (segment_ids) OFFSET 0) c",
+    )
+    .bind(tenants)
+    .bind(segments)
+    .fetch_all(conn)
+    .await?;
+    take_in(rows, books)
+}
+
+fn take_in(rows: Vec<Row>, books: &mut Books) -> Result<(), pg::Error> {
     for row in rows {
         let tenant = row.tenant_id.clone();
         let campaign = row.read()?;
@@ -81,7 +135,8 @@ pub(crate) async fn list(
     limit: i64,
 ) -> Result<Vec<Campaign>, pg::Error> {
     let rows: Vec<Row> = sqlx::query_as(
-        "SELECT tenant_id, campaign_id, name, currency_code, segment_ids, starts_at, ends_at
+        "SELECT tenant_id, campaign_id, name, currency_code, segment_ids, starts_at, ends_at, self_referral, eligibility,
+                window_days, paused
            FROM campaigns WHERE tenant_id = $1 AND campaign_id > $2 ORDER BY campaign_id LIMIT $3",
     )
     .bind(tenant)
@@ -95,11 +150,13 @@ pub(crate) async fn list(
 /// Writes a campaign, new or changed.
 pub(crate) async fn put(tx: &mut WriteTx, tenant: &TenantId, campaign: &Campaign) -> Result<(), pg::Error> {
     sqlx::query(
-        "INSERT INTO campaigns (tenant_id, campaign_id, name, currency_code, segment_ids, starts_at, ends_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7)
+        "INSERT INTO campaigns (tenant_id, campaign_id, name, currency_code, segment_ids, starts_at, ends_at,
+                                self_referral, eligibility, window_days, paused)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
          ON CONFLICT (tenant_id, campaign_id) DO UPDATE
             SET name = excluded.name, segment_ids = excluded.segment_ids, starts_at = excluded.starts_at,
-                ends_at = excluded.ends_at",
+                ends_at = excluded.ends_at, self_referral = excluded.self_referral,
+                eligibility = excluded.eligibility, window_days = excluded.window_days, paused = excluded.paused",
     )
     .bind(tenant)
     .bind(&campaign.id)
@@ -108,6 +165,10 @@ pub(crate) async fn put(tx: &mut WriteTx, tenant: &TenantId, campaign: &Campaign
     .bind(campaign.segments.iter().map(SegmentId::as_str).collect::<Vec<_>>())
     .bind(campaign.starts_at)
     .bind(campaign.ends_at)
+    .bind(campaign.policies.self_referral.number())
+    .bind(campaign.policies.eligibility.number())
+    .bind(campaign.policies.window.days())
+    .bind(campaign.policies.is_paused)
     .execute(&mut **tx)
     .await?;
     Ok(())

@@ -9,14 +9,23 @@ use types::{CampaignId, ContactId, Shortcode, TenantId, Timestamp};
 use crate::domain::Books;
 use crate::domain::code::Owner;
 
-/// Codes to load.
+/// Codes to load, of either kind, in upper case.
 #[derive(Debug, Default)]
-pub(crate) struct CodeKeys<'a>(HashSet<(&'a TenantId, &'a Shortcode)>);
+pub(crate) struct CodeKeys<'a>(HashSet<(&'a TenantId, &'a str)>);
 
 impl<'a> CodeKeys<'a> {
     /// Adds one.
-    pub(crate) fn add(&mut self, tenant: &'a TenantId, code: &'a Shortcode) {
+    pub(crate) fn add(&mut self, tenant: &'a TenantId, code: &'a str) {
         self.0.insert((tenant, code));
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Tenants and codes.
+    pub(super) fn columns(&self) -> (Vec<&str>, Vec<&str>) {
+        self.0.iter().map(|(tenant, code)| (tenant.as_str(), *code)).unzip()
     }
 }
 
@@ -38,7 +47,7 @@ pub(crate) async fn load(
     if keys.0.is_empty() {
         return Ok(());
     }
-    let (tenants, codes): (Vec<_>, Vec<_>) = keys.0.iter().map(|(t, c)| (t.as_str(), c.as_str())).unzip();
+    let (tenants, codes) = keys.columns();
     let rows = sqlx::query_as(
         "SELECT s.tenant_id, s.code, s.campaign_id, s.advocate_id, s.created_at
            FROM unnest($1::text[], $2::text[]) AS k (tenant_id, code)

@@ -72,6 +72,7 @@ struct Row {
     tags: Vec<String>,
     status: i16,
     created_at: Timestamp,
+    flags: String,
     segment_ids: Vec<SegmentId>,
 }
 
@@ -94,6 +95,7 @@ impl Row {
             status: super::number(ContactStatus::from_number(self.status), "contacts.status", self.status)?,
             segments: self.segment_ids.into_iter().collect(),
             created_at: self.created_at,
+            flags: super::flags::read(&self.flags)?,
         })
     }
 }
@@ -111,7 +113,7 @@ pub(crate) async fn load(
         keys.uids.iter().map(|(t, uid)| (t.as_str(), uid.as_str())).unzip();
     let rows: Vec<Row> = sqlx::query_as(
         "SELECT c.tenant_id, c.contact_id, c.email, c.uid, c.first_name, c.last_name, c.company, c.locale, c.tags,
-                c.status, c.created_at,
+                c.status, c.created_at, c.flags::text AS flags,
                 ARRAY (SELECT m.segment_id FROM segment_members m
                         WHERE m.tenant_id = c.tenant_id AND m.contact_id = c.contact_id) AS segment_ids
            FROM (SELECT c.* FROM unnest($1::text[], $2::uuid[]) AS k (tenant_id, contact_id)
@@ -154,7 +156,7 @@ pub(crate) async fn list(
 ) -> Result<Vec<Contact>, pg::Error> {
     let mut query = QueryBuilder::<Postgres>::new(
         "SELECT c.tenant_id, c.contact_id, c.email, c.uid, c.first_name, c.last_name, c.company, c.locale, c.tags,
-                c.status, c.created_at, ",
+                c.status, c.created_at, c.flags::text AS flags, ",
     );
     query.push(SEGMENT_IDS).push(" AS segment_ids FROM contacts c WHERE c.tenant_id = ").push_bind(tenant);
     query.push(" AND c.contact_id < ").push_bind(after.unwrap_or(Uuid::max()));
@@ -171,9 +173,9 @@ pub(super) async fn save(tx: &mut WriteTx, inserts: &mut Inserts, books: &Books)
     for (tenant, book) in books.iter() {
         for contact in book.people.iter() {
             if contact.is_changed() {
-                changed.push(tenant, contact);
+                changed.push(tenant, contact)?;
             } else if contact.is_created() {
-                created.push(tenant, contact);
+                created.push(tenant, contact)?;
             }
         }
     }
@@ -197,10 +199,11 @@ struct Columns<'a> {
     tags: Vec<String>,
     statuses: Vec<i16>,
     created_at: Vec<Timestamp>,
+    flags: Vec<String>,
 }
 
 impl<'a> Columns<'a> {
-    fn push(&mut self, tenant: &'a TenantId, contact: &'a Tracked<Contact>) {
+    fn push(&mut self, tenant: &'a TenantId, contact: &'a Tracked<Contact>) -> Result<(), pg::Error> {
         let contact = contact.get();
         self.tenants.push(tenant.as_str());
         self.ids.push(contact.id);
@@ -213,6 +216,8 @@ impl<'a> Columns<'a> {
         self.tags.push(contact.tags.iter().map(String::as_str).collect::<Vec<_>>().join(SEPARATOR));
         self.statuses.push(contact.status.number());
         self.created_at.push(contact.created_at);
+        self.flags.push(super::flags::write(&contact.flags)?);
+        Ok(())
     }
 }
 
@@ -222,13 +227,13 @@ fn insert(inserts: &mut Inserts, new: &Columns<'_>) {
     }
     inserts.add(
         "INSERT INTO contacts (tenant_id, contact_id, email, uid, first_name, last_name, company, locale, tags,
-                               status, created_at)
+                               status, created_at, flags)
          SELECT tenant_id, contact_id, email, uid, first_name, last_name, company, locale,
-                string_to_array(tags, $12), status, created_at
+                string_to_array(tags, $13), status, created_at, flags::jsonb
            FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
-                       $8::text[], $9::text[], $10::smallint[], $11::timestamptz[])
+                       $8::text[], $9::text[], $10::smallint[], $11::timestamptz[], $12::text[])
                 AS n (tenant_id, contact_id, email, uid, first_name, last_name, company, locale, tags, status,
-                      created_at)",
+                      created_at, flags)",
     )
     .bind(&new.tenants)
     .bind(&new.ids)
@@ -241,6 +246,7 @@ fn insert(inserts: &mut Inserts, new: &Columns<'_>) {
     .bind(&new.tags)
     .bind(&new.statuses)
     .bind(&new.created_at)
+    .bind(&new.flags)
     .bind(SEPARATOR);
 }
 
@@ -251,10 +257,12 @@ async fn update(tx: &mut WriteTx, changed: &Columns<'_>) -> Result<(), pg::Error
     let done = sqlx::query(
         "UPDATE contacts c
             SET email = n.email, uid = n.uid, first_name = n.first_name, last_name = n.last_name,
-                company = n.company, locale = n.locale, tags = string_to_array(n.tags, $11), status = n.status
+                company = n.company, locale = n.locale, tags = string_to_array(n.tags, $12), status = n.status,
+                flags = n.flags::jsonb
            FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
-                       $8::text[], $9::text[], $10::smallint[])
-                AS n (tenant_id, contact_id, email, uid, first_name, last_name, company, locale, tags, status)
+                       $8::text[], $9::text[], $10::smallint[], $11::text[])
+                AS n (tenant_id, contact_id, email, uid, first_name, last_name, company, locale, tags, status,
+                      flags)
           WHERE c.tenant_id = n.tenant_id AND c.contact_id = n.contact_id",
     )
     .bind(&changed.tenants)
@@ -267,6 +275,7 @@ async fn update(tx: &mut WriteTx, changed: &Columns<'_>) -> Result<(), pg::Error
     .bind(&changed.locales)
     .bind(&changed.tags)
     .bind(&changed.statuses)
+    .bind(&changed.flags)
     .bind(SEPARATOR)
     .execute(&mut **tx)
     .await?;

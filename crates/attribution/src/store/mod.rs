@@ -5,11 +5,15 @@ mod attempts;
 mod attributions;
 mod campaigns;
 mod clocks;
+mod code_list;
 mod codes;
 mod contacts;
+mod coupons;
 mod events;
+mod flags;
 mod history;
 mod segments;
+mod visits;
 
 pub(crate) use attempts::{
     AttemptPage, list as list_attempts, load as load_attempts, purge as purge_attempts,
@@ -19,17 +23,24 @@ pub(crate) use attributions::{
     list as list_attributions, load as load_attributions, parties as load_parties,
 };
 pub(crate) use campaigns::{
-    CampaignKeys, list as list_campaigns, load as load_campaigns, put as put_campaign,
+    CampaignKeys, list as list_campaigns, load as load_campaigns,
+    load_of_segments as load_campaigns_of_segments, put as put_campaign,
 };
 pub(crate) use clocks::{load as load_clocks, put as put_clock};
+pub(crate) use code_list::{CodePage, ListedCode, list as list_codes};
 pub(crate) use codes::{CodeKeys, load as load_codes, load_of_people as load_codes_of_people};
 pub(crate) use contacts::{
     ContactKeys, FIELDS as CONTACT_FIELDS, list as list_contacts, load as load_contacts,
 };
+pub(crate) use coupons::{load as load_coupons, load_pools as load_coupon_pools};
 pub(crate) use history::{attribution_changes, contact_changes};
 pub(crate) use segments::{
     Segment, SegmentKeys, get as get_segment, insert as insert_segment, list as list_segments,
     load as load_segments,
+};
+
+pub(crate) use visits::{
+    VisitPage, VisitorKeys, list as list_visits, load as load_visits, purge as purge_visits,
 };
 
 use pg::{Inserts, WriteTx};
@@ -45,11 +56,15 @@ pub(crate) async fn save(
     books: &Books,
     now: Timestamp,
 ) -> Result<bool, pg::Error> {
-    let changed =
-        [contacts::save(tx, &mut inserts, books).await?, attributions::save(tx, &mut inserts, books).await?];
+    let changed = [
+        contacts::save(tx, &mut inserts, books).await?,
+        attributions::save(tx, &mut inserts, books).await?,
+        coupons::save(tx, &mut inserts, books).await?,
+    ];
     codes::save(&mut inserts, books);
     attempts::save(&mut inserts, books, now);
     history::save(&mut inserts, books);
+    visits::save(&mut inserts, books, now);
     let events = events::of(books, now);
     let written = changed.contains(&true) || !inserts.is_empty() || !events.is_empty();
     outbox::append(tx, inserts, &events).await?;

@@ -28,6 +28,11 @@ impl<'a> SegmentKeys<'a> {
     pub(crate) fn add(&mut self, tenant: &'a TenantId, segment: &'a SegmentId) {
         self.0.insert((tenant, segment));
     }
+
+    /// Tenants and segments.
+    pub(super) fn columns(&self) -> (Vec<&str>, Vec<&str>) {
+        self.0.iter().map(|(tenant, segment)| (tenant.as_str(), segment.as_str())).unzip()
+    }
 }
 
 /// Notes which of these segments exist.
@@ -39,7 +44,7 @@ pub(crate) async fn load(
     if keys.0.is_empty() {
         return Ok(());
     }
-    let (tenants, segments): (Vec<_>, Vec<_>) = keys.0.iter().map(|(t, s)| (t.as_str(), s.as_str())).unzip();
+    let (tenants, segments) = keys.columns();
     let rows: Vec<(TenantId, SegmentId)> = sqlx::query_as(
         "SELECT s.tenant_id, s.segment_id FROM unnest($1::text[], $2::text[]) AS k (tenant_id, segment_id)
           CROSS JOIN LATERAL (

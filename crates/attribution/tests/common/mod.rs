@@ -242,13 +242,13 @@ pub(crate) fn id(id: &str) -> ContactRef {
 
 /// `name` comes with a shortcode.
 pub(crate) fn by_code(name: &str, code: &str) -> v1::Attempt {
-    let evidence = v1::Evidence { shortcode: code.into(), advocate: None };
+    let evidence = v1::Evidence { shortcode: code.into(), ..Default::default() };
     v1::Attempt { contact: Some(email(name)), evidence: Some(evidence), ..Default::default() }
 }
 
 /// `name` comes to `spring` naming an advocate.
 pub(crate) fn by_name(name: &str, advocate: &str) -> v1::Attempt {
-    let evidence = v1::Evidence { shortcode: String::new(), advocate: Some(email(advocate)) };
+    let evidence = v1::Evidence { advocate: Some(email(advocate)), ..Default::default() };
     v1::Attempt {
         contact: Some(email(name)),
         campaign_id: "spring".into(),

@@ -85,6 +85,30 @@ pub enum Fact {
         /// When it happened.
         occurred_at: Timestamp,
     },
+    /// Passed on: a contact was flagged.
+    ContactFlagged {
+        /// Of the event passed on.
+        id: EventId,
+        /// Whose.
+        tenant: TenantId,
+        /// Who.
+        contact: ContactId,
+        /// What flagged it.
+        cause: String,
+        /// When it happened.
+        occurred_at: Timestamp,
+    },
+    /// Passed on: all flags of a contact were lifted.
+    ContactUnflagged {
+        /// Of the event passed on.
+        id: EventId,
+        /// Whose.
+        tenant: TenantId,
+        /// Who.
+        contact: ContactId,
+        /// When it happened.
+        occurred_at: Timestamp,
+    },
     /// The tenant's test clock moved here.
     ClockMoved {
         /// A new one.

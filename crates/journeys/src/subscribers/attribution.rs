@@ -94,6 +94,22 @@ impl Told {
             Some(WireFact::AttributionDeactivated(fact)) => {
                 self.attributions.push(attribution(&about, fact.attribution.as_ref())?);
             }
+            Some(WireFact::ContactFlagged(fact)) => {
+                let name = fact.cause().as_str_name();
+                self.steps.push(Step::Pass(Fact::ContactFlagged {
+                    id: about.id,
+                    tenant: about.tenant,
+                    contact: parse("contact_id", &fact.contact_id)?,
+                    cause: name.strip_prefix("FLAG_CAUSE_").unwrap_or(name).to_owned(),
+                    occurred_at: about.occurred_at,
+                }));
+            }
+            Some(WireFact::ContactUnflagged(fact)) => self.steps.push(Step::Pass(Fact::ContactUnflagged {
+                id: about.id,
+                tenant: about.tenant,
+                contact: parse("contact_id", &fact.contact_id)?,
+                occurred_at: about.occurred_at,
+            })),
             Some(WireFact::ClockMoved(fact)) => {
                 self.steps.push(Step::Clock(about.tenant, time("clock_moved.to", fact.to.as_ref())?));
             }

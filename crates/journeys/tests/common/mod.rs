@@ -244,7 +244,7 @@ impl Tenant {
     pub(crate) async fn refer(&self, email: &str, shortcode: &str) -> a::AttemptResult {
         let attempt = a::Attempt {
             contact: Some(by_email(email)),
-            evidence: Some(a::Evidence { shortcode: shortcode.into(), advocate: None }),
+            evidence: Some(a::Evidence { shortcode: shortcode.into(), ..Default::default() }),
             ..Default::default()
         };
         let request = a::RecordAttributionRequest { attempt: Some(attempt), request_id: String::new() };

@@ -32,7 +32,7 @@ pub(crate) fn order(id: &str, email: &str, dollars: i64) -> o::NewOrder {
 
 /// The same with a shortcode.
 pub(crate) fn referred(id: &str, email: &str, dollars: i64, shortcode: &str) -> o::NewOrder {
-    let evidence = a::Evidence { shortcode: shortcode.into(), advocate: None };
+    let evidence = a::Evidence { shortcode: shortcode.into(), ..Default::default() };
     o::NewOrder { evidence: Some(evidence), ..order(id, email, dollars) }
 }
 

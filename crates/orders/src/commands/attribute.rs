@@ -81,6 +81,8 @@ pub(super) fn attempt(order: &NewOrder, occurred_at: Timestamp) -> wire::Attempt
     let evidence = &order.evidence;
     let evidence = (!evidence.is_empty()).then(|| wire::Evidence {
         shortcode: evidence.shortcode.clone(),
+        coupon_code: evidence.coupon_code.clone(),
+        visitor_id: evidence.visitor_id.clone(),
         advocate: evidence.advocate.as_ref().map(contact_ref),
     });
     wire::Attempt {
@@ -169,6 +171,7 @@ fn outcome(result: &AttemptResult) -> Option<Outcome> {
             InactiveReason::Unspecified => None,
             InactiveReason::Duplicate => Some(Inactive::Duplicate),
             InactiveReason::SelfReferral => Some(Inactive::SelfReferral),
+            InactiveReason::NotEligible => Some(Inactive::NotEligible),
         }
         .map(Outcome::LoggedInactive),
         wire::Outcome::Unresolved => match result.unresolved_reason() {
@@ -178,6 +181,9 @@ fn outcome(result: &AttemptResult) -> Option<Outcome> {
             UnresolvedReason::CampaignNotActive => Some(Unresolved::CampaignNotActive),
             UnresolvedReason::CampaignMismatch => Some(Unresolved::CampaignMismatch),
             UnresolvedReason::NoEvidence => Some(Unresolved::NoEvidence),
+            UnresolvedReason::CodeNotAssigned => Some(Unresolved::CodeNotAssigned),
+            UnresolvedReason::OutsideWindow => Some(Unresolved::OutsideWindow),
+            UnresolvedReason::CodeUsed => Some(Unresolved::CodeUsed),
         }
         .map(Outcome::Unresolved),
     }

@@ -11,6 +11,8 @@ pub(crate) enum Inactive {
     Duplicate,
     /// Advocate and customer are the same person (A7).
     SelfReferral,
+    /// The campaign is for new contacts only, and the customer was known (A7).
+    NotEligible,
 }
 
 /// Why an attempt came to nobody.
@@ -26,6 +28,12 @@ pub(crate) enum Unresolved {
     CampaignMismatch,
     /// Nothing was claimed and nothing is in force.
     NoEvidence,
+    /// The coupon code is nobody's yet (A14).
+    CodeNotAssigned,
+    /// The visit was too long ago (A8).
+    OutsideWindow,
+    /// Somebody else has used the coupon code (A14).
+    CodeUsed,
 }
 
 /// How the attempt to attribute ended (A12); never a silent null.
@@ -49,11 +57,15 @@ impl Outcome {
             Self::AlreadyAttributed => ("ALREADY_ATTRIBUTED", ""),
             Self::LoggedInactive(Inactive::Duplicate) => ("LOGGED_INACTIVE", "DUPLICATE"),
             Self::LoggedInactive(Inactive::SelfReferral) => ("LOGGED_INACTIVE", "SELF_REFERRAL"),
+            Self::LoggedInactive(Inactive::NotEligible) => ("LOGGED_INACTIVE", "NOT_ELIGIBLE"),
             Self::Unresolved(Unresolved::UnknownCode) => ("UNRESOLVED", "UNKNOWN_CODE"),
             Self::Unresolved(Unresolved::AdvocateNotEligible) => ("UNRESOLVED", "ADVOCATE_NOT_ELIGIBLE"),
             Self::Unresolved(Unresolved::CampaignNotActive) => ("UNRESOLVED", "CAMPAIGN_NOT_ACTIVE"),
             Self::Unresolved(Unresolved::CampaignMismatch) => ("UNRESOLVED", "CAMPAIGN_MISMATCH"),
             Self::Unresolved(Unresolved::NoEvidence) => ("UNRESOLVED", "NO_EVIDENCE"),
+            Self::Unresolved(Unresolved::CodeNotAssigned) => ("UNRESOLVED", "CODE_NOT_ASSIGNED"),
+            Self::Unresolved(Unresolved::OutsideWindow) => ("UNRESOLVED", "OUTSIDE_WINDOW"),
+            Self::Unresolved(Unresolved::CodeUsed) => ("UNRESOLVED", "CODE_USED"),
         }
     }
 
@@ -63,16 +75,20 @@ impl Outcome {
     }
 
     /// Every outcome there is.
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::Attributed,
         Self::AlreadyAttributed,
         Self::LoggedInactive(Inactive::Duplicate),
         Self::LoggedInactive(Inactive::SelfReferral),
+        Self::LoggedInactive(Inactive::NotEligible),
         Self::Unresolved(Unresolved::UnknownCode),
         Self::Unresolved(Unresolved::AdvocateNotEligible),
         Self::Unresolved(Unresolved::CampaignNotActive),
         Self::Unresolved(Unresolved::CampaignMismatch),
         Self::Unresolved(Unresolved::NoEvidence),
+        Self::Unresolved(Unresolved::CodeNotAssigned),
+        Self::Unresolved(Unresolved::OutsideWindow),
+        Self::Unresolved(Unresolved::CodeUsed),
     ];
 }
 

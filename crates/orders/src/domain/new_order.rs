@@ -27,14 +27,21 @@ pub(crate) enum OnUnattributed {
 pub(crate) struct Evidence {
     /// Shortcode as given.
     pub(crate) shortcode: String,
+    /// Coupon code as given.
+    pub(crate) coupon_code: String,
     /// The advocate.
     pub(crate) advocate: Option<ContactRef>,
+    /// The browser, as it was told when it visited.
+    pub(crate) visitor_id: String,
 }
 
 impl Evidence {
     /// Whether nothing is claimed.
     pub(crate) fn is_empty(&self) -> bool {
-        self.shortcode.is_empty() && self.advocate.is_none()
+        self.shortcode.is_empty()
+            && self.coupon_code.is_empty()
+            && self.advocate.is_none()
+            && self.visitor_id.is_empty()
     }
 }
 

@@ -57,7 +57,12 @@ fn evidence(wire: Option<&attribution::Evidence>) -> Result<Evidence, Error> {
         Some(advocate) => Some(contact_ref("order.evidence.advocate", advocate)?).filter(|a| !a.is_empty()),
     };
     // whatever it holds: attribution passes over what cannot be one, and the order is not lost (O7)
-    Ok(Evidence { shortcode: wire.shortcode.clone(), advocate })
+    Ok(Evidence {
+        shortcode: wire.shortcode.clone(),
+        coupon_code: wire.coupon_code.clone(),
+        advocate,
+        visitor_id: wire.visitor_id.clone(),
+    })
 }
 
 fn contact_ref(path: &str, wire: &WireContactRef) -> Result<ContactRef, Error> {
@@ -138,6 +143,7 @@ fn wire_outcome(outcome: Outcome) -> (attribution::Outcome, InactiveReason, Unre
             let reason = match reason {
                 Inactive::Duplicate => InactiveReason::Duplicate,
                 Inactive::SelfReferral => InactiveReason::SelfReferral,
+                Inactive::NotEligible => InactiveReason::NotEligible,
             };
             (Wire::LoggedInactive, reason, resolved)
         }
@@ -148,6 +154,9 @@ fn wire_outcome(outcome: Outcome) -> (attribution::Outcome, InactiveReason, Unre
                 Unresolved::CampaignNotActive => UnresolvedReason::CampaignNotActive,
                 Unresolved::CampaignMismatch => UnresolvedReason::CampaignMismatch,
                 Unresolved::NoEvidence => UnresolvedReason::NoEvidence,
+                Unresolved::CodeNotAssigned => UnresolvedReason::CodeNotAssigned,
+                Unresolved::OutsideWindow => UnresolvedReason::OutsideWindow,
+                Unresolved::CodeUsed => UnresolvedReason::CodeUsed,
             };
             (Wire::Unresolved, none, reason)
         }

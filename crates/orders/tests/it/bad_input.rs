@@ -21,7 +21,7 @@ async fn record_order_names_the_field_at_fault() {
     let acme = world.of("acme");
     let customer = |customer: ContactRef| v1::NewOrder { customer: Some(customer), ..base() };
     let advocate = |advocate: ContactRef| v1::NewOrder {
-        evidence: Some(Evidence { shortcode: String::new(), advocate: Some(advocate) }),
+        evidence: Some(Evidence { advocate: Some(advocate), ..Default::default() }),
         ..base()
     };
     let lines = |line: v1::LineItem| v1::NewOrder { line_items: vec![line], ..base() };

@@ -49,7 +49,8 @@ async fn o7_a_malformed_shortcode_is_passed_over_for_weaker_evidence() {
     let world = World::start().await;
     let acme = world.of("acme");
     let (_, bob) = acme.program().await;
-    let evidence = att::Evidence { shortcode: "SPRING-10".into(), advocate: Some(email("bob")) };
+    let evidence =
+        att::Evidence { shortcode: "SPRING-10".into(), advocate: Some(email("bob")), ..Default::default() };
     let order =
         v1::NewOrder { campaign_id: "spring".into(), evidence: Some(evidence), ..order("o-1", "eve", 100) };
     let (recorded, _) = acme.record(order).await;
@@ -110,4 +111,37 @@ async fn o6_an_order_that_differs_changes_no_contact() {
     };
     assert_eq!(acme.record(same).await.1, RecordResult::AlreadyRecorded);
     assert_eq!(acme.contacts().await, before);
+}
+
+/// A coupon code of `name`'s in `spring`.
+async fn coupon(acme: &Caller, name: &str) -> String {
+    let mut codes = att::code_service_client::CodeServiceClient::new(acme.attribution.clone());
+    let request = att::IssueCouponCodesRequest {
+        campaign_id: "spring".into(),
+        advocates: vec![email(name)],
+        request_id: name.into(),
+        ..Default::default()
+    };
+    codes.issue_coupon_codes(request).await.unwrap().into_inner().codes.remove(0).code
+}
+
+#[tokio::test]
+async fn o3_an_order_takes_campaign_and_advocate_from_its_coupon_code() {
+    let world = World::start().await;
+    let acme = world.of("acme");
+    let (_, bob) = acme.program().await;
+    let code = coupon(&acme, "bob").await;
+    let evidence = att::Evidence { coupon_code: code.to_lowercase(), ..Default::default() };
+    let order = v1::NewOrder { evidence: Some(evidence), ..order("o-1", "eve", 100) };
+    let (recorded, _) = acme.record(order).await;
+    assert_eq!((recorded.advocate_id.as_str(), recorded.campaign_id.as_str()), (bob.as_str(), "spring"));
+
+    let file = format!(
+        "order_id,email,revenue,Coupon\ni-1,fay@example.com,1,{code}\ni-2,gus@example.com,1,NOSUCH\n"
+    );
+    let chunks = vec![file.into_bytes()];
+    let (bad, summary) = acme.import(options(&[("Coupon", "coupon_code")]), chunks).await;
+    assert_eq!((bad.len(), summary.recorded), (0, 2));
+    assert_eq!(acme.get("i-1").await.unwrap().advocate_id, bob);
+    assert_eq!(acme.get("i-2").await.unwrap().unresolved_reason(), UnresolvedReason::UnknownCode);
 }

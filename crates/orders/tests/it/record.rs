@@ -116,7 +116,7 @@ async fn o3_an_advocate_may_be_named_instead_of_a_code() {
     let world = World::start().await;
     let acme = world.of("acme");
     let (_, bob) = acme.program().await;
-    let evidence = proto::attribution::Evidence { shortcode: String::new(), advocate: Some(email("bob")) };
+    let evidence = proto::attribution::Evidence { advocate: Some(email("bob")), ..Default::default() };
     let named =
         v1::NewOrder { campaign_id: "spring".into(), evidence: Some(evidence), ..order("o-1", "eve", 100) };
     let (recorded, _) = acme.record(named).await;

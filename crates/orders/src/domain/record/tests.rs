@@ -58,7 +58,7 @@ fn stored() -> Order {
 }
 
 fn with_evidence() -> NewOrder {
-    let evidence = Evidence { shortcode: "ANNA10".to_owned(), advocate: None };
+    let evidence = Evidence { shortcode: "ANNA10".to_owned(), ..Evidence::default() };
     NewOrder { evidence, ..new_order() }
 }
 

@@ -1,10 +1,10 @@
 //! The header of the file: which column is which field.
 
 use proto::orders::{ImportOrdersOptions, OnConflict as WireOnConflict};
+use rpc::csv::Fields;
 use rpc::{Error, fields};
 use types::Currency;
 
-use super::records::Fields;
 use super::row::MAX_SHORT;
 use crate::domain::OnConflict;
 use crate::rpc::{convert, export};
@@ -26,11 +26,13 @@ pub(super) enum Field {
     HubspotDealstage,
     LineItems,
     OccurredAt,
+    CouponCode,
+    VisitorId,
 }
 
 impl Field {
     /// All of them, in the order of their declaration.
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 16] = [
         Self::OrderId,
         Self::Source,
         Self::Email,
@@ -45,6 +47,8 @@ impl Field {
         Self::HubspotDealstage,
         Self::LineItems,
         Self::OccurredAt,
+        Self::CouponCode,
+        Self::VisitorId,
     ];
 
     /// As the contract names it.
@@ -64,6 +68,8 @@ impl Field {
             Self::HubspotDealstage => "hubspot_dealstage",
             Self::LineItems => "line_items",
             Self::OccurredAt => "occurred_at",
+            Self::CouponCode => "coupon_code",
+            Self::VisitorId => "visitor_id",
         }
     }
 
@@ -79,6 +85,8 @@ impl Field {
             "customer.contact_id" => Some(Self::ContactId),
             "campaign_id" => Some(Self::Campaign),
             "evidence.shortcode" => Some(Self::Shortcode),
+            "evidence.coupon_code" => Some(Self::CouponCode),
+            "evidence.visitor_id" => Some(Self::VisitorId),
             "revenue.currency_code" => Some(Self::Currency),
             path if path.starts_with("evidence.advocate") => Some(Self::AdvocateEmail),
             path => Self::from_name(path),

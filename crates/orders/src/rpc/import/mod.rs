@@ -4,8 +4,6 @@
 //! them are short, so that the file waits for the database, and the network for the file.
 
 mod header;
-mod quotes;
-mod records;
 mod row;
 mod upload;
 

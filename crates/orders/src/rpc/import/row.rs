@@ -2,13 +2,13 @@
 
 use proto::common::ErrorReason as Reason;
 use proto::orders::RejectedRow;
+use rpc::csv::{Fields, Malformed, Record};
 use rpc::{Error, fields};
 use time::UtcOffset;
 use time::format_description::well_known::Rfc3339;
 use types::{Email, Money, TenantId, Timestamp};
 
 use super::header::{Columns, Field, Options};
-use super::records::{Fields, Malformed, Record};
 use crate::Settings;
 use crate::commands::{self, Row};
 use crate::domain::{ContactRef, Evidence, NewOrder, OnUnattributed, Uid};
@@ -133,18 +133,19 @@ fn customer<'t>(text: impl Fn(Field) -> &'t str) -> Result<ContactRef, Error> {
 }
 
 fn evidence<'t>(text: impl Fn(Field) -> &'t str) -> Result<Evidence, Error> {
-    let shortcode = shortcode(text(Field::Shortcode))?;
+    let shortcode = code(Field::Shortcode, text(Field::Shortcode))?;
+    let coupon_code = code(Field::CouponCode, text(Field::CouponCode))?;
     let advocate = email(Field::AdvocateEmail, text(Field::AdvocateEmail))?;
     let advocate = advocate.map(|email| ContactRef { email: Some(email), ..ContactRef::default() });
-    Ok(Evidence { shortcode, advocate })
+    let visitor_id = fields::text(Field::VisitorId.name(), text(Field::VisitorId), Uid::MAX_BYTES)?;
+    Ok(Evidence { shortcode, coupon_code, advocate, visitor_id })
 }
 
-/// A shortcode as it was sent, whatever it holds: attribution passes over what cannot be one, and the order is not
-/// lost (O7).
-fn shortcode(text: &str) -> Result<String, Error> {
+/// A code as it was sent, whatever it holds: attribution passes over what cannot be one, and the order is not lost (O7).
+fn code(field: Field, text: &str) -> Result<String, Error> {
     if text.chars().nth(MAX_CODE).is_some() {
         let what = format!("is longer than {MAX_CODE} characters");
-        return Err(Error::field(Field::Shortcode.name(), what));
+        return Err(Error::field(field.name(), what));
     }
     Ok(text.to_owned())
 }

@@ -2,12 +2,12 @@
 
 use proto::common::ErrorReason as Reason;
 use proto::orders::{ImportOrdersRequest, RejectedRow};
+use rpc::csv::{Record, RecordReader};
 use rpc::{Error, fields};
 use tokio::sync::mpsc;
 use tonic::{Code, Status, Streaming};
 
 use super::header::{Columns, Options};
-use super::records::{Record, RecordReader};
 use super::row::RowReader;
 use crate::commands::Row;
 

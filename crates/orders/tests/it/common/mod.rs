@@ -306,7 +306,7 @@ pub(crate) fn order(order_id: &str, name: &str, cents: i64) -> v1::NewOrder {
 
 /// The same, with a shortcode.
 pub(crate) fn by_code(order_id: &str, name: &str, code: &str) -> v1::NewOrder {
-    let evidence = att::Evidence { shortcode: code.into(), advocate: None };
+    let evidence = att::Evidence { shortcode: code.into(), ..Default::default() };
     v1::NewOrder { evidence: Some(evidence), ..order(order_id, name, 10_000) }
 }
 

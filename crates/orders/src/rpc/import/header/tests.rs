@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::super::records::RecordReader;
 use super::*;
+use rpc::csv::RecordReader;
 
 fn options(columns: &[(&str, &str)], currency: &str) -> ImportOrdersOptions {
     let columns: HashMap<String, String> =

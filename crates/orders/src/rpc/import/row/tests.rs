@@ -3,8 +3,8 @@
 use proto::orders::ImportOrdersOptions;
 use types::Currency;
 
-use super::super::records::RecordReader;
 use super::*;
+use rpc::csv::RecordReader;
 
 /// What becomes of the row below `header`.
 fn read(header: &str, row: &[u8]) -> Row<RejectedRow> {

@@ -7,9 +7,9 @@ use std::fmt;
 
 /// The first mistake in the quotes of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Fault {
+pub struct Fault {
     /// Its field, from 0.
-    pub(super) column: usize,
+    pub column: usize,
     what: What,
 }
 

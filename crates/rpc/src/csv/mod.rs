@@ -4,7 +4,11 @@ use std::fmt;
 
 use csv_core::ReadRecordResult;
 
-use super::quotes::{Fault, Quotes};
+use self::quotes::Quotes;
+
+mod quotes;
+
+pub use self::quotes::Fault;
 
 /// Bytes of one record, at most, quotes not counted: an order with as many and as long lines as there can be fits.
 const MAX_RECORD: usize = 256 * 1024;
@@ -15,16 +19,16 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// One record of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Record<'a> {
+pub struct Record<'a> {
     /// Line it begins on, from 1.
-    pub(super) line: u64,
+    pub line: u64,
     /// Its fields, without their quotes, or why they cannot be told.
-    pub(super) fields: Result<Fields<'a>, Malformed>,
+    pub fields: Result<Fields<'a>, Malformed>,
 }
 
 /// Why a record cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Malformed {
+pub enum Malformed {
     /// It is longer than a record may be.
     TooLong {
         /// Line of the quote that was open when it became so.
@@ -36,7 +40,7 @@ pub(super) enum Malformed {
 
 impl Malformed {
     /// The field at fault, from 0; `None` if the record as a whole is.
-    pub(super) fn column(&self) -> Option<usize> {
+    pub fn column(&self) -> Option<usize> {
         match self {
             Self::TooLong { .. } => None,
             Self::Quotes(fault) => Some(fault.column),
@@ -59,19 +63,24 @@ impl fmt::Display for Malformed {
 
 /// The fields of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Fields<'a> {
+pub struct Fields<'a> {
     bytes: &'a [u8],
     ends: &'a [usize],
 }
 
 impl<'a> Fields<'a> {
     /// How many there are.
-    pub(super) fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.ends.len()
     }
 
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
     /// They, in their order.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+    pub fn iter(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         let (bytes, ends) = (self.bytes, self.ends);
         let starts = std::iter::once(0).chain(ends.iter().copied());
         starts.zip(ends).map(move |(start, end)| bytes.get(start..*end).unwrap_or_default())
@@ -80,7 +89,7 @@ impl<'a> Fields<'a> {
 
 /// Reads records. Feed it the pieces with [`RecordReader::next`], then call [`RecordReader::finish`].
 #[derive(Debug)]
-pub(super) struct RecordReader {
+pub struct RecordReader {
     csv: csv_core::Reader,
     bytes: Box<[u8]>,
     ends: Box<[usize]>,
@@ -96,9 +105,15 @@ pub(super) struct RecordReader {
     began: Option<u64>,
 }
 
+impl Default for RecordReader {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl RecordReader {
     /// Before the first byte.
-    pub(super) fn new() -> Self {
+    pub fn new() -> Self {
         let mut csv = csv_core::Reader::new();
         // an empty line, which is skipped: the mark is our business, as it may come in two pieces
         csv.read_record(b"\n", &mut [0], &mut [0]);
@@ -116,14 +131,14 @@ impl RecordReader {
     }
 
     /// The next record that ends within `input`, which is cut to what comes after it. `None`: all of `input` is read.
-    pub(super) fn next(&mut self, input: &mut &[u8]) -> Option<Record<'_>> {
+    pub fn next(&mut self, input: &mut &[u8]) -> Option<Record<'_>> {
         self.skip_mark(input);
         let line = self.advance(input)?;
         Some(self.record(line))
     }
 
     /// The last record, if the file does not end with a line break.
-    pub(super) fn finish(&mut self) -> Option<Record<'_>> {
+    pub fn finish(&mut self) -> Option<Record<'_>> {
         if let Some(seen) = self.mark.take() {
             self.advance(&mut &BYTE_ORDER_MARK[..seen]);
         }
