@@ -30,7 +30,7 @@ use runtime::Lifecycle;
 use sqlx::migrate::Migrator;
 use types::{Clock, OrderId, TenantId};
 
-use crate::commands::{RecordOrders, ReverseOrders};
+use crate::commands::{RecordOrders, ReverseOrders, UpdateOrders};
 use crate::domain::OrderKey;
 use crate::rpc::{Audits, Orders, export_places};
 use crate::subscribers::AttributionStream;
@@ -84,6 +84,8 @@ pub async fn start(
     let source = Source::open(db.clone(), lifecycle.stop()).await?;
     let work = RecordOrders::new(db.clone(), Arc::clone(&clock), hasher.clone(), channel.clone());
     let batcher = Batcher::start(work, Options::default());
+    let updates = UpdateOrders::new(db.clone(), Arc::clone(&clock), channel.clone());
+    let updates = Batcher::start(updates, Options::default());
     let reversals =
         Batcher::start(ReverseOrders { db: db.clone(), clock: Arc::clone(&clock) }, Options::default());
     let attribution = AttributionStream::new(channel, Arc::clone(&clock));
@@ -94,8 +96,19 @@ pub async fn start(
     let stop = lifecycle.stop();
     let audits = Audits(db.clone());
     let exports = export_places();
-    let orders =
-        Orders { db, clock, hasher, batcher, reversals, exports, source, attribution, settings, stop };
+    let orders = Orders {
+        db,
+        clock,
+        hasher,
+        batcher,
+        updates,
+        reversals,
+        exports,
+        source,
+        attribution,
+        settings,
+        stop,
+    };
     Ok(ServiceRoutes::default().with(OrderServiceServer::new(orders)).with(AuditServiceServer::new(audits)))
 }
 

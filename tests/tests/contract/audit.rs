@@ -72,6 +72,7 @@ impl Things {
                 set(request, "shortcode", "NEW11");
             }
             "RecordOrder" => set(inner(request, "order"), "order_id", "o-single"),
+            "UpdateOrder" => set(request, "external_status", "another"),
             "BatchRecordOrders" => set(inner(inner(request, "requests"), "order"), "order_id", "o-batch"),
             "ApplyJourney" => set(request, "definition", &JOURNEYS[2].replace("plain", "plainer")),
             "ApplyProgram" => set(request, "definition", &program("winter", "2025-01-01")),

@@ -27,7 +27,7 @@ struct Sample {
     change: fn(&mut DynamicMessage),
 }
 
-const SAMPLES: [Sample; 10] = [
+const SAMPLES: [Sample; 11] = [
     Sample {
         method: "RecordAttribution",
         request: |message| message,
@@ -66,6 +66,12 @@ const SAMPLES: [Sample; 10] = [
         request: |message| inner(message, "requests"),
         made: &["results", "response", "order"],
         change: |request| set(inner(request, "order"), "order_id", "o-another"),
+    },
+    Sample {
+        method: "UpdateOrder",
+        request: |message| message,
+        made: &["order"],
+        change: |request| set(request, "order_id", "o-another"),
     },
     Sample {
         method: "RefundOrder",

@@ -16,7 +16,8 @@ use types::{Email, Timestamp};
 
 use super::Error;
 use crate::domain::{
-    Answer, Attributed, ContactRef, Head, InForce, Inactive, NewOrder, Outcome, Uid, Unresolved,
+    Answer, Attributed, ContactRef, Evidence, Head, InForce, Inactive, NewOrder, Order, Outcome, Uid,
+    Unresolved,
 };
 
 /// How long attribution may take for a slice.
@@ -78,22 +79,38 @@ impl Attribution {
 
 /// The attempt an order makes; without evidence it only looks up what is in force.
 pub(super) fn attempt(order: &NewOrder, occurred_at: Timestamp) -> wire::Attempt {
-    let evidence = &order.evidence;
-    let evidence = (!evidence.is_empty()).then(|| wire::Evidence {
-        shortcode: evidence.shortcode.clone(),
-        coupon_code: evidence.coupon_code.clone(),
-        visitor_id: evidence.visitor_id.clone(),
-        advocate: evidence.advocate.as_ref().map(contact_ref),
-    });
     wire::Attempt {
         tenant_id: order.key.tenant.to_string(),
         contact: Some(contact_ref(&order.customer)),
         campaign_id: order.campaign_id.as_ref().map(ToString::to_string).unwrap_or_default(),
-        evidence,
+        evidence: wire_evidence(&order.evidence),
         occurred_at: Some(wire_time(occurred_at)),
         source: order.source.clone(),
         known_contact_only: false,
     }
+}
+
+/// The attempt that evidence for a stored order makes, at the order's own time (O4).
+pub(super) fn later_attempt(order: &Order, evidence: &Evidence) -> wire::Attempt {
+    let customer = ContactRef { contact_id: Some(order.contact_id), ..ContactRef::default() };
+    wire::Attempt {
+        tenant_id: order.key.tenant.to_string(),
+        contact: Some(contact_ref(&customer)),
+        campaign_id: order.campaign_id.as_ref().map(ToString::to_string).unwrap_or_default(),
+        evidence: wire_evidence(evidence),
+        occurred_at: Some(wire_time(order.occurred_at)),
+        source: order.source.clone(),
+        known_contact_only: false,
+    }
+}
+
+fn wire_evidence(evidence: &Evidence) -> Option<wire::Evidence> {
+    (!evidence.is_empty()).then(|| wire::Evidence {
+        shortcode: evidence.shortcode.clone(),
+        coupon_code: evidence.coupon_code.clone(),
+        visitor_id: evidence.visitor_id.clone(),
+        advocate: evidence.advocate.as_ref().map(contact_ref),
+    })
 }
 
 /// Asks who the customer of an order is, and creates and changes nothing (O6).
@@ -152,10 +169,16 @@ fn attributed(result: &AttemptResult, head: Head) -> Option<Attributed> {
         Some(a) => Some(a.attribution_id.parse().ok()?),
     };
     let outcome = outcome(result)?;
+    let named = match outcome {
+        Outcome::Attributed | Outcome::AlreadyAttributed => in_force.map(|a: InForce| a.advocate_id),
+        Outcome::LoggedInactive(_) => result.inactive.as_ref().and_then(|a| a.advocate_id.parse().ok()),
+        Outcome::Unresolved(_) => None,
+    };
     Some(Attributed {
         contact_id: result.contact_id.parse().ok()?,
         campaign_id,
         in_force,
+        named,
         inactive,
         outcome,
         head,

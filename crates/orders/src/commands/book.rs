@@ -1,23 +1,16 @@
-//! A slice of orders within its transaction: what is stored, what each command makes of it, and what is to be written.
+//! A slice of orders within its transaction: what is stored, what the commands make of it, and what is to be written.
 
 use std::collections::{HashMap, HashSet};
 
-use observe::metrics::{Duplicate, duplicates};
 use pg::requests::{self, Key, Seen};
 use pg::{Audit, Inserts, WriteTx};
 use proto::orders::OrderEvent;
-use types::{Timestamp, new_id};
+use types::{Money, Origin, Timestamp};
 
 use super::events::{self, When};
-use super::record_orders::{Ready, RecordResult, Recorded};
-use super::{Error, Place};
-use crate::domain::{
-    Again, Answer, Change, ChangeKind, Order, OrderKey, changed_fields, record_again, record_new,
-};
+use super::{Error, RequestId};
+use crate::domain::{Change, ChangeKind, FieldChange, Head, Order, OrderKey};
 use crate::store;
-
-/// Name of the RPC in the table of request ids.
-const METHOD: &str = "RecordOrder";
 
 /// The state a slice works on. Each command sees what those before it did.
 #[derive(Debug)]
@@ -26,7 +19,7 @@ pub(super) struct Book {
     orders: HashMap<OrderKey, Order>,
     /// In the order they came.
     new: Vec<OrderKey>,
-    updated: HashSet<OrderKey>,
+    changed: HashSet<OrderKey>,
     requests: HashMap<Key, Seen>,
     made: Vec<(Key, Seen)>,
     events: Vec<OrderEvent>,
@@ -34,18 +27,40 @@ pub(super) struct Book {
     audit: Audit,
 }
 
+/// A caller's request, if it bears an id.
+pub(super) type Asked<'a> = Option<(Key, &'a RequestId)>;
+
+/// What a command made of a stored order.
+pub(super) struct Revision<'a> {
+    /// The order as it is then.
+    pub(super) order: Order,
+    /// What happened to it, each with what it changed.
+    pub(super) kinds: Vec<(ChangeKind, Vec<FieldChange>)>,
+    /// What is given back by it.
+    pub(super) refund: Option<Money>,
+    /// Who did it, and under which trace.
+    pub(super) origin: &'a Origin,
+    /// Business time.
+    pub(super) occurred_at: Timestamp,
+    /// How far attribution's answer reached, if it was asked.
+    pub(super) head: Option<Head>,
+}
+
 impl Book {
     /// Loads what the slice is about.
-    pub(super) async fn load(tx: &mut WriteTx, slice: &[Ready], now: Timestamp) -> Result<Self, pg::Error> {
-        let ids: Vec<Key> = slice.iter().filter_map(request_key).collect();
-        let requests = requests::load(tx, &ids).await?;
-        let keys: Vec<&OrderKey> = slice.iter().map(|ready| &ready.command.order.key).collect();
-        let orders = store::orders::load(tx, &keys).await?;
+    pub(super) async fn load(
+        tx: &mut WriteTx,
+        orders: &[&OrderKey],
+        requests: &[Key],
+        now: Timestamp,
+    ) -> Result<Self, pg::Error> {
+        let requests = requests::load(tx, requests).await?;
+        let orders = store::orders::load(tx, orders).await?;
         Ok(Self {
             now,
             orders,
             new: Vec::new(),
-            updated: HashSet::new(),
+            changed: HashSet::new(),
             requests,
             made: Vec::new(),
             events: Vec::new(),
@@ -54,113 +69,95 @@ impl Book {
         })
     }
 
-    /// Carries out one command.
-    pub(super) fn record(&mut self, ready: &Ready) -> Result<Recorded, Error> {
-        let command = &ready.command;
-        if command.place.as_ref().is_some_and(Place::is_held_up) {
-            return Err(Error::Behind);
+    /// Real time.
+    pub(super) fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// An order as it is now.
+    pub(super) fn order(&self, key: &OrderKey) -> Option<&Order> {
+        self.orders.get(key)
+    }
+
+    /// Whether this request was carried out before; its id is good for no other one.
+    pub(super) fn is_repeat(&self, asked: &Asked<'_>) -> Result<bool, Error> {
+        let Some((key, request)) = asked else { return Ok(false) };
+        match self.requests.get(key) {
+            Some(seen) if seen.hash != request.hash => Err(Error::RequestIdReused),
+            seen => Ok(seen.is_some()),
         }
-        let key = &command.order.key;
-        if let Some(replayed) = self.replayed(ready)? {
-            return Ok(replayed);
-        }
-        let result = match self.orders.get(key).cloned() {
-            Some(stored) => self.again(ready, &stored)?,
-            None => self.first(ready)?,
-        };
-        // it is there: stored before, or put there just now
-        let order = self.orders.get(key).cloned().ok_or(Error::NoAnswer)?;
-        if let (Some(id), Some(request)) = (request_key(ready), &command.request) {
+    }
+
+    /// Keeps that this request was carried out on this order.
+    pub(super) fn remember(&mut self, asked: Asked<'_>, order: &Order) {
+        if let Some((key, request)) = asked {
             let seen = Seen { hash: request.hash.clone(), resources: vec![order.id.to_string()] };
-            self.requests.insert(id.clone(), seen.clone());
-            self.made.push((id, seen));
+            self.requests.insert(key.clone(), seen.clone());
+            self.made.push((key, seen));
         }
-        Ok(Recorded { order, result })
     }
 
-    /// What a request id that was seen before is answered with: the same request names the same order.
-    fn replayed(&self, ready: &Ready) -> Result<Option<Recorded>, Error> {
-        let (Some(id), Some(request)) = (request_key(ready), &ready.command.request) else { return Ok(None) };
-        let Some(seen) = self.requests.get(&id) else { return Ok(None) };
-        if seen.hash != request.hash {
-            return Err(Error::RequestIdReused);
-        }
-        duplicates(Duplicate::RequestId, 1);
-        let order = self.orders.get(&ready.command.order.key).cloned();
-        Ok(order.map(|order| Recorded { order, result: RecordResult::AlreadyRecorded }))
-    }
-
-    fn first(&mut self, ready: &Ready) -> Result<RecordResult, Error> {
-        // it was stored when attribution was not asked to judge it, and is gone: the caller's retry asks
-        let Some(Answer::Judged(answer)) = &ready.answer else { return Err(Error::NoAnswer) };
-        let id = new_id(self.now);
-        let order = record_new(&ready.command.order, &ready.facts, answer, id, self.now)?;
-        let origin = &ready.command.origin;
+    /// Adds a new order.
+    pub(super) fn add(&mut self, order: Order, head: Head, origin: &Origin) {
         let when = When {
             occurred_at: order.occurred_at,
             recorded_at: self.now,
-            head: Some(answer.head),
+            head: Some(head),
             traceparent: origin.traceparent.as_deref(),
         };
         self.events.push(events::recorded(&order, when));
         self.audit.note(&order.key.tenant, origin, &order.key.order_id);
         self.new.push(order.key.clone());
         self.orders.insert(order.key.clone(), order);
-        Ok(RecordResult::Recorded)
     }
 
-    fn again(&mut self, ready: &Ready, stored: &Order) -> Result<RecordResult, Error> {
-        let answer = ready.answer.as_ref();
-        let contact = answer.and_then(Answer::contact);
-        let (order, refund) = match record_again(&ready.command.order, stored, &ready.facts, contact)? {
-            Again::Same => {
-                duplicates(Duplicate::NaturalKey, 1);
-                return Ok(RecordResult::AlreadyRecorded);
-            }
-            Again::Updated(order, refund) => (*order, refund),
-        };
-        let head = answer.map(Answer::head);
-        let origin = &ready.command.origin;
+    /// Replaces an order: one event for all that changed, and one for what is given back by it (O6).
+    pub(super) fn revise(&mut self, revision: Revision<'_>) {
+        let Revision { order, kinds, refund, origin, occurred_at, head } = revision;
         let traceparent = origin.traceparent.as_deref();
-        let when = When { occurred_at: ready.facts.now, recorded_at: self.now, head, traceparent };
+        let when = When { occurred_at, recorded_at: self.now, head, traceparent };
         self.events.push(events::updated(&order, when));
-        let change = Change {
-            kind: ChangeKind::Updated,
-            principal: origin.principal.to_string(),
-            refund_id: String::new(),
-            amount: refund,
-            reason: String::new(),
-            fields: changed_fields(stored, &order),
-            occurred_at: when.occurred_at,
-            recorded_at: self.now,
-        };
-        self.changes.push((order.key.clone(), change));
         if let Some(amount) = refund {
             self.events.push(events::refunded(&order, amount, "", when));
         }
+        for (kind, fields) in kinds {
+            let change = Change {
+                kind,
+                principal: origin.principal.to_string(),
+                refund_id: String::new(),
+                amount: refund.filter(|_| kind == ChangeKind::Updated),
+                reason: String::new(),
+                fields,
+                occurred_at,
+                recorded_at: self.now,
+            };
+            self.changes.push((order.key.clone(), change));
+        }
         self.audit.note(&order.key.tenant, origin, &order.key.order_id);
-        self.updated.insert(order.key.clone());
+        self.changed.insert(order.key.clone());
         self.orders.insert(order.key.clone(), order);
-        Ok(RecordResult::Updated)
     }
 
-    /// Whether there is anything to write.
-    pub(super) fn is_changed(&self) -> bool {
-        !(self.new.is_empty() && self.updated.is_empty() && self.made.is_empty())
+    /// Writes all of it, if there is anything to write, and ends the transaction.
+    pub(super) async fn close(self, mut tx: WriteTx) -> Result<(), pg::Error> {
+        if self.new.is_empty() && self.changed.is_empty() && self.made.is_empty() {
+            return tx.rollback().await;
+        }
+        self.save(&mut tx).await?;
+        tx.commit().await
     }
 
-    /// Writes all of it.
-    pub(super) async fn save(self, tx: &mut WriteTx) -> Result<(), pg::Error> {
+    async fn save(self, tx: &mut WriteTx) -> Result<(), pg::Error> {
         let new: Vec<&Order> = self.new.iter().filter_map(|key| self.orders.get(key)).collect();
         // an order that is new is inserted as it became
         let created: HashSet<&OrderKey> = self.new.iter().collect();
-        let updated: Vec<&Order> = self
-            .updated
+        let changed: Vec<&Order> = self
+            .changed
             .iter()
             .filter(|key| !created.contains(key))
             .filter_map(|key| self.orders.get(key))
             .collect();
-        store::orders::update(tx, &updated).await?;
+        store::orders::update(tx, &changed).await?;
         let mut inserts = Inserts::default();
         store::orders::insert(&mut inserts, &new);
         let changes = self.changes.iter().filter_map(|(key, change)| Some((self.orders.get(key)?, change)));
@@ -169,10 +166,4 @@ impl Book {
         self.audit.save(&mut inserts, self.now);
         outbox::append(tx, inserts, &self.events).await
     }
-}
-
-fn request_key(ready: &Ready) -> Option<Key> {
-    let request = ready.command.request.as_ref()?;
-    let tenant = ready.command.order.key.tenant.clone();
-    Some(Key { tenant, method: METHOD, request_id: request.id.clone() })
 }

@@ -5,7 +5,7 @@ use batch::Refused;
 use super::Declined;
 use crate::domain::Violation;
 
-/// Why an order is not recorded, or not reversed.
+/// Why an order is not recorded, updated or reversed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Error {
     /// A rule of orders forbids it.

@@ -6,8 +6,10 @@ mod error;
 mod events;
 mod import_orders;
 mod lane;
+mod record;
 mod record_orders;
 mod reverse_orders;
+mod update_orders;
 
 pub(crate) use attribute::Declined;
 pub(crate) use error::Error;
@@ -16,3 +18,4 @@ pub(crate) use import_orders::{BadRow, Importer, Progress, Report, Row};
 pub(crate) use lane::{Lane, Place};
 pub(crate) use record_orders::{RecordOrder, RecordOrders, RecordResult, Recorded, RequestId};
 pub(crate) use reverse_orders::{ReverseOrder, ReverseOrders, Reversed};
+pub(crate) use update_orders::{Revised, UpdateOrder, UpdateOrders};

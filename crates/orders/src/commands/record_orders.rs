@@ -7,14 +7,15 @@ use std::sync::Arc;
 use batch::{Prepared, Work};
 use observe::metrics::{Duplicate, duplicates};
 use pg::Database;
-use pg::requests::Hasher;
+use pg::requests::{Hasher, Key};
 use rpc::{Channel, fields};
 use types::{Clock, Origin, TenantId, Timestamp};
 
 use super::attribute::{Attribution, attempt, customer_look_up};
 use super::book::Book;
+use super::record::{record, request_key};
 use super::{Error, Place};
-use crate::domain::{Again, Answer, Facts, NewOrder, Order, OrderKey, record_again};
+use crate::domain::{Answer, Facts, NewOrder, Order, OrderKey, Updated, record_again};
 use crate::store;
 
 /// Bytes of the customer's hash that are kept.
@@ -153,7 +154,7 @@ impl RecordOrders {
         }
         let may_have_changed = command.place.as_ref().is_some_and(Place::is_behind_updates);
         match record_again(order, stored, facts, None) {
-            Ok(Again::Same) if command.request.is_none() && !may_have_changed => {
+            Ok(Updated::Same) if command.request.is_none() && !may_have_changed => {
                 duplicates(Duplicate::NaturalKey, 1);
                 let (order, result) = (stored.clone(), RecordResult::AlreadyRecorded);
                 Triage::Answered(Box::new(Ok(Recorded { order, result })))
@@ -166,14 +167,11 @@ impl RecordOrders {
     async fn write(&self, slice: &[Ready]) -> Result<Vec<Result<Recorded, Error>>, pg::Error> {
         let mut tx = self.db.write().await?;
         // under the lock, so that times of recording follow the order of commits
-        let mut book = Book::load(&mut tx, slice, self.clock.now()).await?;
-        let answers = slice.iter().map(|ready| book.record(ready)).collect();
-        if book.is_changed() {
-            book.save(&mut tx).await?;
-            tx.commit().await?;
-        } else {
-            tx.rollback().await?;
-        }
+        let orders: Vec<&OrderKey> = slice.iter().map(|ready| &ready.command.order.key).collect();
+        let requests: Vec<Key> = slice.iter().filter_map(request_key).collect();
+        let mut book = Book::load(&mut tx, &orders, &requests, self.clock.now()).await?;
+        let answers = slice.iter().map(|ready| record(&mut book, ready)).collect();
+        book.close(tx).await?;
         Ok(answers)
     }
 

@@ -129,6 +129,8 @@ pub(crate) struct Attributed {
     pub(crate) campaign_id: Option<CampaignId>,
     /// What the order takes.
     pub(crate) in_force: Option<InForce>,
+    /// The advocate whom the evidence names, if it names any.
+    pub(crate) named: Option<ContactId>,
     /// The attempt that lost.
     pub(crate) inactive: Option<AttributionId>,
     /// How it ended.

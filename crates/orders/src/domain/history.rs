@@ -12,6 +12,8 @@ const LINES: usize = 500;
 pub(crate) enum ChangeKind {
     /// Its content changed (O6).
     Updated,
+    /// It was linked to an attribution after it was recorded (O4).
+    Linked,
     /// Part or all of its revenue was given back (O8).
     Refunded,
     /// It was cancelled (O8).
@@ -19,8 +21,12 @@ pub(crate) enum ChangeKind {
 }
 
 impl ChangeKind {
-    const ALL: [(Self, &'static str); 3] =
-        [(Self::Updated, "UPDATED"), (Self::Refunded, "REFUNDED"), (Self::Cancelled, "CANCELLED")];
+    const ALL: [(Self, &'static str); 4] = [
+        (Self::Updated, "UPDATED"),
+        (Self::Linked, "LINKED"),
+        (Self::Refunded, "REFUNDED"),
+        (Self::Cancelled, "CANCELLED"),
+    ];
 
     /// As it is stored.
     pub(crate) fn name(self) -> &'static str {
@@ -33,7 +39,7 @@ impl ChangeKind {
     }
 }
 
-/// A field that an update changed, with its values as text.
+/// A field that an update or a link changed, with its values as text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FieldChange {
     /// Its name in the contract.
@@ -57,7 +63,7 @@ pub(crate) struct Change {
     pub(crate) amount: Option<Money>,
     /// Why, if the caller said.
     pub(crate) reason: String,
-    /// Of an update: what changed.
+    /// Of an update or a link: what changed.
     pub(crate) fields: Vec<FieldChange>,
     /// When it happened (business time, M3).
     pub(crate) occurred_at: Timestamp,
@@ -67,26 +73,49 @@ pub(crate) struct Change {
 
 /// What an update changed (O6).
 pub(crate) fn changed_fields(before: &Order, after: &Order) -> Vec<FieldChange> {
-    [
-        ("revenue", before.revenue != after.revenue, before.revenue.to_string(), after.revenue.to_string()),
+    let texts = [
+        ("revenue", before.revenue != after.revenue, texts(before, after, |order| order.revenue.to_string())),
         (
             "external_status",
             before.external_status != after.external_status,
-            before.external_status.clone(),
-            after.external_status.clone(),
+            texts(before, after, |order| order.external_status.clone()),
         ),
         (
             "hubspot_dealstage",
             before.hubspot_dealstage != after.hubspot_dealstage,
-            before.hubspot_dealstage.clone(),
-            after.hubspot_dealstage.clone(),
+            texts(before, after, |order| order.hubspot_dealstage.clone()),
         ),
-        ("line_items", before.line_items != after.line_items, lines(before), lines(after)),
-    ]
-    .into_iter()
-    .filter(|(_, differs, ..)| *differs)
-    .map(|(field, _, before, after)| FieldChange { field: field.to_owned(), before, after })
-    .collect()
+        ("line_items", before.line_items != after.line_items, texts(before, after, lines)),
+    ];
+    changes(texts)
+}
+
+/// What a link changed (O4).
+pub(crate) fn linked_fields(before: &Order, after: &Order) -> Vec<FieldChange> {
+    let campaign = |order: &Order| order.campaign_id.as_ref().map(ToString::to_string).unwrap_or_default();
+    let attribution =
+        |order: &Order| order.attribution.map(|a| a.attribution_id.to_string()).unwrap_or_default();
+    let advocate = |order: &Order| order.attribution.map(|a| a.advocate_id.to_string()).unwrap_or_default();
+    let outcome = |order: &Order| order.outcome.to_string();
+    let texts = [
+        ("campaign_id", before.campaign_id != after.campaign_id, texts(before, after, campaign)),
+        ("attribution_id", true, texts(before, after, attribution)),
+        ("advocate_id", true, texts(before, after, advocate)),
+        ("outcome", before.outcome != after.outcome, texts(before, after, outcome)),
+    ];
+    changes(texts)
+}
+
+fn texts(before: &Order, after: &Order, text: impl Fn(&Order) -> String) -> (String, String) {
+    (text(before), text(after))
+}
+
+/// Those of the fields that differ.
+fn changes<const N: usize>(fields: [(&str, bool, (String, String)); N]) -> Vec<FieldChange> {
+    let change = |(field, differs, (before, after)): (&str, bool, (String, String))| {
+        differs.then(|| FieldChange { field: field.to_owned(), before, after })
+    };
+    fields.into_iter().filter_map(change).collect()
 }
 
 /// The lines as one text, shortened where there are many.

@@ -8,12 +8,14 @@ mod new_order;
 mod order;
 mod record;
 mod reversal;
+mod update;
 
 pub(crate) use attributed::{Answer, Attributed, Head, InForce, Inactive, Outcome, Unresolved};
 pub(crate) use clock::advance;
 pub(crate) use contact_ref::{ContactRef, Uid};
-pub(crate) use history::{Change, ChangeKind, FieldChange, changed_fields};
+pub(crate) use history::{Change, ChangeKind, FieldChange, changed_fields, linked_fields};
 pub(crate) use new_order::{Evidence, NewOrder, OnConflict, OnUnattributed};
 pub(crate) use order::{LineItem, Order, OrderKey};
-pub(crate) use record::{Again, Facts, Violation, record_again, record_new};
+pub(crate) use record::{Facts, Violation, record_again, record_new};
 pub(crate) use reversal::{Cancellation, NewRefund, Reversal, cancel, refund, refund_again};
+pub(crate) use update::{Patch, Updated, link, update};

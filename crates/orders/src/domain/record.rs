@@ -5,7 +5,9 @@ use std::sync::Arc;
 use types::{ContactId, Money, OrderId, Timestamp};
 use uuid::Uuid;
 
-use super::{Attributed, NewOrder, OnConflict, OnUnattributed, Order, Outcome, Unresolved};
+use super::{
+    Attributed, NewOrder, OnConflict, OnUnattributed, Order, Outcome, Patch, Unresolved, Updated, update,
+};
 
 /// What an update may change (O6), by their names in the contract.
 const UPDATABLE: [&str; 4] = ["revenue", "external_status", "hubspot_dealstage", "line_items"];
@@ -21,16 +23,7 @@ pub(crate) struct Facts {
     pub(crate) principal: Arc<str>,
 }
 
-/// What becomes of an order that is stored already.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Again {
-    /// It has this content.
-    Same,
-    /// It becomes this; a lowered revenue gives the difference back.
-    Updated(Box<Order>, Option<Money>),
-}
-
-/// Why an order is not recorded, or not reversed.
+/// Why an order is not recorded, updated or reversed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Violation {
     /// It is stored with different content; the fields that differ (O6).
@@ -47,8 +40,10 @@ pub(crate) enum Violation {
     ExceedsOrder(Money),
     /// The refund is stored with different content; the fields that differ (O8).
     RefundDiffers(Vec<&'static str>),
-    /// The refund is not in the order's currency (M5).
-    OtherCurrency,
+    /// The amount in this field is not in the order's currency (M5).
+    OtherCurrency(&'static str),
+    /// It has an attribution, which is permanent, and the evidence names another advocate (O4).
+    Attributed,
     /// It would be reversed before it was placed (O8).
     BeforeOrder,
     /// There is no such order.
@@ -99,32 +94,23 @@ pub(crate) fn record_again(
     stored: &Order,
     facts: &Facts,
     contact: Option<ContactId>,
-) -> Result<Again, Violation> {
+) -> Result<Updated, Violation> {
     let same_customer = stored.customer_hash == facts.customer_hash || contact == Some(stored.contact_id);
     let differing = differences(new, stored, same_customer);
     if differing.is_empty() {
-        return Ok(Again::Same);
+        return Ok(Updated::Same);
     }
     let fixed = differing.iter().any(|field| !UPDATABLE.contains(field));
     if fixed || new.on_conflict == OnConflict::Refuse {
         return Err(Violation::Differs(differing));
     }
-    if stored.cancelled_at.is_some() && new.revenue != stored.revenue {
-        return Err(Violation::Cancelled);
-    }
-    if new.revenue.minor < stored.refunded_minor {
-        return Err(Violation::BelowRefunded);
-    }
-    let lowered = stored.revenue.minor - new.revenue.minor;
-    let refund = (lowered > 0).then(|| Money::new(lowered, stored.currency()));
-    let updated = Order {
-        revenue: new.revenue,
-        external_status: new.external_status.clone(),
-        hubspot_dealstage: new.hubspot_dealstage.clone(),
-        line_items: new.line_items.clone(),
-        ..stored.clone()
+    let patch = Patch {
+        revenue: Some(new.revenue),
+        external_status: Some(new.external_status.clone()),
+        hubspot_dealstage: Some(new.hubspot_dealstage.clone()),
+        line_items: Some((Some(new.revenue.currency), new.line_items.clone())),
     };
-    Ok(Again::Updated(Box::new(updated), refund))
+    update(stored, patch)
 }
 
 /// The fields that differ, by their names in the contract. Evidence is not content: it is judged once. Campaign and time

@@ -79,7 +79,7 @@ pub(crate) fn refund(order: &Order, new: &NewRefund) -> Result<(Order, Money), V
     let left = order.left();
     let amount = new.amount.unwrap_or(left);
     if amount.currency != left.currency {
-        return Err(Violation::OtherCurrency);
+        return Err(Violation::OtherCurrency("amount.currency_code"));
     }
     if amount.minor > left.minor || amount.minor == 0 {
         return Err(Violation::ExceedsOrder(left));
@@ -107,14 +107,14 @@ pub(crate) fn cancel(order: &Order, at: Timestamp) -> (Order, Money) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use proptest::prelude::*;
     use uuid::Uuid;
 
     use super::*;
     use crate::domain::{OrderKey, Outcome, Unresolved};
 
-    fn order(cents: i64) -> Order {
+    pub(crate) fn order(cents: i64) -> Order {
         let (source_scope, order_id) = (String::new(), "o-1".parse().unwrap());
         Order {
             id: Uuid::nil(),

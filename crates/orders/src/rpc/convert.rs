@@ -29,10 +29,10 @@ pub(super) fn new_order(
         customer: customer(order.customer.as_ref())?,
         revenue,
         campaign_id: fields::parse_optional("order.campaign_id", &order.campaign_id)?,
-        evidence: evidence(order.evidence.as_ref())?,
+        evidence: evidence("order.evidence", order.evidence.as_ref())?,
         external_status: order.external_status.clone(),
         hubspot_dealstage: order.hubspot_dealstage.clone(),
-        line_items: line_items(&order.line_items, revenue.currency)?,
+        line_items: line_items("order.line_items", &order.line_items, revenue.currency)?,
         occurred_at: fields::timestamp("order.occurred_at", order.occurred_at.as_ref())?,
         on_conflict: on_conflict(request.on_conflict()),
         on_unattributed: match request.on_unattributed() {
@@ -50,11 +50,12 @@ fn customer(wire: Option<&WireContactRef>) -> Result<ContactRef, Error> {
     Ok(customer)
 }
 
-fn evidence(wire: Option<&attribution::Evidence>) -> Result<Evidence, Error> {
+/// What is claimed; paths begin with `at`.
+pub(super) fn evidence(at: &str, wire: Option<&attribution::Evidence>) -> Result<Evidence, Error> {
     let Some(wire) = wire else { return Ok(Evidence::default()) };
     let advocate = match &wire.advocate {
         None => None,
-        Some(advocate) => Some(contact_ref("order.evidence.advocate", advocate)?).filter(|a| !a.is_empty()),
+        Some(advocate) => Some(contact_ref(&format!("{at}.advocate"), advocate)?).filter(|a| !a.is_empty()),
     };
     // whatever it holds: attribution passes over what cannot be one, and the order is not lost (O7)
     Ok(Evidence {
@@ -78,9 +79,13 @@ fn contact_ref(path: &str, wire: &WireContactRef) -> Result<ContactRef, Error> {
     })
 }
 
-/// Lines of an order; paths begin with `order.line_items`.
-pub(super) fn line_items(wire: &[wire::LineItem], currency: Currency) -> Result<Vec<LineItem>, Error> {
-    let line = |(n, line)| line_item(&format!("order.line_items[{n}]"), line, currency);
+/// Lines of an order; paths begin with `at`.
+pub(super) fn line_items(
+    at: &str,
+    wire: &[wire::LineItem],
+    currency: Currency,
+) -> Result<Vec<LineItem>, Error> {
+    let line = |(n, line)| line_item(&format!("{at}[{n}]"), line, currency);
     wire.iter().enumerate().map(line).collect()
 }
 

@@ -45,11 +45,16 @@ impl From<Violation> for Error {
                 let message = format!("the refund is stored with different {}", fields.join(", "));
                 Self::already_exists(Reason::RefundDiffers, message).with("fields", fields.join(","))
             }
-            Violation::OtherCurrency => Self::field("amount.currency_code", "is not the order's currency"),
+            Violation::OtherCurrency(field) => Self::field(field, "is not the order's currency"),
+            Violation::Attributed => {
+                let message =
+                    "the order has an attribution for good, and the evidence does not name its advocate";
+                Self::precondition(Reason::OrderAttributed, message)
+            }
             Violation::BeforeOrder => Self::field("occurred_at", "is before the order was placed"),
             Violation::NotFound(order) => Self::not_found(Reason::OrderNotFound, "order", order.as_str()),
             Violation::CampaignMismatch => {
-                let message = "the code belongs to another campaign than order.campaign_id";
+                let message = "the code belongs to another campaign than the order";
                 Self::precondition(Reason::CampaignMismatch, message)
             }
             Violation::Unattributed(outcome) => {
@@ -63,14 +68,28 @@ impl From<Violation> for Error {
 /// Attribution's word, with the field as the order names it.
 impl From<Declined> for Error {
     fn from(declined: Declined) -> Self {
-        let Declined { code, reason, field, message, metadata } = declined;
-        let error = match code {
-            Code::InvalidArgument => {
-                let path = if field.is_empty() { "order".to_owned() } else { format!("order.{field}") };
-                Self::fields(reason, vec![(path, message)])
-            }
-            code => Self::new(code, reason, message),
-        };
-        metadata.into_iter().fold(error, |error, (key, value)| error.with(key, value))
+        let path =
+            if declined.field.is_empty() { "order".to_owned() } else { format!("order.{}", declined.field) };
+        declined_at(path, declined)
+    }
+}
+
+fn declined_at(path: String, declined: Declined) -> Error {
+    let Declined { code, reason, message, metadata, .. } = declined;
+    let error = match code {
+        Code::InvalidArgument => Error::fields(reason, vec![(path, message)]),
+        code => Error::new(code, reason, message),
+    };
+    metadata.into_iter().fold(error, |error, (key, value)| error.with(key, value))
+}
+
+/// What an update is refused for: its fields are those of the request itself.
+pub(super) fn of_update(error: commands::Error) -> Error {
+    match error {
+        commands::Error::Declined(declined) => {
+            let path = if declined.field.is_empty() { "evidence".to_owned() } else { declined.field.clone() };
+            declined_at(path, declined)
+        }
+        error => error.into(),
     }
 }

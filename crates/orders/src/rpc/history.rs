@@ -58,6 +58,7 @@ fn recorded(order: &Order) -> wire::OrderChange {
 fn wire_change(change: &Change) -> wire::OrderChange {
     let kind = match change.kind {
         ChangeKind::Updated => wire::OrderChangeKind::Updated,
+        ChangeKind::Linked => wire::OrderChangeKind::Linked,
         ChangeKind::Refunded => wire::OrderChangeKind::Refunded,
         ChangeKind::Cancelled => wire::OrderChangeKind::Cancelled,
     };

@@ -56,8 +56,8 @@ pub(super) fn read(text: &str, currency: Currency) -> Result<Vec<LineItem>, Erro
     if let Some((path, what)) = breaches(&order).into_iter().find(|(path, _)| path.starts_with(COLUMN)) {
         return Err(wrong(format!("{} {what}", path.trim_start_matches(COLUMN)).trim_start().to_owned()));
     }
-    let read = convert::line_items(&order.line_items, currency);
-    read.map_err(|error| wrong(error.message().trim_start_matches("order.line_items").to_owned()))
+    let read = convert::line_items("", &order.line_items, currency);
+    read.map_err(|error| wrong(error.message().to_owned()))
 }
 
 /// Without the library's own words, which quote what was sent: it may be personal data.

@@ -10,6 +10,7 @@ mod lines;
 mod read;
 mod record;
 mod reversals;
+mod update;
 mod watch;
 
 pub(crate) use audit::Audits;
@@ -32,7 +33,7 @@ use tonic::{Request, Response, Status, Streaming};
 use types::Clock;
 
 use crate::Settings;
-use crate::commands::{RecordOrders, ReverseOrders};
+use crate::commands::{RecordOrders, ReverseOrders, UpdateOrders};
 use crate::subscribers::AttributionStream;
 
 /// Behind `laurel.orders.v1.OrderService`.
@@ -46,6 +47,8 @@ pub(crate) struct Orders {
     pub(crate) hasher: Hasher,
     /// Records orders.
     pub(crate) batcher: Batcher<RecordOrders>,
+    /// Updates and links orders.
+    pub(crate) updates: Batcher<UpdateOrders>,
     /// Refunds and cancels orders.
     pub(crate) reversals: Batcher<ReverseOrders>,
     /// Places of exports that read.
@@ -106,6 +109,13 @@ impl OrderService for Orders {
         request: Request<wire::ExportOrdersRequest>,
     ) -> Answer<Self::ExportOrdersStream> {
         Ok(Response::new(self.export(request).await?))
+    }
+
+    async fn update_order(
+        &self,
+        request: Request<wire::UpdateOrderRequest>,
+    ) -> Answer<wire::UpdateOrderResponse> {
+        Ok(self.update(request).await.map(Response::new)?)
     }
 
     async fn refund_order(

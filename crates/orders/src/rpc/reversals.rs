@@ -53,7 +53,8 @@ impl Orders {
         Ok(wire::CancelOrderResponse { order: Some(wire_order(&order)), replayed })
     }
 
-    fn request_id(&self, id: &str, request: &impl Message) -> Option<RequestId> {
+    /// The id a request bears, if it does, with the hash of all it came with.
+    pub(super) fn request_id(&self, id: &str, request: &impl Message) -> Option<RequestId> {
         let hash = || self.hasher.hash(&request.encode_to_vec());
         (!id.is_empty()).then(|| RequestId { id: id.to_owned(), hash: hash() })
     }

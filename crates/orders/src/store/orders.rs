@@ -181,7 +181,8 @@ pub(crate) fn insert(inserts: &mut Inserts, orders: &[&Order]) {
     line_items::insert(inserts, orders);
 }
 
-/// Writes what an update may change, and replaces the lines.
+/// Writes what an update or a link may change, and replaces the lines. Whoever is attributed stays so: the trigger
+/// `orders_attribution_permanent` sees to it (O4).
 pub(crate) async fn update(tx: &mut WriteTx, orders: &[&Order]) -> Result<(), pg::Error> {
     if orders.is_empty() {
         return Ok(());
@@ -189,9 +190,14 @@ pub(crate) async fn update(tx: &mut WriteTx, orders: &[&Order]) -> Result<(), pg
     let updated = sqlx::query(
         "UPDATE orders o
             SET revenue_minor = u.revenue_minor, external_status = u.external_status,
-                hubspot_dealstage = u.hubspot_dealstage, line_count = u.line_count
-           FROM unnest($1::text[], $2::uuid[], $3::int8[], $4::text[], $5::text[], $6::int2[])
-                AS u (tenant_id, id, revenue_minor, external_status, hubspot_dealstage, line_count)
+                hubspot_dealstage = u.hubspot_dealstage, line_count = u.line_count, campaign_id = u.campaign_id,
+                attribution_id = u.attribution_id, advocate_id = u.advocate_id,
+                inactive_attribution_id = u.inactive_attribution_id, outcome = u.outcome,
+                outcome_reason = u.outcome_reason
+           FROM unnest($1::text[], $2::uuid[], $3::int8[], $4::text[], $5::text[], $6::int2[], $7::text[], $8::uuid[],
+                       $9::uuid[], $10::uuid[], $11::text[], $12::text[])
+                AS u (tenant_id, id, revenue_minor, external_status, hubspot_dealstage, line_count, campaign_id,
+                      attribution_id, advocate_id, inactive_attribution_id, outcome, outcome_reason)
           WHERE o.tenant_id = u.tenant_id AND o.id = u.id",
     )
     .bind(column(orders, |o| &o.key.tenant))
@@ -200,6 +206,12 @@ pub(crate) async fn update(tx: &mut WriteTx, orders: &[&Order]) -> Result<(), pg
     .bind(column(orders, |o| o.external_status.as_str()))
     .bind(column(orders, |o| o.hubspot_dealstage.as_str()))
     .bind(column(orders, line_count))
+    .bind(column(orders, |o| o.campaign_id.as_ref()))
+    .bind(column(orders, |o| o.attribution.map(|a| a.attribution_id)))
+    .bind(column(orders, |o| o.attribution.map(|a| a.advocate_id)))
+    .bind(column(orders, |o| o.inactive_attribution_id))
+    .bind(column(orders, |o| o.outcome.names().0))
+    .bind(column(orders, |o| o.outcome.names().1))
     .execute(&mut **tx)
     .await?;
     if updated.rows_affected() != orders.len() as u64 {

@@ -19,6 +19,8 @@ mod filter;
 #[cfg(test)]
 mod import;
 #[cfg(test)]
+mod permanence;
+#[cfg(test)]
 mod read;
 #[cfg(test)]
 mod record;
@@ -26,3 +28,5 @@ mod record;
 mod reversals;
 #[cfg(test)]
 mod stream;
+#[cfg(test)]
+mod update;

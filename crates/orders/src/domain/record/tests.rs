@@ -46,6 +46,7 @@ fn answer(outcome: Outcome) -> Attributed {
         contact_id: ContactId::from(uuid(1)),
         campaign_id: None,
         in_force: None,
+        named: None,
         inactive: None,
         outcome,
         head: Head { epoch: 1, position: 2 },
@@ -117,7 +118,7 @@ fn o6_what_was_not_given_does_not_differ() {
     let stored = Order { campaign_id: Some("spring".parse().unwrap()), occurred_at: at(3), ..stored() };
     // neither campaign nor time is given, and evidence is not content
     let again = record_again(&with_evidence(), &stored, &facts(), None);
-    assert_eq!(again, Ok(Again::Same));
+    assert_eq!(again, Ok(Updated::Same));
 }
 
 #[test]
@@ -143,7 +144,7 @@ fn o6_every_field_that_differs_is_named() {
 fn o6_the_same_person_named_otherwise_is_the_same_customer() {
     let facts = Facts { customer_hash: b"uid 7".to_vec(), ..facts() };
     let same = Some(ContactId::from(uuid(1)));
-    assert_eq!(record_again(&new_order(), &stored(), &facts, same), Ok(Again::Same));
+    assert_eq!(record_again(&new_order(), &stored(), &facts, same), Ok(Updated::Same));
     let other = Some(ContactId::from(uuid(2)));
     let differs = Err(Violation::Differs(vec!["customer"]));
     assert_eq!(record_again(&new_order(), &stored(), &facts, other), differs);
@@ -153,7 +154,7 @@ fn o6_the_same_person_named_otherwise_is_the_same_customer() {
 fn o6_an_update_changes_what_it_may_and_nothing_else() {
     let update = NewOrder { on_conflict: OnConflict::Update, ..new_order() };
     let won = NewOrder { external_status: "won".to_owned(), ..update.clone() };
-    let Ok(Again::Updated(order, refund)) = record_again(&won, &stored(), &facts(), None) else { panic!() };
+    let Ok(Updated::Changed(order, refund)) = record_again(&won, &stored(), &facts(), None) else { panic!() };
     assert_eq!(*order, Order { external_status: "won".to_owned(), ..stored() });
     assert_eq!(refund, None);
 
@@ -174,7 +175,7 @@ fn o6_revenue_lowered_gives_the_difference_back_and_raised_gives_nothing() {
     };
     for (minor, refund) in [(8_000, Some(2_000)), (0, Some(10_000)), (15_000, None)] {
         let again = record_again(&update(minor), &stored(), &facts(), None);
-        let Ok(Again::Updated(order, given)) = again else { panic!("{again:?}") };
+        let Ok(Updated::Changed(order, given)) = again else { panic!("{again:?}") };
         assert_eq!((order.revenue.minor, order.refunded_minor), (minor, 0));
         assert_eq!(given.map(|money| money.minor), refund);
     }

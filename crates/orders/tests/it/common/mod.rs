@@ -62,6 +62,20 @@ impl World {
         Self { sandbox, lifecycle, network, db, attribution, orders }
     }
 
+    /// Another server of orders on the same database, over connections of its own.
+    pub(crate) async fn second(&self) -> ServiceRoutes {
+        let db = self.sandbox.database(orders::SCHEMA).await.unwrap();
+        let upstream = Upstream { attribution: self.network.over(self.attribution.channel()) };
+        let clock = Arc::new(ManualClock::at(NOW));
+        orders::start(db, clock, &self.lifecycle, upstream, Settings::default()).await.unwrap()
+    }
+
+    /// The services as a tenant sees them, orders through this server.
+    pub(crate) fn through(&self, orders: &ServiceRoutes, tenant: &str) -> Caller {
+        let orders = rpc::channel::for_tenant(orders.channel(), &tenant.parse().unwrap());
+        Caller { orders, ..self.of(tenant) }
+    }
+
     /// The services as a tenant sees them.
     pub(crate) fn of(&self, tenant: &str) -> Caller {
         let tenant = tenant.parse().unwrap();
