@@ -30,11 +30,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut messages = compiler.file_descriptor_set();
     // only options of the contracts; nobody sends them
     messages.file.retain(|file| file.package() != "buf.validate");
+    let mut config = tonic_prost_build::Config::new();
+    // so that a message leads to its descriptor
+    config.enable_type_names();
     tonic_prost_build::configure()
         .skip_protoc_run()
         .codec_path("crate::codec::CheckingCodec")
         .compile_well_known_types(false)
-        .compile_fds(messages)?;
+        .compile_fds_with_config(messages, config)?;
     prost_protovalidate_build::Builder::new()
         .file_descriptor_set_bytes(encoded.clone())
         .extern_path(".buf.validate", "::prost_protovalidate")

@@ -1,4 +1,4 @@
-//! Orders as files, by command line: `laurel import` and `laurel export`.
+//! Orders as files, by command line: `laurel orders import` and `laurel orders export`.
 
 use tests::process::{Deployment, Service};
 use tests::{program, said, story};
@@ -11,7 +11,7 @@ o-3,eve@example.com,300,JPY,
 ";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn o11_what_laurel_export_writes_laurel_import_finds_recorded() -> anyhow::Result<()> {
+async fn o11_what_an_export_writes_an_import_finds_recorded() -> anyhow::Result<()> {
     let deployment = Deployment::new().await?;
     let running = deployment.start_all()?;
     let addresses: Vec<&str> = running.iter().map(Service::address).collect();
@@ -19,7 +19,7 @@ async fn o11_what_laurel_export_writes_laurel_import_finds_recorded() -> anyhow:
         (deployment.token(&["--tenant", TENANT, "--scope", story::SCOPES])?, deployment.urls(&addresses));
     let says = |arguments: &[&str]| {
         let whose = ["--address", &urls, "--tenant", TENANT, "--token", &token];
-        said(program("laurel")?.args(arguments).args(whose))
+        said(program("laurel")?.arg("orders").args(arguments).args(whose))
     };
     let directory = tempfile::tempdir()?;
     let [given, exported] = ["given.csv", "exported.csv"].map(|name| directory.path().join(name));
@@ -38,5 +38,21 @@ async fn o11_what_laurel_export_writes_laurel_import_finds_recorded() -> anyhow:
     let ids: Vec<&str> = some.lines().skip(1).filter_map(|line| line.split(',').next()).collect();
     assert_eq!(ids, ["o-1", "o-2"]);
     assert!(some.contains("\"won, at last\""));
+
+    // the good rows are in, and the exit code says that not all are
+    let broken = directory.path().join("broken.csv").display().to_string();
+    std::fs::write(&broken, format!("{FILE}o-4,gus@example.com,1.005,USD,\n"))?;
+    let whose = ["--address", &urls, "--tenant", TENANT, "--token", &token];
+    let output = program("laurel")?.args(["orders", "import", &broken, "--json"]).args(whose).output()?;
+    let said = String::from_utf8(output.stderr)?;
+    let summary: serde_json::Value = serde_json::from_slice(&output.stdout)?;
+    let wanted = serde_json::json!(
+        { "rows": 4, "recorded": 0, "already_recorded": 3, "updated": 0, "rejected": 1 }
+    );
+    assert_eq!((output.status.code(), summary), (Some(5), wanted));
+    assert!(
+        said.starts_with("line 5, column revenue: ") && said.ends_with("laurel: 1 row was rejected\n"),
+        "{said}"
+    );
     Ok(())
 }

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use futures::future::try_join_all;
-use laurel::client::{Clients, explain};
+use laurel::client::Clients;
+use laurel::refusal::explain;
 use proto::attribution::{
     CreateCampaignRequest, CreateSegmentRequest, EnrollContactRequest, Evidence, GetSegmentRequest,
     IssueShortcodeRequest,

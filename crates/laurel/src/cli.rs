@@ -5,13 +5,17 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
 use secrecy::SecretString;
-use time::format_description::well_known::Rfc3339;
 use types::Timestamp;
+
+use crate::arguments::{at_least_one, duration, moment};
+use crate::nouns::NounCommand;
+use crate::refusal::EXIT_CODES;
 
 /// Laurel: referrals, journeys and rewards; every qualifying event pays exactly once, or says why not.
 #[derive(Debug, Parser)]
-#[command(version, about, max_term_width = 110)]
+#[command(version, about, max_term_width = 110, after_help = EXIT_CODES)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -33,9 +37,17 @@ pub enum Command {
     },
     /// Print a development token; in production tokens come from your own issuer
     Token(TokenArguments),
+    /// Commands by noun.
+    #[command(flatten)]
+    Noun(NounCommand),
     /// Commands that speak to running services.
     #[command(flatten)]
     Client(ClientCommand),
+    /// Print a completion script, such as for `source <(laurel completion bash)`
+    Completion {
+        /// For which shell
+        shell: Shell,
+    },
 }
 
 /// Arguments of `laurel token`.
@@ -65,21 +77,6 @@ pub struct TokenArguments {
     /// The `aud` that the services expect
     #[arg(long, env = "LAUREL_AUDIENCE", default_value = "laurel")]
     pub audience: String,
-}
-
-/// A length of time with its unit.
-fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("`{text}` is not a length of time such as 90s, 30m, 1h or 30d");
-    let unit = text.chars().last().ok_or_else(wrong)?;
-    let number: u64 = text.strip_suffix(unit).and_then(|number| number.parse().ok()).ok_or_else(wrong)?;
-    let seconds = match unit {
-        's' => 1,
-        'm' => 60,
-        'h' => 3600,
-        'd' => 86_400,
-        _ => return Err(wrong()),
-    };
-    number.checked_mul(seconds).map(Duration::from_secs).ok_or_else(wrong)
 }
 
 /// Where the data is.
@@ -135,7 +132,7 @@ pub struct DemoArguments {
     /// Keep the services up afterwards
     #[arg(long)]
     pub serve: bool,
-    /// Play it on services that run already, at this address or one for each (see `laurel import --help`)
+    /// Play it on services that run already, at this address or one for each (see `laurel orders --help`)
     #[arg(long, value_name = "URL", conflicts_with_all = ["serve", "data_dir"])]
     pub address: Option<String>,
     /// With --address: credentials of the tenant test-cdnow
@@ -148,12 +145,19 @@ pub struct DemoArguments {
 
 /// How to reach running services, and as whom.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Services and tenant")]
 pub struct Target {
     /// Address of running services; where each has its own: `attribution=URL,orders=URL,journeys=URL,rewards=URL`
-    #[arg(long, value_name = "URL", env = "LAUREL_ADDRESS", default_value = "http://127.0.0.1:7600")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        env = "LAUREL_ADDRESS",
+        default_value = "http://127.0.0.1:7600"
+    )]
     pub address: String,
     /// Tenant to act for
-    #[arg(long, env = "LAUREL_TENANT", default_value = "test-default")]
+    #[arg(long, global = true, env = "LAUREL_TENANT", default_value = "test-default")]
     pub tenant: String,
     /// Credentials.
     #[command(flatten)]
@@ -164,56 +168,25 @@ pub struct Target {
 #[derive(Debug, Clone, Args)]
 pub struct Credentials {
     /// Bearer token, for services that ask for one; arguments show in the list of processes, so better by environment or file
-    #[arg(long, env = "LAUREL_TOKEN", hide_env_values = true)]
+    #[arg(long, global = true, env = "LAUREL_TOKEN", hide_env_values = true)]
     pub token: Option<SecretString>,
     /// File with the bearer token
-    #[arg(long, value_name = "FILE", env = "LAUREL_TOKEN_FILE", conflicts_with = "token")]
+    #[arg(long, global = true, value_name = "FILE", env = "LAUREL_TOKEN_FILE", conflicts_with = "token")]
     pub token_file: Option<String>,
     /// CA (PEM) that signed the services' certificate, for https addresses [default: the system's]
-    #[arg(long, value_name = "FILE", env = "LAUREL_TLS_CA")]
+    #[arg(long, global = true, value_name = "FILE", env = "LAUREL_TLS_CA")]
     pub tls_ca: Option<PathBuf>,
     /// Our certificate (PEM), for services that ask for one
-    #[arg(long, value_name = "FILE", env = "LAUREL_CLIENT_CERT", requires = "client_key")]
+    #[arg(long, global = true, value_name = "FILE", env = "LAUREL_CLIENT_CERT", requires = "client_key")]
     pub client_cert: Option<PathBuf>,
     /// Key (PEM) of our certificate
-    #[arg(long, value_name = "FILE", env = "LAUREL_CLIENT_KEY", requires = "client_cert")]
+    #[arg(long, global = true, value_name = "FILE", env = "LAUREL_CLIENT_KEY", requires = "client_cert")]
     pub client_key: Option<PathBuf>,
 }
 
 /// Commands that speak to running services.
 #[derive(Debug, Subcommand)]
 pub enum ClientCommand {
-    /// Import orders from a CSV file; rejected rows go to standard error, by line and column
-    Import {
-        /// Services and tenant.
-        #[command(flatten)]
-        target: Target,
-        /// The file
-        file: PathBuf,
-        /// Currency of rows that give none
-        #[arg(long, default_value = "")]
-        currency: String,
-        /// A column that is not named as its field; `-` as the field ignores the column. May be repeated
-        ///
-        /// Fields: order_id, source, email, uid, contact_id, revenue, currency, campaign, shortcode, advocate_email,
-        /// external_status, hubspot_dealstage, line_items, occurred_at.
-        #[arg(long = "map", value_name = "HEADER=FIELD", value_parser = mapping)]
-        columns: Vec<(String, String)>,
-    },
-    /// Export orders as CSV, which `laurel import` takes as it is
-    Export {
-        /// Services and tenant.
-        #[command(flatten)]
-        target: Target,
-        /// The file; without one, standard output. It is there only when it is whole
-        file: Option<PathBuf>,
-        /// Only those that match, such as `campaign_id = spring AND revenue >= 100`; docs/clients.md has the grammar
-        #[arg(long, default_value = "")]
-        filter: String,
-        /// `recorded_at desc`, which is the default, or `recorded_at`
-        #[arg(long, default_value = "")]
-        order_by: String,
-    },
     /// Publish a journey or a reward program written as YAML
     Apply {
         /// Services and tenant.
@@ -310,43 +283,14 @@ impl AuditedService {
     }
 }
 
-/// Reads a time, or a date for its beginning in UTC.
-fn moment(text: &str) -> Result<Timestamp, &'static str> {
-    let whole = if text.contains('T') { text.to_owned() } else { format!("{text}T00:00:00Z") };
-    Timestamp::parse(&whole, &Rfc3339).map_err(|_| "it is to be like 2026-03-09T12:00:00Z or 2026-03-09")
-}
-
-fn at_least_one(text: &str) -> Result<usize, &'static str> {
-    text.parse().ok().filter(|n| *n > 0).ok_or("it is to be a number above 0")
-}
-
-/// Reads HEADER=FIELD. A header may have any character, a field has no `=`.
-fn mapping(text: &str) -> Result<(String, String), &'static str> {
-    let (header, field) = text.rsplit_once('=').ok_or("it is to be HEADER=FIELD")?;
-    if field.is_empty() {
-        return Err("the field is missing; `-` ignores the column");
-    }
-    Ok((header.to_owned(), field.to_owned()))
-}
-
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory;
+
     use super::*;
 
     #[test]
-    fn a_date_is_its_beginning_in_utc() {
-        assert_eq!(moment("2026-03-09"), Ok(time::macros::datetime!(2026-03-09 00:00 UTC)));
-        assert_eq!(moment("2026-03-09T12:00:00+02:00"), Ok(time::macros::datetime!(2026-03-09 10:00 UTC)));
-        assert!(moment("yesterday").is_err() && at_least_one("0").is_err());
-    }
-
-    #[test]
-    fn a_column_is_mapped_to_what_follows_the_last_equals_sign() {
-        let pair = |header: &str, field: &str| Ok((header.to_owned(), field.to_owned()));
-        assert_eq!(mapping("Order No=order_id"), pair("Order No", "order_id"));
-        assert_eq!(mapping("a=b=-"), pair("a=b", "-"));
-        assert_eq!(mapping("=-"), pair("", "-"));
-        assert!(mapping("Who").is_err());
-        assert!(mapping("Who=").is_err());
+    fn the_commands_contradict_each_other_in_nothing() {
+        Cli::command().debug_assert();
     }
 }

@@ -7,7 +7,8 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 
-use crate::client::{Clients, ConnectionError, explain_fields};
+use crate::client::Clients;
+use crate::refusal::{ConnectionError, explain_fields};
 
 const PIECE: usize = 64 * 1024;
 
@@ -89,6 +90,7 @@ fn violation(field: &str, what: &str) -> String {
 fn option_names(text: &str) -> String {
     text.replace("in options.columns", "with --map HEADER=FIELD")
         .replace("options.default_currency", "--currency")
+        .replace("options.default_source", "--source")
 }
 
 #[cfg(test)]

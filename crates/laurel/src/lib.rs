@@ -11,13 +11,21 @@
 //! | [`import`] | a CSV of any size through `ImportOrders` |
 //! | [`target`] | running services: where they are, and credentials |
 //! | [`tokens`] | `laurel keys`, `laurel token`: a key set and tokens for development |
-//! | [`tools`] | `laurel import`, `export`, `apply`, `funnel`, `explain`, `verify` against running services |
+//! | `arguments` | how contacts, times, amounts and the like are written |
+//! | [`nouns`] | `laurel contacts`, `orders` and so on: a command for each RPC |
+//! | [`tools`] | `laurel apply`, `funnel`, `explain`, `audit`, `verify` against running services |
+//! | [`refusal`] | why a command failed, in a line and an exit code |
+//! | `show` | any message as a table or as JSON |
 
+mod arguments;
 pub mod cli;
 pub mod client;
 pub mod demo;
 pub mod import;
+pub mod nouns;
 pub mod platform;
+pub mod refusal;
+mod show;
 pub mod storage;
 pub mod target;
 pub mod tokens;

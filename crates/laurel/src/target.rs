@@ -8,11 +8,29 @@ use rpc::Channel;
 use rpc::channel::{self, Access, Token};
 use secrecy::ExposeSecret;
 
-use crate::cli::Credentials;
+use crate::cli::{Credentials, Target};
 use crate::client::Clients;
+use crate::refusal::ConnectionError;
 
 /// What the services are called in an address.
 const SERVICES: [&str; 4] = ["attribution", "orders", "journeys", "rewards"];
+
+/// Does `work` with clients of the services that `target` names; an error of the connection names the address.
+pub(crate) fn speak(
+    target: &Target,
+    work: impl AsyncFnOnce(Clients) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let executor = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    executor.block_on(async {
+        let clients = clients(&target.address, &target.tenant, &target.credentials)?;
+        work(clients).await.map_err(|error| with_address(error, &target.address))
+    })
+}
+
+/// An error of the connection with the address before it; any other as it is.
+fn with_address(error: anyhow::Error, address: &str) -> anyhow::Error {
+    if error.is::<ConnectionError>() { error.context(address.to_owned()) } else { error }
+}
 
 /// Clients of the services at `address` that act for `tenant`.
 pub fn clients(address: &str, tenant: &str, credentials: &Credentials) -> anyhow::Result<Clients> {
@@ -72,5 +90,13 @@ mod tests {
     fn only_http_and_https_are_spoken() {
         assert!(is_http("http://127.0.0.1:7600") && is_http("HTTPS://laurel.test"));
         assert!(!is_http("ftp://127.0.0.1:1") && !is_http("127.0.0.1:1") && !is_http("unix:///tmp/s"));
+    }
+
+    #[test]
+    fn only_an_error_of_the_connection_names_the_address() {
+        let named = |error: anyhow::Error| format!("{:#}", with_address(error, "http://h:1"));
+        assert!(named(ConnectionError::Failed.into()).starts_with("http://h:1: connection failed;"));
+        assert!(named(ConnectionError::ImportLost.into()).starts_with("http://h:1: connection lost;"));
+        assert_eq!(named(anyhow::anyhow!("other")), "other");
     }
 }

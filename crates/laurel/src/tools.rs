@@ -3,8 +3,6 @@
 mod apply;
 mod audit;
 mod decisions;
-mod download;
-mod upload;
 
 use std::time::Duration;
 
@@ -13,7 +11,8 @@ use proto::rewards::{VerifyLedgerRequest, VerifyLedgerResponse};
 use types::BasisPoints;
 
 use crate::cli::ClientCommand;
-use crate::client::{Clients, ConnectionError, explain};
+use crate::client::Clients;
+use crate::refusal::explain;
 use crate::target;
 
 pub(crate) use decisions::decision_line;
@@ -25,42 +24,23 @@ const VERIFY: Duration = Duration::from_hours(1);
 
 /// Runs one command.
 pub fn run(command: &ClientCommand) -> anyhow::Result<()> {
-    let executor = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let target = match command {
-        ClientCommand::Import { target, .. }
-        | ClientCommand::Export { target, .. }
-        | ClientCommand::Apply { target, .. }
-        | ClientCommand::Funnel { target, .. }
-        | ClientCommand::Explain { target, .. }
-        | ClientCommand::Audit { target, .. }
-        | ClientCommand::Verify { target } => target,
-    };
-    executor.block_on(async {
-        let clients = &target::clients(&target.address, &target.tenant, &target.credentials)?;
-        let done = match command {
-            ClientCommand::Import { file, currency, columns, .. } => {
-                upload::import_file(clients, file, currency, columns).await
-            }
-            ClientCommand::Export { file, filter, order_by, .. } => {
-                download::export(clients, file.as_deref(), filter, order_by).await
-            }
-            ClientCommand::Apply { file, .. } => apply::apply(clients, file).await,
-            ClientCommand::Funnel { journey, .. } => funnel(clients, journey).await,
-            ClientCommand::Explain { order_id, .. } => {
-                decisions::explain_order(clients, order_id, &target.tenant).await
-            }
-            ClientCommand::Audit { arguments, .. } => {
-                audit::audit(&clients.audits, arguments, &target.tenant).await
-            }
-            ClientCommand::Verify { .. } => verify(clients, &target.tenant).await,
-        };
-        done.map_err(|error| with_address(error, &target.address))
-    })
-}
-
-/// An error of the connection with the address before it; any other as it is.
-fn with_address(error: anyhow::Error, address: &str) -> anyhow::Error {
-    if error.is::<ConnectionError>() { error.context(address.to_owned()) } else { error }
+    match command {
+        ClientCommand::Apply { target, file } => {
+            target::speak(target, async |clients| apply::apply(&clients, file).await)
+        }
+        ClientCommand::Funnel { target, journey } => {
+            target::speak(target, async |clients| funnel(&clients, journey).await)
+        }
+        ClientCommand::Explain { target, order_id } => target::speak(target, async |clients| {
+            decisions::explain_order(&clients, order_id, &target.tenant).await
+        }),
+        ClientCommand::Audit { target, arguments } => target::speak(target, async |clients| {
+            audit::audit(&clients.audits, arguments, &target.tenant).await
+        }),
+        ClientCommand::Verify { target } => {
+            target::speak(target, async |clients| verify(&clients, &target.tenant).await)
+        }
+    }
 }
 
 async fn funnel(clients: &Clients, journey: &str) -> anyhow::Result<()> {
@@ -100,7 +80,7 @@ fn verified(answer: &VerifyLedgerResponse, tenant: &str) -> String {
 }
 
 /// A number and what it counts: `1 row`, `2 rows`.
-fn counted(number: i64, what: &str) -> String {
+pub(crate) fn counted(number: i64, what: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{number} {what}{plural}")
 }
@@ -169,14 +149,6 @@ mod tests {
         let wanted = "  goal: 12.5% of the first step in won by 2026-03-09; 7.05% so far";
         assert_eq!(funnel_lines(&funnel), [wanted]);
         assert!(funnel_lines(&GetFunnelResponse::default()).is_empty());
-    }
-
-    #[test]
-    fn only_an_error_of_the_connection_names_the_address() {
-        let named = |error: anyhow::Error| format!("{:#}", with_address(error, "http://h:1"));
-        assert!(named(ConnectionError::Failed.into()).starts_with("http://h:1: connection failed;"));
-        assert!(named(ConnectionError::ImportLost.into()).starts_with("http://h:1: connection lost;"));
-        assert_eq!(named(anyhow::anyhow!("other")), "other");
     }
 
     #[test]

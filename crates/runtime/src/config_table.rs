@@ -99,7 +99,7 @@ const SETTINGS: &[(&str, &str)] = &[
 
 /// Variables of the `laurel` command that are no settings of a service: one may be exported where a service starts.
 const COMMAND: &[(&str, &str)] = &[
-    ("address", "Address of running services, for client commands; see `laurel import --help`"),
+    ("address", "Address of running services, for client commands; see `laurel orders --help`"),
     ("tenant", "Tenant that client commands act for"),
     ("token", "Bearer token of client commands. Secret"),
     ("data_dir", "Data directory of the embedded Postgres, for `laurel up` and `laurel demo`"),

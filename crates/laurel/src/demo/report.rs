@@ -10,7 +10,8 @@ use serde::Serialize;
 use types::Money;
 
 use super::totals::{Sum, Totals};
-use crate::client::{Clients, explain};
+use crate::client::Clients;
+use crate::refusal::explain;
 use crate::tools::{decision_line, funnel_lines};
 
 /// How many advocates are shown.

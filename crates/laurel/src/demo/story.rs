@@ -17,8 +17,9 @@ use tonic::Code;
 
 use super::progress;
 use super::purchases::{self, OrdersCsv};
-use crate::client::{Clients, explain};
+use crate::client::Clients;
 use crate::import::{import, rejected_line};
+use crate::refusal::explain;
 
 /// The story's own sandbox.
 pub(super) const TENANT: &str = "test-cdnow";

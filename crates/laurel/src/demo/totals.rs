@@ -10,7 +10,8 @@ use proto::rewards::{ListRewardsRequest, Reward, RewardState, VerifyLedgerRespon
 use types::{Currency, Money};
 
 use super::story::{CAMPAIGN, JOURNEY};
-use crate::client::{Clients, explain};
+use crate::client::Clients;
+use crate::refusal::explain;
 use crate::tools::verify_ledger;
 
 const PAGE: i32 = 1000;

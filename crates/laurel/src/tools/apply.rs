@@ -11,7 +11,8 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use tonic::{Code, Status};
 
-use crate::client::{Clients, explain, explain_fields};
+use crate::client::Clients;
+use crate::refusal::{explain, explain_fields};
 
 /// What a file defines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,19 +1,17 @@
 //! `laurel audit`: who did what, newest first, out of one service or all.
 
-use std::io::Write;
-
 use proto::common::AuditEntry;
 use rpc::fields::wire_time;
-use time::format_description::well_known::Rfc3339;
-use types::Timestamp;
+use serde_json::Value;
 
 use crate::cli::{AuditArguments, AuditedService as Service};
-use crate::client::{Audits, explain};
+use crate::client::Audits;
+use crate::refusal::explain;
+use crate::show::{self, Table};
 
 /// Entries of one page.
 const PAGE: usize = 1000;
-/// Resources of an entry that the table shows.
-const SHOWN: usize = 3;
+const COLUMNS: &[&str] = &["recorded_at", "service", "principal", "method", "resources"];
 
 /// One line.
 type Line = (Service, AuditEntry);
@@ -29,11 +27,9 @@ pub(super) async fn audit(clients: &Audits, arguments: &AuditArguments, tenant: 
     }
     merge(&mut lines, arguments.limit);
     anyhow::ensure!(!lines.is_empty() || arguments.json, "no such audit entries in tenant {tenant}");
-    let mut out = std::io::stdout().lock();
-    for line in if arguments.json { lines.iter().map(json).collect() } else { table(&lines) } {
-        writeln!(out, "{line}")?;
-    }
-    Ok(())
+    let values = lines.iter().map(if arguments.json { json } else { row });
+    let values = values.collect::<anyhow::Result<Vec<_>>>()?;
+    show::page(&values, &mut Table::new(COLUMNS), arguments.json)
 }
 
 /// Newest first, whatever the service; at most `limit`.
@@ -92,55 +88,18 @@ async fn page(
     }
 }
 
-fn json((service, entry): &Line) -> String {
-    serde_json::json!({
-        "audit_entry_id": entry.audit_entry_id,
-        "recorded_at": recorded_at(entry),
-        "service": service.name(),
-        "principal": entry.principal,
-        "method": entry.method,
-        "resources": entry.resources,
-        "traceparent": entry.traceparent,
-    })
-    .to_string()
+/// An entry as its contract names it, and its service.
+fn json((service, entry): &Line) -> anyhow::Result<Value> {
+    let mut value = show::json(entry)?;
+    value["service"] = service.name().into();
+    Ok(value)
 }
 
-/// Columns as wide as what is in them.
-fn table(lines: &[Line]) -> Vec<String> {
-    let row = |(service, entry): &Line| {
-        let method = entry.method.rsplit('/').next().unwrap_or_default();
-        [
-            recorded_at(entry),
-            service.name().to_owned(),
-            entry.principal.clone(),
-            method.to_owned(),
-            resources(entry),
-        ]
-    };
-    let heads = ["RECORDED AT", "SERVICE", "PRINCIPAL", "METHOD", "RESOURCES"].map(str::to_owned);
-    let rows: Vec<_> = std::iter::once(heads).chain(lines.iter().map(row)).collect();
-    let width = |n: usize| rows.iter().map(|row| row[n].chars().count()).max().unwrap_or(0);
-    let widths = [0, 1, 2, 3].map(width);
-    let pad = |(cell, width): (&String, usize)| format!("{cell:<width$}");
-    let line = |row: &[String; 5]| {
-        let cells: Vec<String> = row.iter().zip(widths.into_iter().chain([0])).map(pad).collect();
-        cells.join("  ")
-    };
-    rows.iter().map(line).collect()
-}
-
-fn resources(entry: &AuditEntry) -> String {
-    let shown = entry.resources.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
-    match entry.resources.len().saturating_sub(SHOWN) {
-        0 => shown,
-        more => format!("{shown} and {more} more"),
-    }
-}
-
-fn recorded_at(entry: &AuditEntry) -> String {
-    let at = entry.recorded_at.and_then(|at| Timestamp::from_unix_timestamp(at.seconds).ok());
-    let at = at.map(|at| at + time::Duration::nanoseconds(entry.recorded_at.map_or(0, |w| w.nanos).into()));
-    at.and_then(|at| at.format(&Rfc3339).ok()).unwrap_or_default()
+/// What the table shows: of the method its name without its service.
+fn row(line: &Line) -> anyhow::Result<Value> {
+    let mut value = json(line)?;
+    value["method"] = line.1.method.rsplit('/').next().unwrap_or_default().into();
+    Ok(value)
 }
 
 #[cfg(test)]
@@ -177,8 +136,8 @@ mod tests {
             "RECORDED AT           SERVICE  PRINCIPAL  METHOD       RESOURCES",
             "1970-01-01T00:00:00Z  orders   shop       RecordOrder  1, 2, 3 and 1 more",
         ];
-        assert_eq!(table(std::slice::from_ref(&line)), wanted);
-        let value: serde_json::Value = serde_json::from_str(&json(&line)).unwrap();
+        assert_eq!(Table::new(COLUMNS).lines(&[row(&line).unwrap()]), wanted);
+        let value = json(&line).unwrap();
         assert_eq!((&value["service"], &value["resources"][3]), (&"orders".into(), &"4".into()));
     }
 }

@@ -7,7 +7,8 @@ use proto::rewards::{Decision, ExplainRewardRequest};
 use tonic::Code;
 use types::Money;
 
-use crate::client::{Clients, explain};
+use crate::client::Clients;
+use crate::refusal::{Exit, Refused, explain};
 
 /// Prints every decision on an order; without any, the error says why.
 pub(super) async fn explain_order(clients: &Clients, order_id: &str, tenant: &str) -> anyhow::Result<()> {
@@ -29,7 +30,7 @@ async fn undecided(clients: &Clients, order_id: &str, tenant: &str) -> anyhow::E
     match clients.orders.clone().get_order(request).await {
         Ok(answer) => anyhow::anyhow!("{}", why_undecided(&answer.into_inner().order.unwrap_or_default())),
         Err(status) if status.code() == Code::NotFound => {
-            anyhow::anyhow!("no such order {order_id} in tenant {tenant}")
+            Refused::new(Exit::NotFound, format!("no such order {order_id} in tenant {tenant}")).into()
         }
         Err(status) => explain(status),
     }

@@ -1,0 +1,199 @@
+//! `laurel attributions`.
+
+use clap::{Args, Subcommand};
+use proto::attribution::{
+    Attempt, Evidence, GetAttributionRequest, ListAttemptsRequest, ListAttributionsRequest,
+    LookupAttributionRequest, RecordAttributionRequest,
+};
+use proto::common::ContactRef;
+use rpc::fields::wire_time;
+use types::Timestamp;
+
+use super::{Filter, Limit, RequestId, Session, call};
+use crate::arguments::{WHO, When, moment, one_of, who};
+
+pub(super) const COLUMNS: &[&str] = &[
+    "attribution_id",
+    "campaign_id",
+    "advocate_id",
+    "contact_id",
+    "state",
+    "inactive_reason",
+    "evidence",
+    "effective_from",
+    "deactivated_at",
+    "attempts",
+];
+pub(super) const ATTEMPTS: &[&str] = &[
+    "occurred_at",
+    "outcome",
+    "reason=inactive_reason|unresolved_reason",
+    "campaign_id",
+    "contact_id",
+    "shortcode",
+    "advocate_id",
+    "source",
+    "passed_over",
+];
+
+/// What to do with attributions.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Command {
+    /// Record an attempt to attribute a contact to an advocate, and say how it ended
+    Record(Record),
+    /// Say who referred a contact in a campaign, now or at a time
+    Lookup {
+        /// The campaign's id
+        #[arg(long = "campaign", value_name = "CAMPAIGN")]
+        campaign_id: String,
+        #[arg(long, value_parser = who, help = WHO)]
+        contact: ContactRef,
+        /// In force at this time: 2026-03-09T12:00:00Z, or 2026-03-09 for its beginning in UTC [default: now]
+        #[arg(long, value_name = "TIME", value_parser = moment)]
+        at: Option<Timestamp>,
+    },
+    /// Show an attribution
+    Get {
+        /// Its id
+        attribution_id: String,
+    },
+    /// List attributions, newest first
+    List {
+        /// Only those of this campaign
+        #[arg(long = "campaign", value_name = "CAMPAIGN", default_value = "", hide_default_value = true)]
+        campaign_id: String,
+        /// Only those in this state
+        #[arg(long, value_parser = one_of("laurel.attribution.v1.AttributionState"))]
+        state: Option<i32>,
+        #[command(flatten)]
+        filter: Filter,
+        #[command(flatten)]
+        limit: Limit,
+    },
+    /// List attempts with what was sent and how they ended, newest first
+    Attempts(Attempts),
+}
+
+/// An attempt.
+#[derive(Debug, Clone, Args)]
+pub struct Record {
+    #[arg(long, value_parser = who, help = "Who was referred: an e-mail address, `uid:` and your own id, or a contact id")]
+    contact: ContactRef,
+    /// The campaign's id [default: the code's]
+    #[arg(long = "campaign", value_name = "CAMPAIGN", default_value = "", hide_default_value = true)]
+    campaign_id: String,
+    #[command(flatten)]
+    evidence: EvidenceArguments,
+    /// Where it came from
+    #[arg(long, default_value = "", hide_default_value = true)]
+    source: String,
+    #[command(flatten)]
+    when: When,
+    #[command(flatten)]
+    request: RequestId,
+}
+
+/// Whose referral it is.
+#[derive(Debug, Clone, Args)]
+pub(super) struct EvidenceArguments {
+    /// The advocate's shortcode
+    #[arg(long = "code", value_name = "CODE", default_value = "", hide_default_value = true)]
+    shortcode: String,
+    #[arg(long, value_name = "CONTACT", value_parser = who, help = "The advocate, named like a contact")]
+    advocate: Option<ContactRef>,
+}
+
+impl EvidenceArguments {
+    /// For the wire.
+    pub(super) fn wire(self) -> Option<Evidence> {
+        let evidence = Evidence { shortcode: self.shortcode, advocate: self.advocate };
+        (evidence != Evidence::default()).then_some(evidence)
+    }
+}
+
+/// Which attempts.
+#[derive(Debug, Clone, Args)]
+pub struct Attempts {
+    /// Only those that ended like this
+    #[arg(long, value_parser = one_of("laurel.attribution.v1.Outcome"))]
+    outcome: Option<i32>,
+    /// Only those stored inactive for this reason
+    #[arg(long, value_name = "REASON", value_parser = one_of("laurel.attribution.v1.InactiveReason"))]
+    inactive_reason: Option<i32>,
+    /// Only those that came to nobody for this reason
+    #[arg(long, value_name = "REASON", value_parser = one_of("laurel.attribution.v1.UnresolvedReason"))]
+    unresolved_reason: Option<i32>,
+    /// Only those that were sent with this code
+    #[arg(long = "code", value_name = "CODE", default_value = "", hide_default_value = true)]
+    shortcode: String,
+    /// Only those from this source
+    #[arg(long, default_value = "", hide_default_value = true)]
+    source: String,
+    #[command(flatten)]
+    limit: Limit,
+}
+
+pub(super) async fn run(command: &Command, session: &Session) -> anyhow::Result<()> {
+    match command.clone() {
+        Command::Record(record) => {
+            let attempt = Attempt {
+                contact: Some(record.contact),
+                campaign_id: record.campaign_id,
+                evidence: record.evidence.wire(),
+                occurred_at: record.when.wire(),
+                source: record.source,
+                ..Default::default()
+            };
+            let (attempt, request_id) = (Some(attempt), record.request.request_id);
+            let request = RecordAttributionRequest { attempt, request_id };
+            session.answer(&call!(session.attributions.record_attribution(request)))
+        }
+        Command::Lookup { campaign_id, contact, at } => {
+            let (contact, at) = (Some(contact), at.map(wire_time));
+            let request = LookupAttributionRequest { campaign_id, contact, at };
+            session.answer(&call!(session.attributions.lookup_attribution(request)))
+        }
+        Command::Get { attribution_id } => {
+            let request = GetAttributionRequest { attribution_id };
+            session.answer(&call!(session.attributions.get_attribution(request)))
+        }
+        Command::List { campaign_id, state, filter, limit } => {
+            list(session, campaign_id, state.unwrap_or_default(), &filter, &limit).await
+        }
+        Command::Attempts(which) => attempts(session, which).await,
+    }
+}
+
+async fn list(
+    session: &Session,
+    campaign_id: String,
+    state: i32,
+    filter: &Filter,
+    limit: &Limit,
+) -> anyhow::Result<()> {
+    let filter = filter.filter.clone();
+    let selected = ListAttributionsRequest { campaign_id, state, filter, ..Default::default() };
+    let page = async |page_size, page_token| {
+        let request = ListAttributionsRequest { page_size, page_token, ..selected.clone() };
+        let page = call!(session.attributions.list_attributions(request));
+        anyhow::Ok((page.attributions, page.next_page_token))
+    };
+    session.list(limit, COLUMNS, page).await
+}
+
+async fn attempts(session: &Session, which: Attempts) -> anyhow::Result<()> {
+    let selected = ListAttemptsRequest {
+        outcome: which.outcome.unwrap_or_default(),
+        inactive_reason: which.inactive_reason.unwrap_or_default(),
+        unresolved_reason: which.unresolved_reason.unwrap_or_default(),
+        shortcode: which.shortcode,
+        source: which.source,
+        ..Default::default()
+    };
+    let page = async |page_size, page_token| {
+        let request = ListAttemptsRequest { page_size, page_token, ..selected.clone() };
+        let page = call!(session.attributions.list_attempts(request));
+        anyhow::Ok((page.attempts, page.next_page_token))
+    };
+    session.list(&which.limit, ATTEMPTS, page).await
+}

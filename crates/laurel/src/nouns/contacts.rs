@@ -1,0 +1,147 @@
+//! `laurel contacts`.
+
+use clap::Subcommand;
+use proto::attribution::{
+    EnrollContactRequest, GetContactRequest, ListContactsRequest, TagContactRequest,
+    UpdateContactStatusRequest, UpsertContactRequest,
+};
+use proto::common::ContactRef;
+
+use super::{Filter, Limit, Session, call};
+use crate::arguments::{WHO, When, one_of, who};
+
+pub(super) const COLUMNS: &[&str] = &[
+    "contact_id",
+    "email",
+    "uid",
+    "status",
+    "first_name",
+    "last_name",
+    "tags",
+    "segments=segment_ids",
+    "created_at",
+];
+
+/// What to do with contacts.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Command {
+    /// Create a contact, or change the one that the e-mail address or uid belongs to; what is left out stays as it is
+    Upsert {
+        /// E-mail address
+        #[arg(long, required_unless_present = "uid")]
+        email: Option<String>,
+        /// Your own id of the contact
+        #[arg(long)]
+        uid: Option<String>,
+        /// First name
+        #[arg(long, default_value = "", hide_default_value = true)]
+        first_name: String,
+        /// Last name
+        #[arg(long, default_value = "", hide_default_value = true)]
+        last_name: String,
+        /// Company
+        #[arg(long, default_value = "", hide_default_value = true)]
+        company: String,
+        /// Language, such as `de-AT`
+        #[arg(long, default_value = "", hide_default_value = true)]
+        locale: String,
+    },
+    /// Show a contact
+    Get {
+        #[arg(value_parser = who, help = WHO)]
+        contact: ContactRef,
+    },
+    /// List contacts, newest first
+    List {
+        #[command(flatten)]
+        filter: Filter,
+        #[command(flatten)]
+        limit: Limit,
+    },
+    /// Make a contact an advocate-to-be; creates it if it is unknown
+    Enroll {
+        #[arg(value_parser = who, help = WHO)]
+        contact: ContactRef,
+        /// A segment to join; may be repeated
+        #[arg(long = "segment", value_name = "SEGMENT")]
+        segment_ids: Vec<String>,
+        #[command(flatten)]
+        when: When,
+    },
+    /// Set a contact's status, whatever it was
+    Status {
+        #[arg(value_parser = who, help = WHO)]
+        contact: ContactRef,
+        /// The status it is to have
+        #[arg(value_parser = one_of("laurel.attribution.v1.ContactStatus"))]
+        status: i32,
+        #[command(flatten)]
+        when: When,
+    },
+    /// Give a contact tags
+    Tag {
+        #[arg(value_parser = who, help = WHO)]
+        contact: ContactRef,
+        /// The tags
+        #[arg(value_name = "TAG", required = true)]
+        add: Vec<String>,
+        #[command(flatten)]
+        when: When,
+    },
+    /// Take tags from a contact
+    Untag {
+        #[arg(value_parser = who, help = WHO)]
+        contact: ContactRef,
+        /// The tags
+        #[arg(value_name = "TAG", required = true)]
+        remove: Vec<String>,
+        #[command(flatten)]
+        when: When,
+    },
+}
+
+pub(super) async fn run(command: &Command, session: &Session) -> anyhow::Result<()> {
+    match command.clone() {
+        Command::Upsert { email, uid, first_name, last_name, company, locale } => {
+            let (email, uid) = (email.unwrap_or_default(), uid.unwrap_or_default());
+            let request = UpsertContactRequest { email, uid, first_name, last_name, company, locale };
+            session.answer(&call!(session.contacts.upsert_contact(request)))
+        }
+        Command::Get { contact } => {
+            let request = GetContactRequest { contact: Some(contact) };
+            session.answer(&call!(session.contacts.get_contact(request)))
+        }
+        Command::List { filter, limit } => list(session, &filter, &limit).await,
+        Command::Enroll { contact, segment_ids, when } => {
+            let contact = Some(contact);
+            let request = EnrollContactRequest { contact, segment_ids, occurred_at: when.wire() };
+            session.answer(&call!(session.contacts.enroll_contact(request)))
+        }
+        Command::Status { contact, status, when } => {
+            let contact = Some(contact);
+            let request = UpdateContactStatusRequest { contact, status, occurred_at: when.wire() };
+            session.answer(&call!(session.contacts.update_contact_status(request)))
+        }
+        Command::Tag { contact, add, when } => tag(session, contact, (add, Vec::new()), &when).await,
+        Command::Untag { contact, remove, when } => tag(session, contact, (Vec::new(), remove), &when).await,
+    }
+}
+
+async fn list(session: &Session, filter: &Filter, limit: &Limit) -> anyhow::Result<()> {
+    let page = async |page_size, page_token| {
+        let request = ListContactsRequest { page_size, page_token, filter: filter.filter.clone() };
+        let page = call!(session.contacts.list_contacts(request));
+        anyhow::Ok((page.contacts, page.next_page_token))
+    };
+    session.list(limit, COLUMNS, page).await
+}
+
+async fn tag(
+    session: &Session,
+    contact: ContactRef,
+    (add, remove): (Vec<String>, Vec<String>),
+    when: &When,
+) -> anyhow::Result<()> {
+    let request = TagContactRequest { contact: Some(contact), add, remove, occurred_at: when.wire() };
+    session.answer(&call!(session.contacts.tag_contact(request)))
+}
