@@ -7,6 +7,7 @@ use proto::attribution::code_service_client::CodeServiceClient;
 use proto::attribution::contact_service_client::ContactServiceClient;
 use proto::attribution::segment_service_client::SegmentServiceClient;
 use proto::attribution::test_clock_service_client::TestClockServiceClient;
+use proto::attribution::visit_service_client::VisitServiceClient;
 use proto::journeys::audit_service_client::AuditServiceClient as JourneysAuditClient;
 use proto::journeys::funnel_service_client::FunnelServiceClient;
 use proto::journeys::journey_service_client::JourneyServiceClient;
@@ -31,6 +32,8 @@ pub struct Clients {
     pub campaigns: CampaignServiceClient<Channel>,
     /// Codes.
     pub codes: CodeServiceClient<Channel>,
+    /// Visits.
+    pub visits: VisitServiceClient<Channel>,
     /// Attributions.
     pub attributions: AttributionServiceClient<Channel>,
     /// Test clocks.
@@ -75,6 +78,7 @@ impl Clients {
             segments: SegmentServiceClient::new(channel.clone()),
             campaigns: CampaignServiceClient::new(channel.clone()),
             codes: CodeServiceClient::new(channel.clone()),
+            visits: VisitServiceClient::new(channel.clone()),
             attributions: AttributionServiceClient::new(channel.clone()),
             test_clock: TestClockServiceClient::new(channel.clone()),
             orders: OrderServiceClient::new(channel.clone()),

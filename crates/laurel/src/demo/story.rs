@@ -74,7 +74,7 @@ async fn prepare(clients: &Clients) -> anyhow::Result<()> {
         currency_code: "USD".to_owned(),
         segment_ids: vec![SEGMENT.to_owned()],
         starts_at: Some(wire(BEGIN)),
-        ends_at: None,
+        ..Default::default()
     };
     clients.campaigns.clone().create_campaign(campaign).await.map_err(explain)?;
     let journey = ApplyJourneyRequest { definition: JOURNEY_YAML.to_owned(), base_version: 0 };

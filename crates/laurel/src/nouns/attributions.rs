@@ -2,8 +2,9 @@
 
 use clap::{Args, Subcommand};
 use proto::attribution::{
-    Attempt, Evidence, GetAttributionRequest, ListAttemptsRequest, ListAttributionsRequest,
-    LookupAttributionRequest, RecordAttributionRequest,
+    ActivateAttributionRequest, Attempt, DeactivateAttributionRequest, Evidence,
+    GetAttributionHistoryRequest, GetAttributionRequest, ListAttemptsRequest, ListAttributionsRequest,
+    LookupAttributionRequest, ReassignAttributionRequest, RecordAttributionRequest,
 };
 use proto::common::ContactRef;
 use rpc::fields::wire_time;
@@ -31,9 +32,23 @@ pub(super) const ATTEMPTS: &[&str] = &[
     "campaign_id",
     "contact_id",
     "shortcode",
+    "coupon_code",
     "advocate_id",
     "source",
     "passed_over",
+];
+
+pub(super) const HISTORY: &[&str] = &[
+    "recorded_at",
+    "advocate_id",
+    "from_state",
+    "to_state",
+    "to_reason",
+    "principal",
+    "method",
+    "reason",
+    "occurred_at",
+    "attribution_id",
 ];
 
 /// What to do with attributions.
@@ -72,6 +87,54 @@ pub enum Command {
     },
     /// List attempts with what was sent and how they ended, newest first
     Attempts(Attempts),
+    /// Make an inactive attribution the active one
+    Activate(By),
+    /// End an attribution, until it is activated again
+    Deactivate(By),
+    /// Move a referred contact to another advocate, at once: later orders follow, earlier ones never move
+    Reassign(Reassign),
+    /// Say what became of the attributions of one campaign and referred contact, oldest first
+    History {
+        /// The id of any of them
+        attribution_id: String,
+        #[command(flatten)]
+        limit: Limit,
+    },
+}
+
+/// An attribution, and why.
+#[derive(Debug, Clone, Args)]
+pub struct By {
+    /// Its id
+    attribution_id: String,
+    #[command(flatten)]
+    why: Why,
+}
+
+/// Arguments of `laurel attributions reassign`.
+#[derive(Debug, Clone, Args)]
+pub struct Reassign {
+    /// The campaign's id
+    #[arg(long = "campaign", value_name = "CAMPAIGN")]
+    campaign_id: String,
+    #[arg(long, value_parser = who, help = WHO)]
+    contact: ContactRef,
+    #[arg(long, value_name = "CONTACT", value_parser = who, help = "The advocate it is to belong to, named like a contact")]
+    advocate: ContactRef,
+    #[command(flatten)]
+    why: Why,
+}
+
+/// When and why.
+#[derive(Debug, Clone, Args)]
+pub(super) struct Why {
+    /// Why; for people
+    #[arg(long, default_value = "", hide_default_value = true)]
+    reason: String,
+    #[command(flatten)]
+    when: When,
+    #[command(flatten)]
+    request: RequestId,
 }
 
 /// An attempt.
@@ -101,12 +164,19 @@ pub(super) struct EvidenceArguments {
     shortcode: String,
     #[arg(long, value_name = "CONTACT", value_parser = who, help = "The advocate, named like a contact")]
     advocate: Option<ContactRef>,
+    /// A coupon code of the advocate
+    #[arg(long = "coupon", value_name = "CODE", default_value = "", hide_default_value = true)]
+    coupon_code: String,
+    /// Your id of the browser, as it was told when it visited
+    #[arg(long = "visitor", value_name = "ID", default_value = "", hide_default_value = true)]
+    visitor_id: String,
 }
 
 impl EvidenceArguments {
     /// For the wire.
     pub(super) fn wire(self) -> Option<Evidence> {
-        let evidence = Evidence { shortcode: self.shortcode, advocate: self.advocate };
+        let Self { shortcode, advocate, coupon_code, visitor_id } = self;
+        let evidence = Evidence { shortcode, advocate, coupon_code, visitor_id };
         (evidence != Evidence::default()).then_some(evidence)
     }
 }
@@ -126,6 +196,9 @@ pub struct Attempts {
     /// Only those that were sent with this code
     #[arg(long = "code", value_name = "CODE", default_value = "", hide_default_value = true)]
     shortcode: String,
+    /// Only those that were sent with this coupon code
+    #[arg(long = "coupon", value_name = "CODE", default_value = "", hide_default_value = true)]
+    coupon_code: String,
     /// Only those from this source
     #[arg(long, default_value = "", hide_default_value = true)]
     source: String,
@@ -161,7 +234,41 @@ pub(super) async fn run(command: &Command, session: &Session) -> anyhow::Result<
             list(session, campaign_id, state.unwrap_or_default(), &filter, &limit).await
         }
         Command::Attempts(which) => attempts(session, which).await,
+        Command::Activate(By { attribution_id, why }) => {
+            let Why { reason, when, request: RequestId { request_id } } = why;
+            let occurred_at = when.wire();
+            let request = ActivateAttributionRequest { attribution_id, reason, occurred_at, request_id };
+            session.answer(&call!(session.attributions.activate_attribution(request)))
+        }
+        Command::Deactivate(By { attribution_id, why }) => {
+            let Why { reason, when, request: RequestId { request_id } } = why;
+            let occurred_at = when.wire();
+            let request = DeactivateAttributionRequest { attribution_id, reason, occurred_at, request_id };
+            session.answer(&call!(session.attributions.deactivate_attribution(request)))
+        }
+        Command::Reassign(Reassign { campaign_id, contact, advocate, why }) => {
+            let request = ReassignAttributionRequest {
+                campaign_id,
+                contact: Some(contact),
+                advocate: Some(advocate),
+                reason: why.reason,
+                occurred_at: why.when.wire(),
+                request_id: why.request.request_id,
+            };
+            session.answer(&call!(session.attributions.reassign_attribution(request)))
+        }
+        Command::History { attribution_id, limit } => history(session, &attribution_id, &limit).await,
     }
+}
+
+async fn history(session: &Session, attribution_id: &str, limit: &Limit) -> anyhow::Result<()> {
+    let page = async |page_size, page_token| {
+        let attribution_id = attribution_id.to_owned();
+        let request = GetAttributionHistoryRequest { attribution_id, page_size, page_token };
+        let page = call!(session.attributions.get_attribution_history(request));
+        anyhow::Ok((page.changes, page.next_page_token))
+    };
+    session.list(limit, HISTORY, page).await
 }
 
 async fn list(
@@ -187,6 +294,7 @@ async fn attempts(session: &Session, which: Attempts) -> anyhow::Result<()> {
         inactive_reason: which.inactive_reason.unwrap_or_default(),
         unresolved_reason: which.unresolved_reason.unwrap_or_default(),
         shortcode: which.shortcode,
+        coupon_code: which.coupon_code,
         source: which.source,
         ..Default::default()
     };

@@ -1,6 +1,6 @@
 //! `laurel campaigns`.
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use prost_types::FieldMask;
 use proto::attribution::{
     CreateCampaignRequest, GetCampaignRequest, ListCampaignsRequest, UpdateCampaignRequest,
@@ -9,10 +9,17 @@ use rpc::fields::wire_time;
 use types::{Currency, Timestamp};
 
 use super::{Limit, Session, call};
-use crate::arguments::{currency, moment};
+use crate::arguments::{currency, moment, one_of};
 
-pub(super) const COLUMNS: &[&str] =
-    &["campaign_id", "name", "currency=currency_code", "segments=segment_ids", "starts_at", "ends_at"];
+pub(super) const COLUMNS: &[&str] = &[
+    "campaign_id",
+    "name",
+    "currency=currency_code",
+    "segments=segment_ids",
+    "starts_at",
+    "ends_at",
+    "paused",
+];
 
 /// What to do with campaigns.
 #[derive(Debug, Clone, Subcommand)]
@@ -36,6 +43,11 @@ pub enum Command {
         /// Active until, but not including [default: without end]
         #[arg(long, value_name = "TIME", value_parser = moment)]
         ends_at: Option<Timestamp>,
+        #[command(flatten)]
+        policies: Policies,
+        /// Take no attributions yet
+        #[arg(long)]
+        paused: bool,
     },
     /// Show a campaign
     Get {
@@ -47,7 +59,7 @@ pub enum Command {
         #[command(flatten)]
         limit: Limit,
     },
-    /// Replace name, segments and dates: those that are given
+    /// Replace name, segments, dates and policies: those that are given
     Update {
         /// Its id
         campaign_id: String,
@@ -66,12 +78,40 @@ pub enum Command {
         /// Take the end away
         #[arg(long, conflicts_with = "ends_at")]
         no_end: bool,
+        #[command(flatten)]
+        policies: Policies,
+        /// Take no attributions (`true`), or take them again (`false`)
+        #[arg(long, value_name = "BOOL")]
+        paused: Option<bool>,
     },
+}
+
+/// Who may refer whom, and on what.
+#[derive(Debug, Clone, Args)]
+pub struct Policies {
+    /// What becomes of an advocate who refers themself [default: block]
+    #[arg(long, value_name = "POLICY", value_parser = one_of("laurel.attribution.v1.SelfReferralPolicy"))]
+    self_referral: Option<i32>,
+    /// Who may be referred [default: any-contact]
+    #[arg(long, value_name = "POLICY", value_parser = one_of("laurel.attribution.v1.EligibilityPolicy"))]
+    eligibility: Option<i32>,
+    /// For so many days a visit counts as evidence, 1 to 365 [default: 90]
+    #[arg(long = "window", value_name = "DAYS")]
+    attribution_window_days: Option<i32>,
 }
 
 pub(super) async fn run(command: &Command, session: &Session) -> anyhow::Result<()> {
     match command.clone() {
-        Command::Create { campaign_id, name, currency_code, segment_ids, starts_at, ends_at } => {
+        Command::Create {
+            campaign_id,
+            name,
+            currency_code,
+            segment_ids,
+            starts_at,
+            ends_at,
+            policies,
+            paused,
+        } => {
             let request = CreateCampaignRequest {
                 campaign_id,
                 name,
@@ -79,6 +119,10 @@ pub(super) async fn run(command: &Command, session: &Session) -> anyhow::Result<
                 segment_ids,
                 starts_at: starts_at.map(wire_time),
                 ends_at: ends_at.map(wire_time),
+                self_referral: policies.self_referral.unwrap_or_default(),
+                eligibility: policies.eligibility.unwrap_or_default(),
+                attribution_window_days: policies.attribution_window_days.unwrap_or_default(),
+                paused,
             };
             session.answer(&call!(session.campaigns.create_campaign(request)))
         }
@@ -86,12 +130,16 @@ pub(super) async fn run(command: &Command, session: &Session) -> anyhow::Result<
             session.answer(&call!(session.campaigns.get_campaign(GetCampaignRequest { campaign_id })))
         }
         Command::List { limit } => list(session, &limit).await,
-        Command::Update { campaign_id, name, segment_ids, starts_at, ends_at, no_end } => {
+        Command::Update { campaign_id, name, segment_ids, starts_at, ends_at, no_end, policies, paused } => {
             let given = [
                 ("name", name.is_some()),
                 ("segment_ids", !segment_ids.is_empty()),
                 ("starts_at", starts_at.is_some()),
                 ("ends_at", ends_at.is_some() || no_end),
+                ("self_referral", policies.self_referral.is_some()),
+                ("eligibility", policies.eligibility.is_some()),
+                ("attribution_window_days", policies.attribution_window_days.is_some()),
+                ("paused", paused.is_some()),
             ];
             let paths = given.into_iter().filter(|(_, given)| *given).map(|(path, _)| path.to_owned());
             let request = UpdateCampaignRequest {
@@ -100,6 +148,10 @@ pub(super) async fn run(command: &Command, session: &Session) -> anyhow::Result<
                 segment_ids,
                 starts_at: starts_at.map(wire_time),
                 ends_at: ends_at.map(wire_time),
+                self_referral: policies.self_referral.unwrap_or_default(),
+                eligibility: policies.eligibility.unwrap_or_default(),
+                attribution_window_days: policies.attribution_window_days.unwrap_or_default(),
+                paused: paused.unwrap_or_default(),
                 update_mask: Some(FieldMask { paths: paths.collect() }),
             };
             session.answer(&call!(session.campaigns.update_campaign(request)))

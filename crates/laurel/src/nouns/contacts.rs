@@ -2,8 +2,9 @@
 
 use clap::Subcommand;
 use proto::attribution::{
-    EnrollContactRequest, GetContactRequest, ListContactsRequest, TagContactRequest,
-    UpdateContactStatusRequest, UpsertContactRequest,
+    EnrollContactRequest, FlagContactRequest, GetContactHistoryRequest, GetContactRequest,
+    ListContactsRequest, TagContactRequest, UnflagContactRequest, UpdateContactStatusRequest,
+    UpsertContactRequest,
 };
 use proto::common::ContactRef;
 
@@ -21,6 +22,9 @@ pub(super) const COLUMNS: &[&str] = &[
     "segments=segment_ids",
     "created_at",
 ];
+
+pub(super) const HISTORY: &[&str] =
+    &["recorded_at", "from_status", "to_status", "principal", "method", "reason", "occurred_at"];
 
 /// What to do with contacts.
 #[derive(Debug, Clone, Subcommand)]
@@ -75,6 +79,36 @@ pub enum Command {
         /// The status it is to have
         #[arg(value_parser = one_of("laurel.attribution.v1.ContactStatus"))]
         status: i32,
+        /// Why; for people
+        #[arg(long, default_value = "", hide_default_value = true)]
+        reason: String,
+        #[command(flatten)]
+        when: When,
+    },
+    /// Say how a contact's status changed, oldest first
+    History {
+        #[arg(value_parser = who, help = WHO)]
+        contact: ContactRef,
+        #[command(flatten)]
+        limit: Limit,
+    },
+    /// Flag a contact: its rewards wait for a person
+    Flag {
+        #[arg(value_parser = who, help = WHO)]
+        contact: ContactRef,
+        /// Why; for people
+        #[arg(long)]
+        reason: String,
+        #[command(flatten)]
+        when: When,
+    },
+    /// Lift all flags of a contact
+    Unflag {
+        #[arg(value_parser = who, help = WHO)]
+        contact: ContactRef,
+        /// Why; for people
+        #[arg(long)]
+        reason: String,
         #[command(flatten)]
         when: When,
     },
@@ -117,10 +151,19 @@ pub(super) async fn run(command: &Command, session: &Session) -> anyhow::Result<
             let request = EnrollContactRequest { contact, segment_ids, occurred_at: when.wire() };
             session.answer(&call!(session.contacts.enroll_contact(request)))
         }
-        Command::Status { contact, status, when } => {
-            let contact = Some(contact);
-            let request = UpdateContactStatusRequest { contact, status, occurred_at: when.wire() };
+        Command::Status { contact, status, reason, when } => {
+            let (contact, occurred_at) = (Some(contact), when.wire());
+            let request = UpdateContactStatusRequest { contact, status, occurred_at, reason };
             session.answer(&call!(session.contacts.update_contact_status(request)))
+        }
+        Command::History { contact, limit } => history(session, &contact, &limit).await,
+        Command::Flag { contact, reason, when } => {
+            let request = FlagContactRequest { contact: Some(contact), reason, occurred_at: when.wire() };
+            session.answer(&call!(session.contacts.flag_contact(request)))
+        }
+        Command::Unflag { contact, reason, when } => {
+            let request = UnflagContactRequest { contact: Some(contact), reason, occurred_at: when.wire() };
+            session.answer(&call!(session.contacts.unflag_contact(request)))
         }
         Command::Tag { contact, add, when } => tag(session, contact, (add, Vec::new()), &when).await,
         Command::Untag { contact, remove, when } => tag(session, contact, (Vec::new(), remove), &when).await,
@@ -134,6 +177,15 @@ async fn list(session: &Session, filter: &Filter, limit: &Limit) -> anyhow::Resu
         anyhow::Ok((page.contacts, page.next_page_token))
     };
     session.list(limit, COLUMNS, page).await
+}
+
+async fn history(session: &Session, contact: &ContactRef, limit: &Limit) -> anyhow::Result<()> {
+    let page = async |page_size, page_token| {
+        let request = GetContactHistoryRequest { contact: Some(contact.clone()), page_size, page_token };
+        let page = call!(session.contacts.get_contact_history(request));
+        anyhow::Ok((page.changes, page.next_page_token))
+    };
+    session.list(limit, HISTORY, page).await
 }
 
 async fn tag(

@@ -1,4 +1,4 @@
-//! `laurel contacts|segments|campaigns|codes|attributions|orders|clock`: a command for each RPC, by noun.
+//! `laurel contacts|segments|campaigns|codes|visits|attributions|orders|clock`: a command for each RPC, by noun.
 //!
 //! An argument has the name of its field in the request as its id, so that what a service says of a field is said of the
 //! argument ([`crate::refusal::Flags`]). With `--json` a command prints the answer of its RPC, a list its items, one a line.
@@ -10,6 +10,7 @@ mod codes;
 mod contacts;
 mod orders;
 mod segments;
+mod visits;
 
 use clap::{Args, Subcommand};
 use prost::{Message, Name};
@@ -37,6 +38,8 @@ pub enum NounCommand {
     Campaigns(Noun<campaigns::Command>),
     /// Codes by which advocates refer
     Codes(Noun<codes::Command>),
+    /// Visits: who came through whose shortcode
+    Visits(Noun<visits::Command>),
     /// Attributions: who referred whom, in which campaign
     Attributions(Noun<attributions::Command>),
     /// Orders: purchases and deals with a revenue
@@ -120,6 +123,7 @@ pub fn run(command: &NounCommand) -> anyhow::Result<()> {
         NounCommand::Segments(noun) => run!(noun, segments),
         NounCommand::Campaigns(noun) => run!(noun, campaigns),
         NounCommand::Codes(noun) => run!(noun, codes),
+        NounCommand::Visits(noun) => run!(noun, visits),
         NounCommand::Attributions(noun) => run!(noun, attributions),
         NounCommand::Orders(noun) => run!(noun, orders),
         NounCommand::Clock(noun) => run!(noun, clock),
@@ -172,7 +176,9 @@ mod tests {
     use std::collections::BTreeSet;
 
     use clap::CommandFactory;
-    use proto::attribution::{Attribution, Campaign, Contact, LoggedAttempt, Segment};
+    use proto::attribution::{
+        Attribution, AttributionChange, Campaign, Code, Contact, ContactChange, LoggedAttempt, Segment, Visit,
+    };
     use proto::orders::{Order, OrderChange};
 
     use super::*;
@@ -190,6 +196,10 @@ mod tests {
         assert_eq!(unknown::<Contact>(contacts::COLUMNS), none);
         assert_eq!(unknown::<Segment>(segments::COLUMNS), none);
         assert_eq!(unknown::<Campaign>(campaigns::COLUMNS), none);
+        assert_eq!(unknown::<ContactChange>(contacts::HISTORY), none);
+        assert_eq!(unknown::<Code>(codes::COLUMNS), none);
+        assert_eq!(unknown::<Visit>(visits::COLUMNS), none);
+        assert_eq!(unknown::<AttributionChange>(attributions::HISTORY), none);
         assert_eq!(unknown::<Attribution>(attributions::COLUMNS), none);
         assert_eq!(unknown::<LoggedAttempt>(attributions::ATTEMPTS), none);
         assert_eq!(unknown::<Order>(orders::COLUMNS), none);
@@ -209,7 +219,9 @@ mod tests {
         let ours = ["currency", "file", "limit", "no_end"];
         let command = Cli::command();
         let mut told = BTreeSet::new();
-        for noun in ["contacts", "segments", "campaigns", "codes", "attributions", "orders", "clock"] {
+        for noun in
+            ["contacts", "segments", "campaigns", "codes", "visits", "attributions", "orders", "clock"]
+        {
             ids(command.find_subcommand(noun).unwrap(), &mut told);
         }
         let fields = show::field_names();

@@ -195,6 +195,7 @@ fn outcome(result: &AttemptResult) -> Option<Outcome> {
             InactiveReason::Duplicate => Some(Inactive::Duplicate),
             InactiveReason::SelfReferral => Some(Inactive::SelfReferral),
             InactiveReason::NotEligible => Some(Inactive::NotEligible),
+            InactiveReason::Deactivated => Some(Inactive::Deactivated),
         }
         .map(Outcome::LoggedInactive),
         wire::Outcome::Unresolved => match result.unresolved_reason() {

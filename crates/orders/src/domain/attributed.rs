@@ -13,6 +13,8 @@ pub(crate) enum Inactive {
     SelfReferral,
     /// The campaign is for new contacts only, and the customer was known (A7).
     NotEligible,
+    /// Somebody deactivated the attribution by hand, or reassigned the customer (A2, A3).
+    Deactivated,
 }
 
 /// Why an attempt came to nobody.
@@ -58,6 +60,7 @@ impl Outcome {
             Self::LoggedInactive(Inactive::Duplicate) => ("LOGGED_INACTIVE", "DUPLICATE"),
             Self::LoggedInactive(Inactive::SelfReferral) => ("LOGGED_INACTIVE", "SELF_REFERRAL"),
             Self::LoggedInactive(Inactive::NotEligible) => ("LOGGED_INACTIVE", "NOT_ELIGIBLE"),
+            Self::LoggedInactive(Inactive::Deactivated) => ("LOGGED_INACTIVE", "DEACTIVATED"),
             Self::Unresolved(Unresolved::UnknownCode) => ("UNRESOLVED", "UNKNOWN_CODE"),
             Self::Unresolved(Unresolved::AdvocateNotEligible) => ("UNRESOLVED", "ADVOCATE_NOT_ELIGIBLE"),
             Self::Unresolved(Unresolved::CampaignNotActive) => ("UNRESOLVED", "CAMPAIGN_NOT_ACTIVE"),
@@ -75,12 +78,13 @@ impl Outcome {
     }
 
     /// Every outcome there is.
-    pub(crate) const ALL: [Self; 13] = [
+    pub(crate) const ALL: [Self; 14] = [
         Self::Attributed,
         Self::AlreadyAttributed,
         Self::LoggedInactive(Inactive::Duplicate),
         Self::LoggedInactive(Inactive::SelfReferral),
         Self::LoggedInactive(Inactive::NotEligible),
+        Self::LoggedInactive(Inactive::Deactivated),
         Self::Unresolved(Unresolved::UnknownCode),
         Self::Unresolved(Unresolved::AdvocateNotEligible),
         Self::Unresolved(Unresolved::CampaignNotActive),

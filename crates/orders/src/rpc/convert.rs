@@ -149,6 +149,7 @@ fn wire_outcome(outcome: Outcome) -> (attribution::Outcome, InactiveReason, Unre
                 Inactive::Duplicate => InactiveReason::Duplicate,
                 Inactive::SelfReferral => InactiveReason::SelfReferral,
                 Inactive::NotEligible => InactiveReason::NotEligible,
+                Inactive::Deactivated => InactiveReason::Deactivated,
             };
             (Wire::LoggedInactive, reason, resolved)
         }

@@ -2,6 +2,7 @@
 
 mod download;
 mod record;
+mod update;
 mod upload;
 
 use clap::{Args, Subcommand};
@@ -55,6 +56,10 @@ pub enum Command {
         #[command(flatten)]
         limit: Limit,
     },
+    /// Change revenue, states and lines of an order: those that are given
+    Update(Box<update::Update>),
+    /// Link an order that was recorded without attribution to an advocate, once
+    Link(Box<update::Link>),
     /// Give back part or all of an order's revenue
     Refund(Refund),
     /// Cancel an order, for good
@@ -148,6 +153,14 @@ pub(super) async fn run(command: &Command, session: &Session) -> anyhow::Result<
         }
         Command::List(arguments) => list(session, arguments).await,
         Command::History { which, limit } => history(session, &which, &limit).await,
+        Command::Update(update) => {
+            let request = update.wire()?;
+            session.answer(&call!(session.orders.update_order(request)))
+        }
+        Command::Link(link) => {
+            let request = link.wire();
+            session.answer(&call!(session.orders.update_order(request)))
+        }
         Command::Refund(refund) => {
             let amount = refund.amount.zip(refund.currency);
             let amount = amount.map(|(amount, currency)| money("amount", &amount, currency)).transpose()?;

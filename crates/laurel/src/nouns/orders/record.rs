@@ -81,7 +81,7 @@ impl Record {
 
 /// The lines of an order.
 #[derive(Debug, Clone, Deserialize)]
-struct Lines(Vec<Line>);
+pub(super) struct Lines(Vec<Line>);
 
 /// A line, with the same names as in the column `line_items` of an import.
 #[derive(Debug, Clone, Deserialize)]
@@ -95,7 +95,7 @@ struct Line {
 }
 
 impl Lines {
-    fn wire(self, currency: Currency) -> Result<Vec<LineItem>, Refused> {
+    pub(super) fn wire(self, currency: Currency) -> Result<Vec<LineItem>, Refused> {
         let line = |(n, line): (usize, Line)| {
             let unit_price = Some(money(&format!("line_items[{n}]"), &line.unit_price, currency)?);
             Ok(LineItem { sku: line.sku, name: line.name, quantity: line.quantity, unit_price })
@@ -104,7 +104,7 @@ impl Lines {
     }
 }
 
-fn lines(text: &str) -> Result<Lines, String> {
+pub(super) fn lines(text: &str) -> Result<Lines, String> {
     serde_json::from_str(text).map_err(|e| format!("it is no list of lines: {e}"))
 }
 
