@@ -25,6 +25,7 @@ use outbox::{Follower, Source};
 use pg::requests::{self, Hasher};
 use pg::{Database, Schema};
 use proto::orders::audit_service_server::AuditServiceServer;
+use proto::orders::order_property_service_server::OrderPropertyServiceServer;
 use proto::orders::order_service_server::OrderServiceServer;
 use runtime::Lifecycle;
 use sqlx::migrate::Migrator;
@@ -32,7 +33,7 @@ use types::{Clock, OrderId, TenantId};
 
 use crate::commands::{RecordOrders, ReverseOrders, UpdateOrders};
 use crate::domain::OrderKey;
-use crate::rpc::{Audits, Orders, export_places};
+use crate::rpc::{Audits, OrderProperties, Orders, export_places};
 use crate::subscribers::AttributionStream;
 
 /// This service's schema.
@@ -95,6 +96,7 @@ pub async fn start(
     let settings = Arc::new(settings);
     let stop = lifecycle.stop();
     let audits = Audits(db.clone());
+    let properties = OrderProperties { db: db.clone(), clock: Arc::clone(&clock) };
     let exports = export_places();
     let orders = Orders {
         db,
@@ -109,7 +111,8 @@ pub async fn start(
         settings,
         stop,
     };
-    Ok(ServiceRoutes::default().with(OrderServiceServer::new(orders)).with(AuditServiceServer::new(audits)))
+    let routes = ServiceRoutes::default().with(OrderServiceServer::new(orders));
+    Ok(routes.with(OrderPropertyServiceServer::new(properties)).with(AuditServiceServer::new(audits)))
 }
 
 /// Keeps the table of request ids in bounds; a failed round is made up for by the next.

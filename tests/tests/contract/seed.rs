@@ -9,8 +9,10 @@ use proto::google::r#type::Money;
 use proto::journeys as j;
 use proto::journeys::run_service_client::RunServiceClient;
 use proto::orders as o;
+use proto::orders::order_property_service_client::OrderPropertyServiceClient;
 use proto::rewards as r;
 use proto::rewards::reward_event::Fact;
+use rpc::Channel;
 use time::OffsetDateTime;
 use time::macros::datetime;
 
@@ -82,6 +84,7 @@ pub(crate) async fn fill_as(world: &World, tenant: &str) -> anyhow::Result<Ids> 
     definitions(&clients).await?;
     advocates(&clients).await?;
     attributions(&clients).await?;
+    properties(OrderPropertyServiceClient::new(channel.clone())).await?;
     orders(&clients).await?;
     let mut runs = RunServiceClient::new(channel);
     settled(world, tenant).await?;
@@ -188,6 +191,16 @@ async fn attributions(clients: &Clients) -> anyhow::Result<()> {
         };
         let request = a::RecordAttributionRequest { attempt: Some(attempt), ..Default::default() };
         clients.attributions.clone().record_attribution(request).await?;
+    }
+    Ok(())
+}
+
+async fn properties(mut client: OrderPropertyServiceClient<Channel>) -> anyhow::Result<()> {
+    for name in ["color", "size", "weight"] {
+        let kind = o::OrderPropertyType::String.into();
+        let request =
+            o::CreateOrderPropertyRequest { name: name.to_owned(), r#type: kind, ..Default::default() };
+        client.create_order_property(request).await?;
     }
     Ok(())
 }

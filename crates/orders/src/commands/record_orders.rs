@@ -15,7 +15,10 @@ use super::attribute::{Attribution, attempt, customer_look_up};
 use super::book::Book;
 use super::record::{record, request_key};
 use super::{Error, Place};
-use crate::domain::{Answer, Facts, NewOrder, Order, OrderKey, Updated, record_again};
+use crate::domain::{
+    Answer, Definitions, Facts, NewOrder, Order, OrderKey, Properties, PropertyValue, Updated, check,
+    record_again,
+};
 use crate::store;
 
 /// Bytes of the customer's hash that are kept.
@@ -106,21 +109,24 @@ impl RecordOrders {
         hash
     }
 
-    /// (1) A plain read: what is stored, and what the tenants' clocks show.
-    async fn look(&self, commands: &[RecordOrder]) -> Result<(Stored, Clocks), Error> {
+    /// (1) A plain read: what is stored, what the tenants define, and what their clocks show.
+    async fn look(&self, commands: &[RecordOrder]) -> Result<Looked, Error> {
         let keys: Vec<&OrderKey> = commands.iter().map(|c| &c.order.key).collect();
-        let mut tenants: Vec<&TenantId> = keys.iter().map(|k| &k.tenant).filter(|t| t.is_sandbox()).collect();
+        let mut tenants: Vec<&TenantId> = keys.iter().map(|k| &k.tenant).collect();
         tenants.sort_unstable();
         tenants.dedup();
-        Ok(tokio::try_join!(
+        let sandboxes: Vec<&TenantId> = tenants.iter().copied().filter(|t| t.is_sandbox()).collect();
+        let ((stored, definitions), clocks) = tokio::try_join!(
             async {
                 let mut turn = self.db.hot_read().await?;
                 let stored = store::orders::load(&mut turn, &keys).await?;
+                let definitions = store::properties::load(&mut *turn, &tenants).await?;
                 turn.done();
-                Ok(stored)
+                Ok((stored, definitions))
             },
-            store::test_clocks::load(&self.db, &tenants),
-        )?)
+            store::test_clocks::load(&self.db, &sandboxes),
+        )?;
+        Ok(Looked { stored, clocks, definitions })
     }
 
     fn facts(&self, command: &RecordOrder, clocks: &Clocks) -> Facts {
@@ -130,18 +136,25 @@ impl RecordOrders {
         Facts { customer_hash: self.customer_hash(&command.order), now, principal }
     }
 
-    fn triage(&self, command: &RecordOrder, stored: &Stored, clocks: &Clocks) -> (Facts, Triage) {
-        let facts = self.facts(command, clocks);
-        let triage = self.judge(command, &facts, stored, clocks);
+    fn triage(&self, command: &RecordOrder, looked: &Looked) -> (Facts, Triage) {
+        let facts = self.facts(command, &looked.clocks);
+        let triage = self.judge(command, &facts, looked);
         (facts, triage)
     }
 
-    fn judge(&self, command: &RecordOrder, facts: &Facts, stored: &Stored, clocks: &Clocks) -> Triage {
+    fn judge(&self, command: &RecordOrder, facts: &Facts, looked: &Looked) -> Triage {
+        static NONE: Definitions = Definitions::new();
+        let Looked { stored, clocks, definitions } = looked;
         let order = &command.order;
         if command.place.as_ref().is_some_and(Place::is_held_up) {
             return Triage::Answered(Box::new(Err(Error::Behind)));
         }
+        let definitions = definitions.get(&order.key.tenant).unwrap_or(&NONE);
         let Some(stored) = stored.get(&order.key) else {
+            // before attribution makes a contact of it; the transaction looks again
+            if let Err(violation) = check(&order.properties, definitions) {
+                return Triage::Answered(Box::new(Err(violation.into())));
+            }
             let test_clock = clocks.get(&order.key.tenant).copied();
             let at = order.occurred_at.unwrap_or(facts.now);
             return match fields::not_in_future("", at, test_clock, self.clock.as_ref()) {
@@ -153,7 +166,7 @@ impl RecordOrders {
             return Triage::LookUpCustomer;
         }
         let may_have_changed = command.place.as_ref().is_some_and(Place::is_behind_updates);
-        match record_again(order, stored, facts, None) {
+        match record_again(order, stored, facts, None, definitions) {
             Ok(Updated::Same) if command.request.is_none() && !may_have_changed => {
                 duplicates(Duplicate::NaturalKey, 1);
                 let (order, result) = (stored.clone(), RecordResult::AlreadyRecorded);
@@ -202,6 +215,13 @@ impl RecordOrders {
 type Stored = HashMap<OrderKey, Order>;
 type Clocks = HashMap<TenantId, Timestamp>;
 
+/// What is known before the transaction.
+struct Looked {
+    stored: Stored,
+    clocks: Clocks,
+    definitions: HashMap<TenantId, Definitions>,
+}
+
 impl Work for RecordOrders {
     type Command = RecordOrder;
     type Prepared = Ready;
@@ -211,7 +231,11 @@ impl Work for RecordOrders {
     fn weight(command: &RecordOrder) -> usize {
         let order = &command.order;
         let lines: usize = order.line_items.iter().map(|l| l.sku.len() + l.name.len() + 64).sum();
-        512 + order.key.order_id.as_str().len() + order.source.len() + order.evidence.shortcode.len() + lines
+        512 + order.key.order_id.as_str().len()
+            + order.source.len()
+            + order.evidence.shortcode.len()
+            + lines
+            + held(&order.properties)
     }
 
     async fn prepare(&self, commands: Vec<RecordOrder>) -> Vec<Prepared<Ready, Recorded, Error>> {
@@ -219,7 +243,7 @@ impl Work for RecordOrders {
         let mut slice = Vec::with_capacity(commands.len());
         for command in commands {
             let (facts, triage) = match &looked {
-                Ok((stored, clocks)) => self.triage(&command, stored, clocks),
+                Ok(looked) => self.triage(&command, looked),
                 Err(error) => {
                     (self.facts(&command, &Clocks::new()), Triage::Answered(Box::new(Err(error.clone()))))
                 }
@@ -253,6 +277,15 @@ impl Work for RecordOrders {
         }
         written
     }
+}
+
+/// Bytes of properties, about.
+pub(super) fn held(properties: &Properties) -> usize {
+    let text = |value: &PropertyValue| match value {
+        PropertyValue::Text(text) => text.len(),
+        _ => 0,
+    };
+    properties.iter().map(|(name, value)| name.as_str().len() + text(value) + 64).sum()
 }
 
 /// An answer before the transaction. A transient failure holds up what is behind it in the same call; what is behind

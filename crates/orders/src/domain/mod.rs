@@ -6,6 +6,7 @@ mod contact_ref;
 mod history;
 mod new_order;
 mod order;
+mod property;
 mod record;
 mod reversal;
 mod update;
@@ -16,6 +17,10 @@ pub(crate) use contact_ref::{ContactRef, Uid};
 pub(crate) use history::{Change, ChangeKind, FieldChange, changed_fields, linked_fields};
 pub(crate) use new_order::{Evidence, NewOrder, OnConflict, OnUnattributed};
 pub(crate) use order::{LineItem, Order, OrderKey};
+pub(crate) use property::{
+    Definition, Definitions, MAX_DEFINITIONS, Properties, PropertyFault, PropertyName, PropertyType,
+    PropertyValue, check,
+};
 pub(crate) use record::{Facts, Violation, record_again, record_new};
 pub(crate) use reversal::{Cancellation, NewRefund, Reversal, cancel, refund, refund_again};
 pub(crate) use update::{Patch, Updated, link, update};

@@ -7,6 +7,7 @@ mod export;
 mod history;
 mod import;
 mod lines;
+mod properties;
 mod read;
 mod record;
 mod reversals;
@@ -15,6 +16,7 @@ mod watch;
 
 pub(crate) use audit::Audits;
 pub(crate) use export::places as export_places;
+pub(crate) use properties::OrderProperties;
 
 use std::pin::Pin;
 use std::sync::Arc;

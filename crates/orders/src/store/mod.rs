@@ -4,4 +4,5 @@ pub(crate) mod history;
 pub(crate) mod line_items;
 pub(crate) mod list;
 pub(crate) mod orders;
+pub(crate) mod properties;
 pub(crate) mod test_clocks;

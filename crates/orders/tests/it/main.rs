@@ -21,6 +21,8 @@ mod import;
 #[cfg(test)]
 mod permanence;
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod read;
 #[cfg(test)]
 mod record;

@@ -6,9 +6,9 @@ use std::sync::LazyLock;
 use pg::sqlx::{Postgres, QueryBuilder};
 use types::Currency;
 
+use super::Kind;
 use super::ast::Comparator;
-use super::check::{Condition, Operand, Test};
-use super::{Field, Kind};
+use super::check::{Asked, Condition, Operand, Test};
 
 /// Writes the condition, in parentheses.
 pub(super) fn write(query: &mut QueryBuilder<Postgres>, condition: &Condition) {
@@ -21,7 +21,7 @@ pub(super) fn write(query: &mut QueryBuilder<Postgres>, condition: &Condition) {
             write(query, part);
             query.push(" IS NOT TRUE");
         }
-        Condition::Test(field, test) => write_test(query, field, test),
+        Condition::Test(asked, test) => write_test(query, asked, test),
     }
     query.push(")");
 }
@@ -35,20 +35,20 @@ fn join(query: &mut QueryBuilder<Postgres>, parts: &[Condition], by: &str) {
     }
 }
 
-fn write_test(query: &mut QueryBuilder<Postgres>, field: &Field, test: &Test) {
+fn write_test(query: &mut QueryBuilder<Postgres>, field: &Asked, test: &Test) {
     match test {
         Test::Present => {
-            query.push(field.sql).push(match field.kind {
+            query.push(&*field.sql).push(match field.kind {
                 Kind::Text | Kind::Form { .. } | Kind::Names(_) => " <> ''",
                 Kind::Texts => " <> '{}'",
                 _ => " IS NOT NULL",
             });
         }
         Test::Has(text) => {
-            query.push_bind(text).push(" = ANY (").push(field.sql).push(")");
+            query.push_bind(text).push(" = ANY (").push(&*field.sql).push(")");
         }
         Test::Compare(comparator, operand) => {
-            query.push(field.sql).push(operator(*comparator));
+            query.push(&*field.sql).push(operator(*comparator));
             bind(query, operand);
             if let Kind::Money { currency } = field.kind {
                 query.push(" * ").push(minor_per_major(currency));

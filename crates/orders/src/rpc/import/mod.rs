@@ -14,6 +14,7 @@ use std::sync::Arc;
 use batch::Batcher;
 use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt};
+use pg::Database;
 use proto::orders::{ImportOrdersRequest, ImportOrdersResponse, ImportProgress, RejectedRow};
 use rpc::Error;
 use tokio::sync::mpsc;
@@ -27,6 +28,7 @@ use self::upload::Upload;
 use super::Orders;
 use crate::Settings;
 use crate::commands::{BadRow, Importer, Progress, RecordOrders, Report};
+use crate::store;
 
 /// Rows read ahead of recording them.
 const ROWS: usize = 256;
@@ -44,9 +46,11 @@ impl Orders {
         let origin = rpc::caller::origin(&request)?;
         let upload = Upload::new(request.into_inner());
         let (batcher, settings, stop) = (self.batcher.clone(), Arc::clone(&self.settings), self.stop.clone());
+        let db = self.db.clone();
         let (sender, receiver) = mpsc::channel(MESSAGES);
         tokio::spawn(async move {
-            let import = import(upload, &tenant, &settings, (batcher, origin), sender.clone());
+            let whose = Whose { tenant: &tenant, settings: &settings, db: &db };
+            let import = import(upload, whose, (batcher, origin), sender.clone());
             let end = match stop.run_until_cancelled(import).await {
                 Some(Ok(progress)) => Ok(summary(progress)),
                 Some(Err(error)) => Err(error.into()),
@@ -59,16 +63,25 @@ impl Orders {
     }
 }
 
+/// Whose orders an import records.
+#[derive(Clone, Copy)]
+struct Whose<'a> {
+    tenant: &'a TenantId,
+    settings: &'a Settings,
+    db: &'a Database,
+}
+
 /// One import from its first message to its last row.
 async fn import(
     mut upload: Upload,
-    tenant: &TenantId,
-    settings: &Settings,
+    Whose { tenant, settings, db }: Whose<'_>,
     (batcher, origin): (Batcher<RecordOrders>, Origin),
     answers: Answers,
 ) -> Result<Progress, Error> {
     let options = upload.options().await?;
-    let columns = upload.header(&options).await?;
+    // as they are now; each slice is held to what they are then
+    let definitions = store::properties::of(db, tenant).await?;
+    let columns = upload.header(&options, &definitions).await?;
     let (rows, to_record) = mpsc::channel(ROWS);
     let (reports, to_tell) = mpsc::channel(MESSAGES);
     let importer = Importer::new(batcher, origin, options.on_conflict, reports);
