@@ -85,6 +85,8 @@ pub async fn start(
     let source = Source::open(db.clone(), lifecycle.stop()).await?;
     let work = RecordOrders::new(db.clone(), Arc::clone(&clock), hasher.clone(), channel.clone());
     let batcher = Batcher::start(work, Options::default());
+    let unbatched = RecordOrders::new(db.clone(), Arc::clone(&clock), hasher.clone(), channel.clone());
+    let unbatched = Arc::new(unbatched);
     let updates = UpdateOrders::new(db.clone(), Arc::clone(&clock), channel.clone());
     let updates = Batcher::start(updates, Options::default());
     let reversals =
@@ -103,6 +105,7 @@ pub async fn start(
         clock,
         hasher,
         batcher,
+        unbatched,
         updates,
         reversals,
         exports,
@@ -121,6 +124,9 @@ async fn maintain(db: Database, clock: Arc<dyn Clock>, lifecycle: Lifecycle) -> 
     while stop.run_until_cancelled(tokio::time::sleep(MAINTENANCE)).await.is_some() {
         if let Err(error) = requests::maintain(&db, clock.now()).await {
             tracing::warn!(%error, "old request ids are still there");
+        }
+        if let Err(error) = commands::forget_imports(&db, clock.now()).await {
+            tracing::warn!(%error, "old imports are still there");
         }
     }
     Ok(())

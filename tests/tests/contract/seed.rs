@@ -224,6 +224,11 @@ async fn orders(clients: &Clients) -> anyhow::Result<()> {
         let request = o::RefundOrderRequest { order_id, refund_id, amount, ..Default::default() };
         clients.orders.clone().refund_order(request).await?;
     }
+    let options = o::ImportOrdersOptions { import_id: "text".to_owned(), ..Default::default() };
+    let file = b"order_id,email,revenue,currency\n".to_vec();
+    let import = o::ImportOrdersRequest { options: Some(options), chunk: file };
+    let mut answers = clients.orders.clone().import_orders(tokio_stream::iter([import])).await?.into_inner();
+    while answers.message().await?.is_some() {}
     // so that there is an end to wait for
     let seconds = 60;
     let request = a::AdvanceTestClockRequest { seconds, request_id: "seeded".to_owned() };

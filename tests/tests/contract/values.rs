@@ -148,7 +148,7 @@ impl Values {
             "name" | "first_name" | "last_name" | "company" | "source" | "default_source"
             | "external_status" | "hubspot_dealstage" | "principal" | "reason" | "sku" | "uid"
             | "occurrence_key" | "request_id" | "refund_id" | "add" | "remove" | "description"
-            | "string_value" => "text",
+            | "string_value" | "import_id" => "text",
             "decimal_value" => "12.5",
             "filter" => match parent.as_str() {
                 "ListContactsRequest" => "status = ENROLLED",

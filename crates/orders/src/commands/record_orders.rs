@@ -80,7 +80,7 @@ pub(crate) struct RecordOrders {
     db: Database,
     clock: Arc<dyn Clock>,
     hasher: Hasher,
-    attribution: Attribution,
+    pub(super) attribution: Attribution,
 }
 
 /// What is to be done about one order before the transaction.
@@ -110,7 +110,7 @@ impl RecordOrders {
     }
 
     /// (1) A plain read: what is stored, what the tenants define, and what their clocks show.
-    async fn look(&self, commands: &[RecordOrder]) -> Result<Looked, Error> {
+    pub(super) async fn look(&self, commands: &[RecordOrder]) -> Result<Looked, Error> {
         let keys: Vec<&OrderKey> = commands.iter().map(|c| &c.order.key).collect();
         let mut tenants: Vec<&TenantId> = keys.iter().map(|k| &k.tenant).collect();
         tenants.sort_unstable();
@@ -129,7 +129,7 @@ impl RecordOrders {
         Ok(Looked { stored, clocks, definitions })
     }
 
-    fn facts(&self, command: &RecordOrder, clocks: &Clocks) -> Facts {
+    pub(super) fn facts(&self, command: &RecordOrder, clocks: &Clocks) -> Facts {
         let tenant = &command.order.key.tenant;
         let now = fields::tenant_now(tenant, clocks.get(tenant).copied(), self.clock.as_ref());
         let principal = Arc::clone(&command.origin.principal);
@@ -143,23 +143,19 @@ impl RecordOrders {
     }
 
     fn judge(&self, command: &RecordOrder, facts: &Facts, looked: &Looked) -> Triage {
-        static NONE: Definitions = Definitions::new();
-        let Looked { stored, clocks, definitions } = looked;
         let order = &command.order;
         if command.place.as_ref().is_some_and(Place::is_held_up) {
             return Triage::Answered(Box::new(Err(Error::Behind)));
         }
-        let definitions = definitions.get(&order.key.tenant).unwrap_or(&NONE);
-        let Some(stored) = stored.get(&order.key) else {
+        let definitions = looked.definitions(&order.key.tenant);
+        let Some(stored) = looked.stored.get(&order.key) else {
             // before attribution makes a contact of it; the transaction looks again
             if let Err(violation) = check(&order.properties, definitions) {
                 return Triage::Answered(Box::new(Err(violation.into())));
             }
-            let test_clock = clocks.get(&order.key.tenant).copied();
-            let at = order.occurred_at.unwrap_or(facts.now);
-            return match fields::not_in_future("", at, test_clock, self.clock.as_ref()) {
+            return match self.not_in_future(order, facts, looked) {
                 Ok(()) => Triage::Judge,
-                Err(_) => Triage::Answered(Box::new(Err(Error::InFuture("order.occurred_at")))),
+                Err(error) => Triage::Answered(Box::new(Err(error))),
             };
         };
         if stored.customer_hash != facts.customer_hash {
@@ -174,6 +170,14 @@ impl RecordOrders {
             }
             _ => Triage::Ready,
         }
+    }
+
+    /// A new order is not dated more than a day ahead (M3).
+    pub(super) fn not_in_future(&self, new: &NewOrder, facts: &Facts, looked: &Looked) -> Result<(), Error> {
+        let test_clock = looked.clocks.get(&new.key.tenant).copied();
+        let at = new.occurred_at.unwrap_or(facts.now);
+        let judged = fields::not_in_future("", at, test_clock, self.clock.as_ref());
+        judged.map_err(|_| Error::InFuture("order.occurred_at"))
     }
 
     /// (3) The writing transaction: check again, decide each in order, write all.
@@ -216,10 +220,18 @@ type Stored = HashMap<OrderKey, Order>;
 type Clocks = HashMap<TenantId, Timestamp>;
 
 /// What is known before the transaction.
-struct Looked {
-    stored: Stored,
-    clocks: Clocks,
+pub(super) struct Looked {
+    pub(super) stored: Stored,
+    pub(super) clocks: Clocks,
     definitions: HashMap<TenantId, Definitions>,
+}
+
+impl Looked {
+    /// What a tenant defines.
+    pub(super) fn definitions(&self, tenant: &TenantId) -> &Definitions {
+        static NONE: Definitions = Definitions::new();
+        self.definitions.get(tenant).unwrap_or(&NONE)
+    }
 }
 
 impl Work for RecordOrders {

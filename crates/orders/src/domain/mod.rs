@@ -4,6 +4,7 @@ mod attributed;
 mod clock;
 mod contact_ref;
 mod history;
+mod import;
 mod new_order;
 mod order;
 mod property;
@@ -15,6 +16,7 @@ pub(crate) use attributed::{Answer, Attributed, Head, InForce, Inactive, Outcome
 pub(crate) use clock::advance;
 pub(crate) use contact_ref::{ContactRef, Uid};
 pub(crate) use history::{Change, ChangeKind, FieldChange, changed_fields, linked_fields};
+pub(crate) use import::{Import, ImportKey, Progress};
 pub(crate) use new_order::{Evidence, NewOrder, OnConflict, OnUnattributed};
 pub(crate) use order::{LineItem, Order, OrderKey};
 pub(crate) use property::{

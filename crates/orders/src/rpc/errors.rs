@@ -15,6 +15,10 @@ impl From<commands::Error> for Error {
                 let message = "the request id was used with a different request";
                 Self::already_exists(Reason::RequestIdReused, message)
             }
+            commands::Error::ImportDiffers => {
+                let message = "the import id was used with other options, or with a file of another header";
+                Self::already_exists(Reason::ImportDiffers, message)
+            }
             commands::Error::Declined(declined) => declined.into(),
             commands::Error::NoAnswer | commands::Error::Behind => Self::unavailable(),
             commands::Error::Refused(refused) => refused.into(),

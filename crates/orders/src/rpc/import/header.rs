@@ -121,6 +121,12 @@ pub(super) struct Options {
     pub(super) source: String,
     /// If an order is stored with different content.
     pub(super) on_conflict: OnConflict,
+    /// What the import is known by, if it bears an id.
+    pub(super) import_id: Option<String>,
+    /// Whether nothing is to be written.
+    pub(super) dry_run: bool,
+    /// All that has to be the same when the import is sent again, but for the header.
+    canonical: Vec<u8>,
 }
 
 impl Options {
@@ -134,6 +140,11 @@ impl Options {
         }
         // a map has no order of its own: the same mistake gives the same answer
         columns.sort_by(|a, b| a.0.cmp(&b.0));
+        let import_id = fields::text("options.import_id", &wire.import_id, MAX_SHORT)?;
+        if wire.dry_run && !import_id.is_empty() {
+            let what = "is not for a dry run, of which nothing is kept";
+            return Err(Error::field("options.import_id", what));
+        }
         let on_conflict = WireOnConflict::try_from(wire.on_conflict)
             .map_err(|_| Error::field("options.on_conflict", "is not a known value"))?;
         Ok(Self {
@@ -141,7 +152,16 @@ impl Options {
             currency: fields::parse_optional("options.default_currency", &wire.default_currency)?,
             source: fields::text("options.default_source", &wire.default_source, MAX_SHORT)?,
             on_conflict: convert::on_conflict(on_conflict),
+            import_id: (!import_id.is_empty()).then_some(import_id),
+            dry_run: wire.dry_run,
+            canonical: canonical(wire),
         })
+    }
+
+    /// All that has to be the same when the import is sent again, with the columns of the file.
+    pub(super) fn identity(&self, columns: &Columns) -> Vec<u8> {
+        let names = columns.names.iter().flat_map(|name| [name.as_bytes(), b"\0"].concat());
+        self.canonical.iter().copied().chain(names).collect()
     }
 
     /// What a column of the file is, by its mapping or its name; of an export, also by what only that has.
@@ -288,6 +308,16 @@ impl Columns {
     pub(super) fn name_of(&self, field: Field) -> &str {
         self.index(field).map_or("", |index| self.name(index))
     }
+}
+
+/// The options in one form; none of the texts holds a NUL that would be taken for an end.
+fn canonical(wire: &ImportOrdersOptions) -> Vec<u8> {
+    let mut columns: Vec<(&str, &str)> = wire.columns.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
+    columns.sort_unstable();
+    let columns = columns.into_iter().flat_map(|(column, name)| [column, name]);
+    let conflict = wire.on_conflict().as_str_name();
+    let texts = columns.chain(["\u{1}", &wire.default_currency, &wire.default_source, conflict]);
+    texts.flat_map(|text| [text.as_bytes(), b"\0"].concat()).collect()
 }
 
 fn header_path(column: &str) -> String {

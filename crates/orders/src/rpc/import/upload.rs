@@ -56,15 +56,20 @@ impl Upload {
         }
     }
 
-    /// All other records, in their order, until nobody wants them any more.
+    /// All other records but the first `done`, in their order, until nobody wants them any more.
     pub(super) async fn rows(
         &mut self,
         reader: &RowReader<'_>,
+        mut done: u64,
         rows: mpsc::Sender<Row<RejectedRow>>,
     ) -> Result<(), Error> {
         loop {
             let mut input = self.chunk.get(self.read..).unwrap_or_default();
             while let Some(record) = self.records.next(&mut input) {
+                if done > 0 {
+                    done -= 1;
+                    continue;
+                }
                 if rows.send(reader.read(record)).await.is_err() {
                     return Ok(());
                 }
@@ -75,7 +80,9 @@ impl Upload {
                 () = rows.closed() => return Ok(()),
             };
             if !more {
-                if let Some(record) = self.records.finish() {
+                if let Some(record) = self.records.finish()
+                    && done == 0
+                {
                     // nobody wants it: nothing is lost
                     let _ = rows.send(reader.read(record)).await;
                 }
