@@ -109,7 +109,9 @@ fn signs(kind: &Kind) -> &'static [Comparator] {
         Kind::Text | Kind::Form { .. } | Kind::Id | Kind::Enum(_) | Kind::Names(_) | Kind::Boolean => {
             &[Eq, Ne]
         }
-        Kind::Money { .. } | Kind::Integer | Kind::Decimal | Kind::Timestamp => &[Eq, Ne, Lt, Le, Gt, Ge],
+        Kind::Money { .. } | Kind::Integer | Kind::Decimal | Kind::Timestamp | Kind::Recorded { .. } => {
+            &[Eq, Ne, Lt, Le, Gt, Ge]
+        }
         Kind::Texts => &[Has],
     }
 }
@@ -140,7 +142,7 @@ fn operand(kind: &Kind, value: &Value) -> Result<Operand, String> {
             .and_then(|text| text.parse().ok())
             .map(Operand::Flag)
             .ok_or_else(|| "true or false, without quotes".to_owned()),
-        Kind::Timestamp => time_of(text).map(Operand::Time).ok_or_else(|| {
+        Kind::Timestamp | Kind::Recorded { .. } => time_of(text).map(Operand::Time).ok_or_else(|| {
             "a time with its offset, such as 2025-01-31T12:00:00Z, from year 1 to 9999".to_owned()
         }),
     }

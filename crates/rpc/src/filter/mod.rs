@@ -82,6 +82,12 @@ pub enum Kind {
     Boolean,
     /// A moment.
     Timestamp,
+    /// The moment a row was recorded, whose id was made then (UUIDv7): what is asked of it is asked of the id, too, by which a
+    /// list goes.
+    Recorded {
+        /// The expression the id is.
+        id: &'static str,
+    },
     /// A list of texts, asked for one it has: `tags:vip`.
     Texts,
 }

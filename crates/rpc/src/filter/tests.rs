@@ -15,6 +15,7 @@ const FIELDS: &[Field] = &[
     Field { name: "attempts", kind: Kind::Integer, sql: "t.attempts" },
     Field { name: "ended", kind: Kind::Boolean, sql: "t.ended" },
     Field { name: "at.first", kind: Kind::Timestamp, sql: "t.at" },
+    Field { name: "made_at", kind: Kind::Recorded { id: "t.id" }, sql: "t.made_at" },
     Field { name: "tags", kind: Kind::Texts, sql: "t.tags" },
 ];
 
@@ -91,7 +92,7 @@ fn nothing_of_the_caller_gets_into_the_statement() {
     let start = "t.name = $1) AND (t.code IS DISTINCT FROM $2) AND ($3 = ANY (t.tags)) AND (t.minor > $4::numeric * CASE";
     assert!(sql.contains(start), "{sql}");
     assert!(sql.contains("WHEN 'JPY' THEN 1 ") && sql.contains("WHEN 'KWD' THEN 1000 "), "{sql}");
-    assert!(sql.ends_with("ELSE 100 END) AND (t.minor IS NOT NULL))"), "{sql}");
+    assert!(sql.ends_with("ELSE 100 END AND t.minor > 0) AND (t.minor IS NOT NULL))"), "{sql}");
     assert!(!sql.contains("--") && !sql.contains("12.34"), "{sql}");
 }
 
@@ -298,4 +299,22 @@ fn members_of_a_family_are_fields_too() {
     }
     let mistake = super::read(FIELDS, &family, "properties.size = red").unwrap_err();
     assert_eq!((mistake.at, mistake.what.as_str()), (19, "expected a decimal such as 12.34, without quotes"));
+}
+
+#[test]
+fn what_is_asked_of_the_time_of_recording_is_asked_of_the_id() {
+    assert_eq!(sql("made_at >= 2025-01-01T00:00:00Z"), " AND (t.made_at >= $1 AND t.id >= $2)");
+    assert_eq!(sql("made_at < 2025-01-01T00:00:00Z"), " AND (t.made_at < $1 AND t.id < $2)");
+    assert_eq!(sql("made_at = 2025-01-01T00:00:00Z"), " AND (t.made_at = $1 AND t.id >= $2 AND t.id < $3)");
+    assert_eq!(sql("made_at != 2025-01-01T00:00:00Z"), " AND (t.made_at IS DISTINCT FROM $1)");
+}
+
+#[test]
+fn amounts_above_zero_are_asked_for_as_such() {
+    for above in ["revenue > 0", "revenue > 0.00", "revenue >= 0.01", "revenue = 5"] {
+        assert!(sql(above).ends_with(" AND t.minor > 0)"), "{above}: {}", sql(above));
+    }
+    for any in ["revenue >= 0", "revenue > -1", "revenue = 0", "revenue < 5", "revenue != 5"] {
+        assert!(!sql(any).contains("> 0)"), "{any}: {}", sql(any));
+    }
 }
