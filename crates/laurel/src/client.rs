@@ -13,6 +13,7 @@ use proto::journeys::funnel_service_client::FunnelServiceClient;
 use proto::journeys::journey_service_client::JourneyServiceClient;
 use proto::journeys::run_service_client::RunServiceClient;
 use proto::orders::audit_service_client::AuditServiceClient as OrdersAuditClient;
+use proto::orders::order_property_service_client::OrderPropertyServiceClient;
 use proto::orders::order_service_client::OrderServiceClient;
 use proto::rewards::audit_service_client::AuditServiceClient as RewardsAuditClient;
 use proto::rewards::ledger_service_client::LedgerServiceClient;
@@ -40,6 +41,8 @@ pub struct Clients {
     pub test_clock: TestClockServiceClient<Channel>,
     /// Orders.
     pub orders: OrderServiceClient<Channel>,
+    /// Properties of orders.
+    pub order_properties: OrderPropertyServiceClient<Channel>,
     /// Journeys.
     pub journeys: JourneyServiceClient<Channel>,
     /// Runs and their transitions.
@@ -82,6 +85,7 @@ impl Clients {
             attributions: AttributionServiceClient::new(channel.clone()),
             test_clock: TestClockServiceClient::new(channel.clone()),
             orders: OrderServiceClient::new(channel.clone()),
+            order_properties: OrderPropertyServiceClient::new(channel.clone()),
             journeys: JourneyServiceClient::new(channel.clone()),
             runs: RunServiceClient::new(channel.clone()),
             funnels: FunnelServiceClient::new(channel.clone()),

@@ -25,6 +25,7 @@ use outbox::{Follower, Source};
 use pg::requests::{self, Hasher};
 use pg::{Database, Schema};
 use proto::orders::audit_service_server::AuditServiceServer;
+use proto::orders::order_property_service_server::OrderPropertyServiceServer;
 use proto::orders::order_service_server::OrderServiceServer;
 use runtime::Lifecycle;
 use sqlx::migrate::Migrator;
@@ -32,7 +33,7 @@ use types::{Clock, OrderId, TenantId};
 
 use crate::commands::{RecordOrders, ReverseOrders, UpdateOrders};
 use crate::domain::OrderKey;
-use crate::rpc::{Audits, Orders, export_places};
+use crate::rpc::{Audits, OrderProperties, Orders, export_places};
 use crate::subscribers::AttributionStream;
 
 /// This service's schema.
@@ -84,6 +85,8 @@ pub async fn start(
     let source = Source::open(db.clone(), lifecycle.stop()).await?;
     let work = RecordOrders::new(db.clone(), Arc::clone(&clock), hasher.clone(), channel.clone());
     let batcher = Batcher::start(work, Options::default());
+    let unbatched = RecordOrders::new(db.clone(), Arc::clone(&clock), hasher.clone(), channel.clone());
+    let unbatched = Arc::new(unbatched);
     let updates = UpdateOrders::new(db.clone(), Arc::clone(&clock), channel.clone());
     let updates = Batcher::start(updates, Options::default());
     let reversals =
@@ -95,12 +98,14 @@ pub async fn start(
     let settings = Arc::new(settings);
     let stop = lifecycle.stop();
     let audits = Audits(db.clone());
+    let properties = OrderProperties { db: db.clone(), clock: Arc::clone(&clock) };
     let exports = export_places();
     let orders = Orders {
         db,
         clock,
         hasher,
         batcher,
+        unbatched,
         updates,
         reversals,
         exports,
@@ -109,7 +114,8 @@ pub async fn start(
         settings,
         stop,
     };
-    Ok(ServiceRoutes::default().with(OrderServiceServer::new(orders)).with(AuditServiceServer::new(audits)))
+    let routes = ServiceRoutes::default().with(OrderServiceServer::new(orders));
+    Ok(routes.with(OrderPropertyServiceServer::new(properties)).with(AuditServiceServer::new(audits)))
 }
 
 /// Keeps the table of request ids in bounds; a failed round is made up for by the next.
@@ -118,6 +124,9 @@ async fn maintain(db: Database, clock: Arc<dyn Clock>, lifecycle: Lifecycle) -> 
     while stop.run_until_cancelled(tokio::time::sleep(MAINTENANCE)).await.is_some() {
         if let Err(error) = requests::maintain(&db, clock.now()).await {
             tracing::warn!(%error, "old request ids are still there");
+        }
+        if let Err(error) = commands::forget_imports(&db, clock.now()).await {
+            tracing::warn!(%error, "old imports are still there");
         }
     }
     Ok(())

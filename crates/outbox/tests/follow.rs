@@ -363,6 +363,10 @@ mod server {
         lookup_attribution: LookupAttributionRequest -> LookupAttributionResponse,
         get_attribution: GetAttributionRequest -> GetAttributionResponse,
         list_attributions: ListAttributionsRequest -> ListAttributionsResponse,
-        list_attempts: ListAttemptsRequest -> ListAttemptsResponse
+        list_attempts: ListAttemptsRequest -> ListAttemptsResponse,
+        activate_attribution: ActivateAttributionRequest -> ActivateAttributionResponse,
+        deactivate_attribution: DeactivateAttributionRequest -> DeactivateAttributionResponse,
+        reassign_attribution: ReassignAttributionRequest -> ReassignAttributionResponse,
+        get_attribution_history: GetAttributionHistoryRequest -> GetAttributionHistoryResponse
     );
 }

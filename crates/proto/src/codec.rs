@@ -140,6 +140,11 @@ const PATTERNS: &[(&str, &str)] = &[
     ("^[A-Z]{3}$", "is not an ISO 4217 currency code such as USD"),
     (r"^\P{Cc}*[^\s\p{Cc}]\P{Cc}*$", "is required"),
     ("^[A-Za-z]+$", "must be the name of a method"),
+    (
+        "^[A-Za-z][A-Za-z0-9_]{0,63}$",
+        "must be 1 to 64 letters, digits and underscores, and begin with a letter",
+    ),
+    ("^(order_id|source|", "must be a field of an import"),
     ("(?i)^(urn:uuid:", "must be a UUID"),
     ("^[0-9A-Za-z]{1,8}(-", "is not a language tag such as de-AT"),
 ];

@@ -10,8 +10,10 @@ use proto::google::r#type::Money;
 use proto::journeys as j;
 use proto::journeys::run_service_client::RunServiceClient;
 use proto::orders as o;
+use proto::orders::order_property_service_client::OrderPropertyServiceClient;
 use proto::rewards as r;
 use proto::rewards::reward_event::Fact;
+use rpc::Channel;
 use time::OffsetDateTime;
 use time::macros::datetime;
 
@@ -84,6 +86,7 @@ pub(crate) async fn fill_as(world: &World, tenant: &str) -> anyhow::Result<Ids> 
     advocates(&clients).await?;
     visits(world, tenant).await?;
     attributions(&clients).await?;
+    properties(OrderPropertyServiceClient::new(channel.clone())).await?;
     orders(&clients).await?;
     let mut runs = RunServiceClient::new(channel);
     settled(world, tenant).await?;
@@ -208,6 +211,16 @@ async fn attributions(clients: &Clients) -> anyhow::Result<()> {
     Ok(())
 }
 
+async fn properties(mut client: OrderPropertyServiceClient<Channel>) -> anyhow::Result<()> {
+    for name in ["color", "size", "weight"] {
+        let kind = o::OrderPropertyType::String.into();
+        let request =
+            o::CreateOrderPropertyRequest { name: name.to_owned(), r#type: kind, ..Default::default() };
+        client.create_order_property(request).await?;
+    }
+    Ok(())
+}
+
 async fn orders(clients: &Clients) -> anyhow::Result<()> {
     for (order_id, name) in [("o-1", "eve"), ("o-2", "fay"), ("o-3", "gus"), ("o-4", "ida")] {
         let order = o::NewOrder {
@@ -228,6 +241,11 @@ async fn orders(clients: &Clients) -> anyhow::Result<()> {
         clients.orders.clone().refund_order(request).await?;
     }
     changes(clients).await?;
+    let options = o::ImportOrdersOptions { import_id: "text".to_owned(), ..Default::default() };
+    let file = b"order_id,email,revenue,currency\n".to_vec();
+    let import = o::ImportOrdersRequest { options: Some(options), chunk: file };
+    let mut answers = clients.orders.clone().import_orders(tokio_stream::iter([import])).await?.into_inner();
+    while answers.message().await?.is_some() {}
     // so that there is an end to wait for
     let seconds = 60;
     let request = a::AdvanceTestClockRequest { seconds, request_id: "seeded".to_owned() };

@@ -153,11 +153,12 @@ impl Values {
             "tenant_id" => crate::world::TENANT,
             "method" => "RecordOrder",
             "types" => "clock_moved",
+            "name" if parent.contains("OrderProperty") => "size",
             "name" | "first_name" | "last_name" | "company" | "source" | "default_source"
             | "external_status" | "hubspot_dealstage" | "principal" | "reason" | "sku" | "uid"
-            | "channel" | "user_agent" | "occurrence_key" | "request_id" | "refund_id" | "add" | "remove" => {
-                "text"
-            }
+            | "channel" | "user_agent" | "occurrence_key" | "request_id" | "refund_id" | "add" | "remove"
+            | "description" | "string_value" | "import_id" => "text",
+            "decimal_value" => "12.5",
             "filter" => match parent.as_str() {
                 "ListContactsRequest" => "status = ENROLLED",
                 _ => "campaign_id = spring",

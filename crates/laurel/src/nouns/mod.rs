@@ -179,7 +179,7 @@ mod tests {
     use proto::attribution::{
         Attribution, AttributionChange, Campaign, Code, Contact, ContactChange, LoggedAttempt, Segment, Visit,
     };
-    use proto::orders::{Order, OrderChange};
+    use proto::orders::{Order, OrderChange, OrderProperty};
 
     use super::*;
     use crate::cli::Cli;
@@ -202,6 +202,7 @@ mod tests {
         assert_eq!(unknown::<AttributionChange>(attributions::HISTORY), none);
         assert_eq!(unknown::<Attribution>(attributions::COLUMNS), none);
         assert_eq!(unknown::<LoggedAttempt>(attributions::ATTEMPTS), none);
+        assert_eq!(unknown::<OrderProperty>(orders::properties::COLUMNS), none);
         assert_eq!(unknown::<Order>(orders::COLUMNS), none);
         assert_eq!(unknown::<OrderChange>(orders::HISTORY), none);
     }

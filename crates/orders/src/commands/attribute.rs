@@ -38,6 +38,19 @@ pub(crate) struct Declined {
     pub(crate) metadata: Vec<(String, String)>,
 }
 
+impl Declined {
+    /// What attribution says of a customer who is named by an id that nobody has.
+    pub(super) fn unknown_customer() -> Self {
+        Self {
+            code: Code::NotFound,
+            reason: Reason::ContactNotFound,
+            field: String::new(),
+            message: "no such contact".to_owned(),
+            metadata: Vec::new(),
+        }
+    }
+}
+
 /// The attribution service, as orders uses it.
 #[derive(Debug, Clone)]
 pub(super) struct Attribution(AttributionServiceClient<Channel>);

@@ -1,15 +1,15 @@
 //! A slice of orders within its transaction: what is stored, what the commands make of it, and what is to be written.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use pg::requests::{self, Key, Seen};
 use pg::{Audit, Inserts, WriteTx};
 use proto::orders::OrderEvent;
-use types::{Money, Origin, Timestamp};
+use types::{Money, Origin, TenantId, Timestamp};
 
 use super::events::{self, When};
 use super::{Error, RequestId};
-use crate::domain::{Change, ChangeKind, FieldChange, Head, Order, OrderKey};
+use crate::domain::{Change, ChangeKind, Definitions, FieldChange, Head, Order, OrderKey, PropertyName};
 use crate::store;
 
 /// The state a slice works on. Each command sees what those before it did.
@@ -17,6 +17,7 @@ use crate::store;
 pub(super) struct Book {
     now: Timestamp,
     orders: HashMap<OrderKey, Order>,
+    definitions: HashMap<TenantId, Definitions>,
     /// In the order they came.
     new: Vec<OrderKey>,
     changed: HashSet<OrderKey>,
@@ -55,10 +56,15 @@ impl Book {
         now: Timestamp,
     ) -> Result<Self, pg::Error> {
         let requests = requests::load(tx, requests).await?;
+        let tenants: HashSet<&TenantId> = orders.iter().map(|key| &key.tenant).collect();
+        // under the lock: as they are defined when the orders are written
+        let definitions =
+            store::properties::load(&mut **tx, &tenants.into_iter().collect::<Vec<_>>()).await?;
         let orders = store::orders::load(tx, orders).await?;
         Ok(Self {
             now,
             orders,
+            definitions,
             new: Vec::new(),
             changed: HashSet::new(),
             requests,
@@ -72,6 +78,12 @@ impl Book {
     /// Real time.
     pub(super) fn now(&self) -> Timestamp {
         self.now
+    }
+
+    /// What a tenant defines (O9).
+    pub(super) fn definitions(&self, tenant: &TenantId) -> &Definitions {
+        static NONE: Definitions = Definitions::new();
+        self.definitions.get(tenant).unwrap_or(&NONE)
     }
 
     /// An order as it is now.
@@ -147,6 +159,18 @@ impl Book {
         tx.commit().await
     }
 
+    /// Properties that none of the stored orders ever had, and these have.
+    fn newly_used<'a>(
+        &'a self,
+        orders: impl Iterator<Item = &'a &'a Order>,
+    ) -> BTreeSet<(&'a TenantId, &'a PropertyName)> {
+        let names = orders.flat_map(|order| order.properties.keys().map(|name| (&order.key.tenant, name)));
+        let is_unused = |tenant: &TenantId, name: &PropertyName| {
+            self.definitions(tenant).get(name).is_some_and(|d| !d.used)
+        };
+        names.filter(|(tenant, name)| is_unused(tenant, name)).collect()
+    }
+
     async fn save(self, tx: &mut WriteTx) -> Result<(), pg::Error> {
         let new: Vec<&Order> = self.new.iter().filter_map(|key| self.orders.get(key)).collect();
         // an order that is new is inserted as it became
@@ -158,6 +182,7 @@ impl Book {
             .filter_map(|key| self.orders.get(key))
             .collect();
         store::orders::update(tx, &changed).await?;
+        store::properties::mark_used(tx, &self.newly_used(new.iter().chain(&changed))).await?;
         let mut inserts = Inserts::default();
         store::orders::insert(&mut inserts, &new);
         let changes = self.changes.iter().filter_map(|(key, change)| Some((self.orders.get(key)?, change)));

@@ -17,6 +17,9 @@ pub(crate) enum Error {
     /// The request id was used with another request.
     #[error("request id reused")]
     RequestIdReused,
+    /// The import id was used with other options, or with another file.
+    #[error("import differs")]
+    ImportDiffers,
     /// Attribution refused its part.
     #[error("attribution declined")]
     Declined(Declined),
@@ -41,6 +44,7 @@ impl Error {
             Self::Violation(_)
             | Self::InFuture(_)
             | Self::RequestIdReused
+            | Self::ImportDiffers
             | Self::Declined(_)
             | Self::Refused(Refused::Bug) => false,
         }

@@ -10,8 +10,8 @@ use tokio::time::{MissedTickBehavior, interval};
 use types::Origin;
 
 use super::record_orders::{RecordOrder, RecordOrders, RecordResult};
-use super::{Error, Lane};
-use crate::domain::{NewOrder, OnConflict};
+use super::{Error, Journal, Lane};
+use crate::domain::{NewOrder, OnConflict, Progress};
 
 /// Rows under way, at most.
 const WINDOW: usize = 1024;
@@ -21,8 +21,10 @@ const WINDOW_BYTES: usize = 1024 * 1024;
 const BAD_ROWS: usize = 100;
 /// Time between two reports.
 const REPORTS: Duration = Duration::from_millis(200);
+/// Reports to the journal, at most one in so many.
+const KEPT: u32 = 5;
 /// Waits before rows that met a transient failure are tried again; when they are used up, the import ends.
-const BACK_OFF_MS: [u64; 6] = [50, 100, 200, 400, 800, 1600];
+pub(super) const BACK_OFF_MS: [u64; 6] = [50, 100, 200, 400, 800, 1600];
 
 /// One row of the file. `R` is why a row could not even be read.
 #[derive(Debug)]
@@ -50,21 +52,6 @@ pub(crate) enum BadRow<R> {
         /// Why.
         error: Error,
     },
-}
-
-/// Counts of rows so far.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Progress {
-    /// Rows answered, whatever the result.
-    pub(crate) rows: u64,
-    /// New orders.
-    pub(crate) recorded: u64,
-    /// Stored before with the same content.
-    pub(crate) already_recorded: u64,
-    /// Stored before with other content, and updated.
-    pub(crate) updated: u64,
-    /// Refused.
-    pub(crate) rejected: u64,
 }
 
 /// What an import has to say while it runs.
@@ -97,6 +84,11 @@ pub(crate) struct Importer<R> {
     bad: Vec<BadRow<R>>,
     /// Times in a row that rows met a transient failure.
     tries: usize,
+    /// Rows to be tried again that have no answer yet, while others behind them have one.
+    behind: usize,
+    journal: Option<Journal>,
+    /// Reports since the journal was written.
+    unkept: u32,
 }
 
 impl<R: Send + 'static> Importer<R> {
@@ -106,7 +98,9 @@ impl<R: Send + 'static> Importer<R> {
         origin: Origin,
         on_conflict: OnConflict,
         reports: mpsc::Sender<Report<R>>,
+        journal: Option<Journal>,
     ) -> Self {
+        let progress = journal.as_ref().map(Journal::progress).unwrap_or_default();
         Self {
             batcher,
             origin,
@@ -114,16 +108,22 @@ impl<R: Send + 'static> Importer<R> {
             lane: Lane::new(on_conflict == OnConflict::Update),
             window: FuturesOrdered::new(),
             under_way: 0,
-            progress: Progress::default(),
-            reported: Progress::default(),
+            progress,
+            reported: progress,
             bad: Vec::new(),
             tries: 0,
+            behind: 0,
+            journal,
+            unkept: 0,
         }
     }
 
     /// Records rows until there are no more and all are answered. An error ends it before: what is recorded stands, and
-    /// the import may be run again.
-    pub(crate) async fn run(mut self, mut rows: mpsc::Receiver<Row<R>>) -> Result<Progress, Error> {
+    /// the import may be run again. With the counts it gives the journal back, where that is known to be good so far.
+    pub(crate) async fn run(
+        mut self,
+        mut rows: mpsc::Receiver<Row<R>>,
+    ) -> Result<(Progress, Option<Journal>), Error> {
         let mut tick = interval(REPORTS);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut more = true;
@@ -138,7 +138,18 @@ impl<R: Send + 'static> Importer<R> {
             }
         }
         self.report_bad().await;
-        Ok(self.progress)
+        self.keep().await;
+        Ok((self.progress, self.journal))
+    }
+
+    /// Keeps how far it is, if all rows before are done. A failure costs no more than doing some rows again.
+    async fn keep(&mut self) {
+        self.unkept = 0;
+        if let Some(journal) = self.journal.as_mut().filter(|_| self.behind == 0)
+            && let Err(error) = journal.keep(self.progress).await
+        {
+            tracing::warn!(%error, "how far an import is was not kept");
+        }
     }
 
     fn has_room(&self) -> bool {
@@ -182,6 +193,7 @@ impl<R: Send + 'static> Importer<R> {
         self.tries += 1;
         tokio::time::sleep(Duration::from_millis(*wait)).await;
         self.lane = self.lane.again();
+        self.behind = failed.len();
         for (line, order) in failed {
             self.enqueue(line, order).await;
         }
@@ -210,6 +222,8 @@ impl<R: Send + 'static> Importer<R> {
             Settled::Bad(bad) => self.bad(BadRow::Unreadable(bad)),
         }
         self.progress.rows += 1;
+        // those that are tried again are the first in the window
+        self.behind = self.behind.saturating_sub(1);
         if self.bad.len() >= BAD_ROWS {
             self.report_bad().await;
         }
@@ -227,6 +241,10 @@ impl<R: Send + 'static> Importer<R> {
             self.reported = self.progress;
             // a caller that does not keep up with reading gets the next one
             let _ = self.reports.try_send(Report::Progress(self.progress));
+            self.unkept += 1;
+        }
+        if self.unkept >= KEPT {
+            self.keep().await;
         }
     }
 

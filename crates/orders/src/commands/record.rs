@@ -7,7 +7,7 @@ use types::new_id;
 use super::book::{Book, Revision};
 use super::record_orders::{Ready, RecordResult, Recorded};
 use super::{Error, Place};
-use crate::domain::{Answer, ChangeKind, Order, Updated, changed_fields, record_again, record_new};
+use crate::domain::{Answer, ChangeKind, Order, Updated, changed_fields, check, record_again, record_new};
 
 /// Name of the RPC in the table of request ids.
 const METHOD: &str = "RecordOrder";
@@ -49,6 +49,7 @@ pub(super) fn record(book: &mut Book, ready: &Ready) -> Result<Recorded, Error> 
 fn first(book: &mut Book, ready: &Ready) -> Result<RecordResult, Error> {
     // it was stored when attribution was not asked to judge it, and is gone: the caller's retry asks
     let Some(Answer::Judged(answer)) = &ready.answer else { return Err(Error::NoAnswer) };
+    check(&ready.command.order.properties, book.definitions(&ready.command.order.key.tenant))?;
     let id = new_id(book.now());
     let order = record_new(&ready.command.order, &ready.facts, answer, id, book.now())?;
     book.add(order, answer.head, &ready.command.origin);
@@ -58,7 +59,9 @@ fn first(book: &mut Book, ready: &Ready) -> Result<RecordResult, Error> {
 fn again(book: &mut Book, ready: &Ready, stored: &Order) -> Result<RecordResult, Error> {
     let answer = ready.answer.as_ref();
     let contact = answer.and_then(Answer::contact);
-    let (order, refund) = match record_again(&ready.command.order, stored, &ready.facts, contact)? {
+    let definitions = book.definitions(&stored.key.tenant);
+    let again = record_again(&ready.command.order, stored, &ready.facts, contact, definitions)?;
+    let (order, refund) = match again {
         Updated::Same => {
             duplicates(Duplicate::NaturalKey, 1);
             return Ok(RecordResult::AlreadyRecorded);
@@ -66,7 +69,7 @@ fn again(book: &mut Book, ready: &Ready, stored: &Order) -> Result<RecordResult,
         Updated::Changed(order, refund) => (*order, refund),
     };
     book.revise(Revision {
-        kinds: vec![(ChangeKind::Updated, changed_fields(stored, &order))],
+        kinds: vec![(ChangeKind::Updated, changed_fields(stored, &order, definitions))],
         order,
         refund,
         origin: &ready.command.origin,

@@ -15,7 +15,10 @@ use super::attribute::{Attribution, attempt, customer_look_up};
 use super::book::Book;
 use super::record::{record, request_key};
 use super::{Error, Place};
-use crate::domain::{Answer, Facts, NewOrder, Order, OrderKey, Updated, record_again};
+use crate::domain::{
+    Answer, Definitions, Facts, NewOrder, Order, OrderKey, Properties, PropertyValue, Updated, check,
+    record_again,
+};
 use crate::store;
 
 /// Bytes of the customer's hash that are kept.
@@ -77,7 +80,7 @@ pub(crate) struct RecordOrders {
     db: Database,
     clock: Arc<dyn Clock>,
     hasher: Hasher,
-    attribution: Attribution,
+    pub(super) attribution: Attribution,
 }
 
 /// What is to be done about one order before the transaction.
@@ -106,54 +109,60 @@ impl RecordOrders {
         hash
     }
 
-    /// (1) A plain read: what is stored, and what the tenants' clocks show.
-    async fn look(&self, commands: &[RecordOrder]) -> Result<(Stored, Clocks), Error> {
+    /// (1) A plain read: what is stored, what the tenants define, and what their clocks show.
+    pub(super) async fn look(&self, commands: &[RecordOrder]) -> Result<Looked, Error> {
         let keys: Vec<&OrderKey> = commands.iter().map(|c| &c.order.key).collect();
-        let mut tenants: Vec<&TenantId> = keys.iter().map(|k| &k.tenant).filter(|t| t.is_sandbox()).collect();
+        let mut tenants: Vec<&TenantId> = keys.iter().map(|k| &k.tenant).collect();
         tenants.sort_unstable();
         tenants.dedup();
-        Ok(tokio::try_join!(
+        let sandboxes: Vec<&TenantId> = tenants.iter().copied().filter(|t| t.is_sandbox()).collect();
+        let ((stored, definitions), clocks) = tokio::try_join!(
             async {
                 let mut turn = self.db.hot_read().await?;
                 let stored = store::orders::load(&mut turn, &keys).await?;
+                let definitions = store::properties::load(&mut *turn, &tenants).await?;
                 turn.done();
-                Ok(stored)
+                Ok((stored, definitions))
             },
-            store::test_clocks::load(&self.db, &tenants),
-        )?)
+            store::test_clocks::load(&self.db, &sandboxes),
+        )?;
+        Ok(Looked { stored, clocks, definitions })
     }
 
-    fn facts(&self, command: &RecordOrder, clocks: &Clocks) -> Facts {
+    pub(super) fn facts(&self, command: &RecordOrder, clocks: &Clocks) -> Facts {
         let tenant = &command.order.key.tenant;
         let now = fields::tenant_now(tenant, clocks.get(tenant).copied(), self.clock.as_ref());
         let principal = Arc::clone(&command.origin.principal);
         Facts { customer_hash: self.customer_hash(&command.order), now, principal }
     }
 
-    fn triage(&self, command: &RecordOrder, stored: &Stored, clocks: &Clocks) -> (Facts, Triage) {
-        let facts = self.facts(command, clocks);
-        let triage = self.judge(command, &facts, stored, clocks);
+    fn triage(&self, command: &RecordOrder, looked: &Looked) -> (Facts, Triage) {
+        let facts = self.facts(command, &looked.clocks);
+        let triage = self.judge(command, &facts, looked);
         (facts, triage)
     }
 
-    fn judge(&self, command: &RecordOrder, facts: &Facts, stored: &Stored, clocks: &Clocks) -> Triage {
+    fn judge(&self, command: &RecordOrder, facts: &Facts, looked: &Looked) -> Triage {
         let order = &command.order;
         if command.place.as_ref().is_some_and(Place::is_held_up) {
             return Triage::Answered(Box::new(Err(Error::Behind)));
         }
-        let Some(stored) = stored.get(&order.key) else {
-            let test_clock = clocks.get(&order.key.tenant).copied();
-            let at = order.occurred_at.unwrap_or(facts.now);
-            return match fields::not_in_future("", at, test_clock, self.clock.as_ref()) {
+        let definitions = looked.definitions(&order.key.tenant);
+        let Some(stored) = looked.stored.get(&order.key) else {
+            // before attribution makes a contact of it; the transaction looks again
+            if let Err(violation) = check(&order.properties, definitions) {
+                return Triage::Answered(Box::new(Err(violation.into())));
+            }
+            return match self.not_in_future(order, facts, looked) {
                 Ok(()) => Triage::Judge,
-                Err(_) => Triage::Answered(Box::new(Err(Error::InFuture("order.occurred_at")))),
+                Err(error) => Triage::Answered(Box::new(Err(error))),
             };
         };
         if stored.customer_hash != facts.customer_hash {
             return Triage::LookUpCustomer;
         }
         let may_have_changed = command.place.as_ref().is_some_and(Place::is_behind_updates);
-        match record_again(order, stored, facts, None) {
+        match record_again(order, stored, facts, None, definitions) {
             Ok(Updated::Same) if command.request.is_none() && !may_have_changed => {
                 duplicates(Duplicate::NaturalKey, 1);
                 let (order, result) = (stored.clone(), RecordResult::AlreadyRecorded);
@@ -161,6 +170,14 @@ impl RecordOrders {
             }
             _ => Triage::Ready,
         }
+    }
+
+    /// A new order is not dated more than a day ahead (M3).
+    pub(super) fn not_in_future(&self, new: &NewOrder, facts: &Facts, looked: &Looked) -> Result<(), Error> {
+        let test_clock = looked.clocks.get(&new.key.tenant).copied();
+        let at = new.occurred_at.unwrap_or(facts.now);
+        let judged = fields::not_in_future("", at, test_clock, self.clock.as_ref());
+        judged.map_err(|_| Error::InFuture("order.occurred_at"))
     }
 
     /// (3) The writing transaction: check again, decide each in order, write all.
@@ -202,6 +219,21 @@ impl RecordOrders {
 type Stored = HashMap<OrderKey, Order>;
 type Clocks = HashMap<TenantId, Timestamp>;
 
+/// What is known before the transaction.
+pub(super) struct Looked {
+    pub(super) stored: Stored,
+    pub(super) clocks: Clocks,
+    definitions: HashMap<TenantId, Definitions>,
+}
+
+impl Looked {
+    /// What a tenant defines.
+    pub(super) fn definitions(&self, tenant: &TenantId) -> &Definitions {
+        static NONE: Definitions = Definitions::new();
+        self.definitions.get(tenant).unwrap_or(&NONE)
+    }
+}
+
 impl Work for RecordOrders {
     type Command = RecordOrder;
     type Prepared = Ready;
@@ -211,7 +243,11 @@ impl Work for RecordOrders {
     fn weight(command: &RecordOrder) -> usize {
         let order = &command.order;
         let lines: usize = order.line_items.iter().map(|l| l.sku.len() + l.name.len() + 64).sum();
-        512 + order.key.order_id.as_str().len() + order.source.len() + order.evidence.shortcode.len() + lines
+        512 + order.key.order_id.as_str().len()
+            + order.source.len()
+            + order.evidence.shortcode.len()
+            + lines
+            + held(&order.properties)
     }
 
     async fn prepare(&self, commands: Vec<RecordOrder>) -> Vec<Prepared<Ready, Recorded, Error>> {
@@ -219,7 +255,7 @@ impl Work for RecordOrders {
         let mut slice = Vec::with_capacity(commands.len());
         for command in commands {
             let (facts, triage) = match &looked {
-                Ok((stored, clocks)) => self.triage(&command, stored, clocks),
+                Ok(looked) => self.triage(&command, looked),
                 Err(error) => {
                     (self.facts(&command, &Clocks::new()), Triage::Answered(Box::new(Err(error.clone()))))
                 }
@@ -253,6 +289,15 @@ impl Work for RecordOrders {
         }
         written
     }
+}
+
+/// Bytes of properties, about.
+pub(super) fn held(properties: &Properties) -> usize {
+    let text = |value: &PropertyValue| match value {
+        PropertyValue::Text(text) => text.len(),
+        _ => 0,
+    };
+    properties.iter().map(|(name, value)| name.as_str().len() + text(value) + 64).sum()
 }
 
 /// An answer before the transaction. A transient failure holds up what is behind it in the same call; what is behind

@@ -13,10 +13,11 @@ use types::{Clock, Origin, TenantId, Timestamp};
 
 use super::attribute::{Attribution, later_attempt};
 use super::book::{Asked, Book, Revision};
+use super::record_orders::held;
 use super::{Error, RequestId};
 use crate::domain::{
-    Answer, Attributed, ChangeKind, Evidence, Order, OrderKey, Patch, Updated, Violation, changed_fields,
-    link, linked_fields, update,
+    Answer, Attributed, ChangeKind, Definitions, Evidence, Order, OrderKey, Patch, Updated, Violation,
+    changed_fields, link, linked_fields, update,
 };
 use crate::store;
 
@@ -143,7 +144,8 @@ impl Work for UpdateOrders {
     fn weight(command: &UpdateOrder) -> usize {
         let lines = command.patch.line_items.iter().flat_map(|(_, lines)| lines);
         let lines: usize = lines.map(|line| line.sku.len() + line.name.len() + 64).sum();
-        512 + command.key.order_id.as_str().len() + command.evidence.shortcode.len() + lines
+        let properties = command.patch.properties.as_ref().map_or(0, held);
+        512 + command.key.order_id.as_str().len() + command.evidence.shortcode.len() + lines + properties
     }
 
     async fn prepare(&self, commands: Vec<UpdateOrder>) -> Vec<Prepared<Ready, Revised, Error>> {
@@ -183,7 +185,7 @@ fn carry_out(book: &mut Book, ready: &Ready) -> Result<Revised, Error> {
         duplicates(Duplicate::RequestId, 1);
         return Ok(Revised { order: stored, replayed: true });
     }
-    let revision = revise(stored.clone(), ready)?;
+    let revision = revise(stored.clone(), ready, book.definitions(&command.key.tenant))?;
     let order = revision.as_ref().map_or(stored, |revision| revision.order.clone());
     let replayed = revision.is_none();
     match revision {
@@ -195,7 +197,11 @@ fn carry_out(book: &mut Book, ready: &Ready) -> Result<Revised, Error> {
 }
 
 /// What becomes of the order; `None` if it is so already.
-fn revise(stored: Order, ready: &Ready) -> Result<Option<Revision<'_>>, Error> {
+fn revise<'a>(
+    stored: Order,
+    ready: &'a Ready,
+    definitions: &Definitions,
+) -> Result<Option<Revision<'a>>, Error> {
     let Ready { command, now, answer } = ready;
     let mut revision = Revision {
         order: stored,
@@ -214,8 +220,9 @@ fn revise(stored: Order, ready: &Ready) -> Result<Option<Revision<'_>>, Error> {
             revision.order = linked;
         }
     }
-    if let Updated::Changed(updated, refund) = update(&revision.order, command.patch.clone())? {
-        revision.kinds.push((ChangeKind::Updated, changed_fields(&revision.order, &updated)));
+    if let Updated::Changed(updated, refund) = update(&revision.order, command.patch.clone(), definitions)? {
+        let fields = changed_fields(&revision.order, &updated, definitions);
+        revision.kinds.push((ChangeKind::Updated, fields));
         revision.refund = refund;
         revision.order = *updated;
     }

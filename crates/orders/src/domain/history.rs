@@ -1,8 +1,10 @@
 //! What happens to an order after it was recorded (O12).
 
+use std::collections::BTreeSet;
+
 use types::{Money, Timestamp};
 
-use super::{LineItem, Order};
+use super::{Definitions, LineItem, Order, PropertyName, PropertyValue};
 
 /// Bytes of lines that are kept, about.
 const LINES: usize = 500;
@@ -71,8 +73,8 @@ pub(crate) struct Change {
     pub(crate) recorded_at: Timestamp,
 }
 
-/// What an update changed (O6).
-pub(crate) fn changed_fields(before: &Order, after: &Order) -> Vec<FieldChange> {
+/// What an update changed (O6). Values of personal properties are told nowhere but in the order itself (A13).
+pub(crate) fn changed_fields(before: &Order, after: &Order, definitions: &Definitions) -> Vec<FieldChange> {
     let texts = [
         ("revenue", before.revenue != after.revenue, texts(before, after, |order| order.revenue.to_string())),
         (
@@ -87,7 +89,27 @@ pub(crate) fn changed_fields(before: &Order, after: &Order) -> Vec<FieldChange> 
         ),
         ("line_items", before.line_items != after.line_items, texts(before, after, lines)),
     ];
-    changes(texts)
+    let mut changes = changes(texts);
+    let names: BTreeSet<&PropertyName> = before.properties.keys().chain(after.properties.keys()).collect();
+    changes.extend(names.into_iter().filter_map(|name| changed_property(before, after, name, definitions)));
+    changes
+}
+
+fn changed_property(
+    before: &Order,
+    after: &Order,
+    name: &PropertyName,
+    definitions: &Definitions,
+) -> Option<FieldChange> {
+    let value = |order: &Order| order.properties.get(name).cloned();
+    let (before, after) = (value(before), value(after));
+    if before == after {
+        return None;
+    }
+    let is_open = definitions.get(name).is_some_and(|definition| !definition.personal);
+    let text =
+        |value: Option<PropertyValue>| value.filter(|_| is_open).map(|v| v.to_string()).unwrap_or_default();
+    Some(FieldChange { field: format!("properties.{name}"), before: text(before), after: text(after) })
 }
 
 /// What a link changed (O4).

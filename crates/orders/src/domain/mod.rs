@@ -4,8 +4,10 @@ mod attributed;
 mod clock;
 mod contact_ref;
 mod history;
+mod import;
 mod new_order;
 mod order;
+mod property;
 mod record;
 mod reversal;
 mod update;
@@ -14,8 +16,13 @@ pub(crate) use attributed::{Answer, Attributed, Head, InForce, Inactive, Outcome
 pub(crate) use clock::advance;
 pub(crate) use contact_ref::{ContactRef, Uid};
 pub(crate) use history::{Change, ChangeKind, FieldChange, changed_fields, linked_fields};
+pub(crate) use import::{Import, ImportKey, Progress};
 pub(crate) use new_order::{Evidence, NewOrder, OnConflict, OnUnattributed};
 pub(crate) use order::{LineItem, Order, OrderKey};
+pub(crate) use property::{
+    Definition, Definitions, MAX_DEFINITIONS, Properties, PropertyFault, PropertyName, PropertyType,
+    PropertyValue, check,
+};
 pub(crate) use record::{Facts, Violation, record_again, record_new};
 pub(crate) use reversal::{Cancellation, NewRefund, Reversal, cancel, refund, refund_again};
 pub(crate) use update::{Patch, Updated, link, update};

@@ -2,7 +2,7 @@
 
 use types::{CampaignId, Money, Timestamp};
 
-use super::{ContactRef, LineItem, OrderKey};
+use super::{ContactRef, LineItem, OrderKey, Properties};
 
 /// What to do when the order is stored with different content (O6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +66,8 @@ pub(crate) struct NewOrder {
     pub(crate) hubspot_dealstage: String,
     /// The lines.
     pub(crate) line_items: Vec<LineItem>,
+    /// Custom properties (O9).
+    pub(crate) properties: Properties,
     /// When it was placed, if given.
     pub(crate) occurred_at: Option<Timestamp>,
     /// If it is stored with different content.

@@ -3,7 +3,7 @@
 use types::{AttributionId, CampaignId, ContactId, Currency, Money, OrderId, TenantId, Timestamp};
 use uuid::Uuid;
 
-use super::{InForce, Outcome};
+use super::{InForce, Outcome, Properties};
 
 /// What an order is known by (O1).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -71,6 +71,8 @@ pub(crate) struct Order {
     pub(crate) hubspot_dealstage: String,
     /// The lines.
     pub(crate) line_items: Vec<LineItem>,
+    /// Custom properties (O9).
+    pub(crate) properties: Properties,
     /// When it was placed (business time, M3).
     pub(crate) occurred_at: Timestamp,
     /// When it was recorded (real clock).

@@ -6,11 +6,12 @@ use types::{ContactId, Money, OrderId, Timestamp};
 use uuid::Uuid;
 
 use super::{
-    Attributed, NewOrder, OnConflict, OnUnattributed, Order, Outcome, Patch, Unresolved, Updated, update,
+    Attributed, Definitions, NewOrder, OnConflict, OnUnattributed, Order, Outcome, Patch, PropertyFault,
+    PropertyName, Unresolved, Updated, update,
 };
 
 /// What an update may change (O6), by their names in the contract.
-const UPDATABLE: [&str; 4] = ["revenue", "external_status", "hubspot_dealstage", "line_items"];
+const UPDATABLE: [&str; 5] = ["revenue", "external_status", "hubspot_dealstage", "line_items", "properties"];
 
 /// What is known beside the order itself.
 #[derive(Debug, Clone)]
@@ -48,6 +49,16 @@ pub(crate) enum Violation {
     BeforeOrder,
     /// There is no such order.
     NotFound(OrderId),
+    /// Properties that are not as they are defined (O9).
+    Properties(Vec<(PropertyName, PropertyFault)>),
+    /// No such property is defined (O9).
+    PropertyNotFound(PropertyName),
+    /// The property is defined otherwise (O9).
+    PropertyExists,
+    /// The property is one that orders have, or had (O9).
+    PropertyInUse,
+    /// The tenant defines as many as it may (O9).
+    TooManyProperties,
 }
 
 /// A new order, on attribution's word.
@@ -80,6 +91,7 @@ pub(crate) fn record_new(
         external_status: new.external_status.clone(),
         hubspot_dealstage: new.hubspot_dealstage.clone(),
         line_items: new.line_items.clone(),
+        properties: new.properties.clone(),
         occurred_at: new.occurred_at.unwrap_or(facts.now),
         recorded_at,
         recorded_by: facts.principal.to_string(),
@@ -94,6 +106,7 @@ pub(crate) fn record_again(
     stored: &Order,
     facts: &Facts,
     contact: Option<ContactId>,
+    definitions: &Definitions,
 ) -> Result<Updated, Violation> {
     let same_customer = stored.customer_hash == facts.customer_hash || contact == Some(stored.contact_id);
     let differing = differences(new, stored, same_customer);
@@ -109,8 +122,9 @@ pub(crate) fn record_again(
         external_status: Some(new.external_status.clone()),
         hubspot_dealstage: Some(new.hubspot_dealstage.clone()),
         line_items: Some((Some(new.revenue.currency), new.line_items.clone())),
+        properties: Some(new.properties.clone()),
     };
-    update(stored, patch)
+    update(stored, patch, definitions)
 }
 
 /// The fields that differ, by their names in the contract. Evidence is not content: it is judged once. Campaign and time
@@ -128,6 +142,7 @@ fn differences(new: &NewOrder, stored: &Order, same_customer: bool) -> Vec<&'sta
         ("external_status", new.external_status != stored.external_status),
         ("hubspot_dealstage", new.hubspot_dealstage != stored.hubspot_dealstage),
         ("line_items", same_currency && new.line_items != stored.line_items),
+        ("properties", new.properties != stored.properties),
         ("occurred_at", time_differs),
     ]
     .into_iter()

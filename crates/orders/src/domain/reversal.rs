@@ -112,7 +112,7 @@ pub(crate) mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::domain::{OrderKey, Outcome, Unresolved};
+    use crate::domain::{OrderKey, Outcome, Properties, Unresolved};
 
     pub(crate) fn order(cents: i64) -> Order {
         let (source_scope, order_id) = (String::new(), "o-1".parse().unwrap());
@@ -131,6 +131,7 @@ pub(crate) mod tests {
             external_status: String::new(),
             hubspot_dealstage: String::new(),
             line_items: Vec::new(),
+            properties: Properties::new(),
             occurred_at: Timestamp::UNIX_EPOCH,
             recorded_at: Timestamp::UNIX_EPOCH,
             recorded_by: String::new(),

@@ -2,7 +2,7 @@
 
 use types::{Currency, Money};
 
-use super::{Attributed, LineItem, Order, Outcome, Unresolved, Violation};
+use super::{Attributed, Definitions, LineItem, Order, Outcome, Properties, Unresolved, Violation, check};
 
 /// What an update replaces of an order's content (O6); what is `None` stays.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub(crate) struct Patch {
     pub(crate) hubspot_dealstage: Option<String>,
     /// The lines, all in this currency if there are any.
     pub(crate) line_items: Option<(Option<Currency>, Vec<LineItem>)>,
+    /// Custom properties, all of them.
+    pub(crate) properties: Option<Properties>,
 }
 
 /// What becomes of an order that is stored already.
@@ -27,8 +29,8 @@ pub(crate) enum Updated {
 }
 
 /// Replaces content of an order, whoever asks for it (O6): revenue is never lowered below what was refunded, and that of a
-/// cancelled order stays.
-pub(crate) fn update(stored: &Order, patch: Patch) -> Result<Updated, Violation> {
+/// cancelled order stays. Properties that change are held to what is defined (O9); others may be from before.
+pub(crate) fn update(stored: &Order, patch: Patch, definitions: &Definitions) -> Result<Updated, Violation> {
     let revenue = patch.revenue.unwrap_or(stored.revenue);
     if revenue.currency != stored.currency() {
         return Err(Violation::OtherCurrency("revenue.currency_code"));
@@ -47,6 +49,10 @@ pub(crate) fn update(stored: &Order, patch: Patch) -> Result<Updated, Violation>
     patch.external_status.into_iter().for_each(|status| updated.external_status = status);
     patch.hubspot_dealstage.into_iter().for_each(|stage| updated.hubspot_dealstage = stage);
     patch.line_items.into_iter().for_each(|(_, lines)| updated.line_items = lines);
+    patch.properties.into_iter().for_each(|properties| updated.properties = properties);
+    if updated.properties != stored.properties {
+        check(&updated.properties, definitions)?;
+    }
     if updated == *stored {
         return Ok(Updated::Same);
     }
@@ -88,6 +94,10 @@ mod tests {
         reversal::tests::order(cents)
     }
 
+    fn revised(order: &Order, patch: Patch) -> Result<Updated, Violation> {
+        update(order, patch, &Definitions::new())
+    }
+
     fn dollars(cents: i64) -> Money {
         Money::new(cents, "USD".parse().unwrap())
     }
@@ -116,18 +126,20 @@ mod tests {
     fn o6_what_is_not_given_stays() {
         let stored = Order { external_status: "open".to_owned(), ..order(500) };
         let patch = Patch { hubspot_dealstage: Some("won".to_owned()), ..Patch::default() };
-        let Ok(Updated::Changed(updated, None)) = update(&stored, patch.clone()) else { panic!("unchanged") };
+        let Ok(Updated::Changed(updated, None)) = revised(&stored, patch.clone()) else {
+            panic!("unchanged")
+        };
         assert_eq!(*updated, Order { hubspot_dealstage: "won".to_owned(), ..stored });
-        assert_eq!(update(&updated, patch), Ok(Updated::Same));
-        assert_eq!(update(&updated, Patch::default()), Ok(Updated::Same));
+        assert_eq!(revised(&updated, patch), Ok(Updated::Same));
+        assert_eq!(revised(&updated, Patch::default()), Ok(Updated::Same));
     }
 
     #[test]
     fn m5_an_order_keeps_its_currency() {
         let yen = Patch { revenue: Some(Money::new(5, "JPY".parse().unwrap())), ..Patch::default() };
-        assert_eq!(update(&order(500), yen), Err(Violation::OtherCurrency("revenue.currency_code")));
+        assert_eq!(revised(&order(500), yen), Err(Violation::OtherCurrency("revenue.currency_code")));
         let lines = Patch { line_items: Some((Some("JPY".parse().unwrap()), vec![])), ..Patch::default() };
-        let refused = update(&order(500), lines);
+        let refused = revised(&order(500), lines);
         assert_eq!(refused, Err(Violation::OtherCurrency("line_items[0].unit_price.currency_code")));
     }
 
@@ -176,7 +188,7 @@ mod tests {
             for cents in figures {
                 let patch = Patch { revenue: Some(dollars(cents)), ..Patch::default() };
                 let before = order.revenue.minor;
-                match update(&order, patch) {
+                match revised(&order, patch) {
                     Ok(Updated::Changed(after, given_back)) => {
                         let back = given_back.map_or(0, |amount| amount.minor);
                         prop_assert_eq!(back, (before - cents).max(0));

@@ -4,7 +4,7 @@ use rpc::{Error, Reason};
 use tonic::Code;
 
 use crate::commands::{self, Declined};
-use crate::domain::Violation;
+use crate::domain::{MAX_DEFINITIONS, PropertyFault, PropertyName, Violation};
 
 impl From<commands::Error> for Error {
     fn from(error: commands::Error) -> Self {
@@ -14,6 +14,10 @@ impl From<commands::Error> for Error {
             commands::Error::RequestIdReused => {
                 let message = "the request id was used with a different request";
                 Self::already_exists(Reason::RequestIdReused, message)
+            }
+            commands::Error::ImportDiffers => {
+                let message = "the import id was used with other options, or with a file of another header";
+                Self::already_exists(Reason::ImportDiffers, message)
             }
             commands::Error::Declined(declined) => declined.into(),
             commands::Error::NoAnswer | commands::Error::Behind => Self::unavailable(),
@@ -52,6 +56,22 @@ impl From<Violation> for Error {
                 Self::precondition(Reason::OrderAttributed, message)
             }
             Violation::BeforeOrder => Self::field("occurred_at", "is before the order was placed"),
+            Violation::Properties(faults) => of_properties("order.properties", &faults),
+            Violation::PropertyNotFound(name) => {
+                Self::not_found(Reason::OrderPropertyNotFound, "order_property", name.as_str())
+            }
+            Violation::PropertyExists => {
+                let message = "the property is defined otherwise";
+                Self::already_exists(Reason::OrderPropertyExists, message)
+            }
+            Violation::PropertyInUse => {
+                let message = "an order has, or had, a value of the property";
+                Self::precondition(Reason::OrderPropertyInUse, message)
+            }
+            Violation::TooManyProperties => {
+                let message = format!("{MAX_DEFINITIONS} properties are defined, and no more can be");
+                Self::precondition(Reason::TooManyOrderProperties, message)
+            }
             Violation::NotFound(order) => Self::not_found(Reason::OrderNotFound, "order", order.as_str()),
             Violation::CampaignMismatch => {
                 let message = "the code belongs to another campaign than the order";
@@ -83,6 +103,18 @@ fn declined_at(path: String, declined: Declined) -> Error {
     metadata.into_iter().fold(error, |error, (key, value)| error.with(key, value))
 }
 
+fn of_properties(at: &str, faults: &[(PropertyName, PropertyFault)]) -> Error {
+    let breach = |(name, fault): &(PropertyName, PropertyFault)| {
+        let what = match fault {
+            PropertyFault::Unknown => "is no property that is defined".to_owned(),
+            PropertyFault::Missing => "is required".to_owned(),
+            PropertyFault::WrongType(kind) => format!("must be of type {}", kind.name()),
+        };
+        (format!("{at}[{name}]"), what)
+    };
+    Error::fields(Reason::InvalidField, faults.iter().map(breach).collect())
+}
+
 /// What an update is refused for: its fields are those of the request itself.
 pub(super) fn of_update(error: commands::Error) -> Error {
     match error {
@@ -90,6 +122,7 @@ pub(super) fn of_update(error: commands::Error) -> Error {
             let path = if declined.field.is_empty() { "evidence".to_owned() } else { declined.field.clone() };
             declined_at(path, declined)
         }
+        commands::Error::Violation(Violation::Properties(faults)) => of_properties("properties", &faults),
         error => error.into(),
     }
 }

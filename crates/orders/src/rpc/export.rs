@@ -17,8 +17,9 @@ use types::Timestamp;
 use uuid::Uuid;
 
 use super::{Orders, lines};
-use crate::domain::Order;
+use crate::domain::{Order, PropertyName};
 use crate::store::list::{self, Filter};
+use crate::store::properties;
 
 /// Orders read at once, and lines of all of them, about.
 const READ: (i64, i64) = (500, 5_000);
@@ -54,6 +55,9 @@ pub(super) const ONLY_THERE: [&str; 8] = [
     "recorded_at",
 ];
 
+/// What the columns of properties begin with.
+pub(super) const PROPERTY: &str = "property.";
+
 /// Places of exports that read.
 pub(crate) fn places() -> Arc<Semaphore> {
     Arc::new(Semaphore::new(AT_ONCE))
@@ -65,6 +69,8 @@ struct Export {
     stop: CancellationToken,
     reading: Arc<Semaphore>,
     filter: Filter,
+    /// The properties that have columns: those that are defined at the beginning.
+    properties: Vec<PropertyName>,
     /// How many orders are asked for at once.
     limit: i64,
     /// The last order that was read.
@@ -86,19 +92,22 @@ impl Orders {
         let request = request.into_inner();
         // what comes in meanwhile would keep the oldest first from ever coming to an end
         let newest = list::newest(&self.db, &tenant).await?;
+        let matching = self.matching(&tenant, &request.filter).await?;
+        let properties = properties::of(&self.db, &tenant).await?.into_keys().collect();
         let filter = Filter {
             tenant,
             campaign_id: fields::parse_optional("campaign_id", &request.campaign_id)?,
             contact_id: fields::parse_optional("contact_id", &request.contact_id)?,
             order: rpc::order::read(&list::ORDERS, &request.order_by)?,
             up_to: newest,
-            matching: rpc::filter::Filter::read(list::FIELDS, &request.filter)?,
+            matching,
         };
         let mut export = Export {
             db: self.db.clone(),
             stop: self.stop.clone(),
             reading: Arc::clone(&self.exports),
             filter,
+            properties,
             limit: READ.0,
             after: None,
             read: VecDeque::new(),
@@ -153,13 +162,17 @@ impl Export {
     fn piece(&mut self) -> Result<ExportOrdersResponse, csv::Error> {
         let mut writer = Writer::from_writer(Vec::new());
         if !std::mem::replace(&mut self.begun, true) {
-            writer.write_record(IMPORTED.into_iter().chain(ONLY_THERE))?;
+            let properties = self.properties.iter().map(|name| format!("{PROPERTY}{name}"));
+            let columns = IMPORTED.into_iter().chain(ONLY_THERE).map(str::to_owned);
+            writer.write_record(columns.chain(properties))?;
         }
         let mut rows = 0;
         while writer.get_ref().len() < PIECE
             && let Some(order) = self.read.pop_front()
         {
-            writer.write_record(row(&order))?;
+            let property =
+                |name: &PropertyName| order.properties.get(name).map(ToString::to_string).unwrap_or_default();
+            writer.write_record(row(&order).into_iter().chain(self.properties.iter().map(property)))?;
             writer.flush()?;
             rows += 1;
         }

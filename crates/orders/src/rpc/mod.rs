@@ -7,6 +7,7 @@ mod export;
 mod history;
 mod import;
 mod lines;
+mod properties;
 mod read;
 mod record;
 mod reversals;
@@ -15,6 +16,7 @@ mod watch;
 
 pub(crate) use audit::Audits;
 pub(crate) use export::places as export_places;
+pub(crate) use properties::OrderProperties;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -47,6 +49,8 @@ pub(crate) struct Orders {
     pub(crate) hasher: Hasher,
     /// Records orders.
     pub(crate) batcher: Batcher<RecordOrders>,
+    /// Checks orders, and records none.
+    pub(crate) unbatched: Arc<RecordOrders>,
     /// Updates and links orders.
     pub(crate) updates: Batcher<UpdateOrders>,
     /// Refunds and cancels orders.
@@ -89,6 +93,10 @@ impl OrderService for Orders {
         request: Request<Streaming<wire::ImportOrdersRequest>>,
     ) -> Answer<Self::ImportOrdersStream> {
         Ok(self.import(request).map(Response::new)?)
+    }
+
+    async fn get_import(&self, request: Request<wire::GetImportRequest>) -> Answer<wire::GetImportResponse> {
+        Ok(self.find_import(request).await.map(Response::new)?)
     }
 
     async fn get_order(&self, request: Request<wire::GetOrderRequest>) -> Answer<wire::GetOrderResponse> {

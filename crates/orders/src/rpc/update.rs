@@ -9,6 +9,7 @@ use types::Currency;
 use super::Orders;
 use super::convert::{self, wire_order};
 use super::errors::of_update;
+use super::properties::properties;
 use crate::commands::{Revised, UpdateOrder};
 use crate::domain::{LineItem, Patch};
 
@@ -39,6 +40,7 @@ fn patch(wire: &wire::UpdateOrderRequest) -> Result<Patch, Error> {
             ("external_status", !wire.external_status.is_empty()),
             ("hubspot_dealstage", !wire.hubspot_dealstage.is_empty()),
             ("line_items", !wire.line_items.is_empty()),
+            ("properties", !wire.properties.is_empty()),
         ],
     )?;
     let text = |field, text: &str| mask.has(field).then(|| text.to_owned());
@@ -51,6 +53,7 @@ fn patch(wire: &wire::UpdateOrderRequest) -> Result<Patch, Error> {
         external_status: text("external_status", &wire.external_status),
         hubspot_dealstage: text("hubspot_dealstage", &wire.hubspot_dealstage),
         line_items: mask.has("line_items").then(|| line_items(&wire.line_items)).transpose()?,
+        properties: mask.has("properties").then(|| properties("properties", &wire.properties)).transpose()?,
     })
 }
 

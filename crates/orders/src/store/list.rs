@@ -38,7 +38,7 @@ pub(crate) const FIELDS: &[Field] = &[
     Field { name: "hubspot_dealstage", kind: Kind::Text, sql: "hubspot_dealstage" },
     Field { name: "occurred_at", kind: Kind::Timestamp, sql: "occurred_at" },
     Field { name: "cancelled_at", kind: Kind::Timestamp, sql: "cancelled_at" },
-    Field { name: "recorded_at", kind: Kind::Timestamp, sql: "recorded_at" },
+    Field { name: "recorded_at", kind: Kind::Recorded { id: "id" }, sql: "recorded_at" },
 ];
 
 /// The order of ids, which is that of recording, from either end.
@@ -124,6 +124,12 @@ async fn select(
     limit: i64,
 ) -> Result<Vec<OrderRow>, pg::Error> {
     let select = concat!("SELECT ", columns!(), " FROM orders WHERE tenant_id = ");
+    let mut query = statement(select, filter, after, limit);
+    Ok(query.build_query_as().persistent(filter.matching.is_blank()).fetch_all(connection).await?)
+}
+
+/// The statement of a page; `select` ends before the tenant.
+fn statement(select: &str, filter: &Filter, after: Option<Uuid>, limit: i64) -> QueryBuilder<Postgres> {
     let mut query = QueryBuilder::<Postgres>::new(select);
     query.push_bind(&filter.tenant);
     if let Some(campaign_id) = &filter.campaign_id {
@@ -144,5 +150,8 @@ async fn select(
         query.push(" AND id <= ").push_bind(up_to);
     }
     query.push(order).push_bind(limit);
-    Ok(query.build_query_as().persistent(filter.matching.is_blank()).fetch_all(connection).await?)
+    query
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,7 +16,8 @@ macro_rules! columns {
     () => {
         "tenant_id, id, source_scope, order_id, source, contact_id, customer_hash, campaign_id, attribution_id,
          advocate_id, inactive_attribution_id, outcome, outcome_reason, currency, revenue_minor, refunded_minor,
-         external_status, hubspot_dealstage, line_count, occurred_at, recorded_at, recorded_by, cancelled_at"
+         external_status, hubspot_dealstage, line_count, occurred_at, recorded_at, recorded_by, cancelled_at,
+         properties::text AS properties"
     };
 }
 pub(super) use columns;
@@ -47,6 +48,7 @@ pub(super) struct OrderRow {
     recorded_at: Timestamp,
     recorded_by: String,
     cancelled_at: Option<Timestamp>,
+    properties: String,
 }
 
 impl OrderRow {
@@ -62,6 +64,8 @@ impl OrderRow {
             .ok_or_else(|| pg::Error::unreadable(&at("outcome"), &self.outcome))?;
         let currency =
             self.currency.parse().map_err(|_| pg::Error::unreadable(&at("currency"), &self.currency))?;
+        let properties = super::properties::read(&self.properties)
+            .ok_or_else(|| pg::Error::unreadable(&at("properties"), "they are not as they are written"))?;
         let in_force = |(attribution_id, advocate_id)| InForce { attribution_id, advocate_id };
         Ok(Order {
             id: self.id,
@@ -82,6 +86,7 @@ impl OrderRow {
             external_status: self.external_status,
             hubspot_dealstage: self.hubspot_dealstage,
             line_items,
+            properties,
             occurred_at: self.occurred_at,
             recorded_at: self.recorded_at,
             recorded_by: self.recorded_by,
@@ -151,11 +156,19 @@ pub(crate) fn insert(inserts: &mut Inserts, orders: &[&Order]) {
                 (tenant_id, id, source_scope, order_id, source, contact_id, customer_hash, campaign_id,
                  attribution_id, advocate_id, inactive_attribution_id, outcome, outcome_reason,
                  currency, revenue_minor, external_status, hubspot_dealstage, line_count, occurred_at, recorded_at,
-                 recorded_by)
-         SELECT * FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::uuid[], $7::bytea[],
+                 recorded_by, properties)
+         SELECT tenant_id, id, source_scope, order_id, source, contact_id, customer_hash, campaign_id,
+                 attribution_id, advocate_id, inactive_attribution_id, outcome, outcome_reason,
+                 currency, revenue_minor, external_status, hubspot_dealstage, line_count, occurred_at, recorded_at,
+                 recorded_by, properties::jsonb
+           FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::uuid[], $7::bytea[],
                  $8::text[], $9::uuid[], $10::uuid[], $11::uuid[], $12::text[], $13::text[],
                  $14::text[], $15::int8[], $16::text[], $17::text[], $18::int2[], $19::timestamptz[],
-                 $20::timestamptz[], $21::text[])",
+                 $20::timestamptz[], $21::text[], $22::text[])
+                AS n (tenant_id, id, source_scope, order_id, source, contact_id, customer_hash, campaign_id,
+                 attribution_id, advocate_id, inactive_attribution_id, outcome, outcome_reason,
+                 currency, revenue_minor, external_status, hubspot_dealstage, line_count, occurred_at, recorded_at,
+                 recorded_by, properties)",
     )
     .bind(column(orders, |o| &o.key.tenant))
     .bind(column(orders, |o| o.id))
@@ -177,7 +190,8 @@ pub(crate) fn insert(inserts: &mut Inserts, orders: &[&Order]) {
     .bind(column(orders, line_count))
     .bind(column(orders, |o| o.occurred_at))
     .bind(column(orders, |o| o.recorded_at))
-    .bind(column(orders, |o| o.recorded_by.as_str()));
+    .bind(column(orders, |o| o.recorded_by.as_str()))
+    .bind(column(orders, |o| super::properties::write(&o.properties)));
     line_items::insert(inserts, orders);
 }
 
@@ -193,11 +207,11 @@ pub(crate) async fn update(tx: &mut WriteTx, orders: &[&Order]) -> Result<(), pg
                 hubspot_dealstage = u.hubspot_dealstage, line_count = u.line_count, campaign_id = u.campaign_id,
                 attribution_id = u.attribution_id, advocate_id = u.advocate_id,
                 inactive_attribution_id = u.inactive_attribution_id, outcome = u.outcome,
-                outcome_reason = u.outcome_reason
+                outcome_reason = u.outcome_reason, properties = u.properties::jsonb
            FROM unnest($1::text[], $2::uuid[], $3::int8[], $4::text[], $5::text[], $6::int2[], $7::text[], $8::uuid[],
-                       $9::uuid[], $10::uuid[], $11::text[], $12::text[])
+                       $9::uuid[], $10::uuid[], $11::text[], $12::text[], $13::text[])
                 AS u (tenant_id, id, revenue_minor, external_status, hubspot_dealstage, line_count, campaign_id,
-                      attribution_id, advocate_id, inactive_attribution_id, outcome, outcome_reason)
+                      attribution_id, advocate_id, inactive_attribution_id, outcome, outcome_reason, properties)
           WHERE o.tenant_id = u.tenant_id AND o.id = u.id",
     )
     .bind(column(orders, |o| &o.key.tenant))
@@ -212,6 +226,7 @@ pub(crate) async fn update(tx: &mut WriteTx, orders: &[&Order]) -> Result<(), pg
     .bind(column(orders, |o| o.inactive_attribution_id))
     .bind(column(orders, |o| o.outcome.names().0))
     .bind(column(orders, |o| o.outcome.names().1))
+    .bind(column(orders, |o| super::properties::write(&o.properties)))
     .execute(&mut **tx)
     .await?;
     if updated.rows_affected() != orders.len() as u64 {

@@ -1,9 +1,12 @@
 //! ExportOrders (O11), and its way back through ImportOrders (O10).
 
+use std::collections::HashMap;
+
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use proto::orders as v1;
+use proto::orders::property_value::Value;
 use tonic::Status;
 
 use crate::common::*;
@@ -152,14 +155,36 @@ async fn imported_again(caller: &Caller, file: &[u8]) -> i64 {
     summary.rows
 }
 
+/// What is given of these, as the properties that `define_all` defines.
+fn properties_of(
+    (color, size, weight, gift): (Option<String>, Option<i64>, Option<String>, Option<bool>),
+) -> HashMap<String, v1::PropertyValue> {
+    let given = [
+        ("color", color.map(Value::StringValue)),
+        ("size", size.map(Value::IntegerValue)),
+        ("weight", weight.map(Value::DecimalValue)),
+        ("gift", gift.map(Value::BooleanValue)),
+    ];
+    let wire = |(name, value): (&str, Option<Value>)| {
+        Some((name.to_owned(), v1::PropertyValue { value: Some(value?) }))
+    };
+    given.into_iter().filter_map(wire).collect()
+}
+
 /// An order with whatever texts the contract takes.
 fn any_order(n: usize) -> impl Strategy<Value = v1::NewOrder> {
     let text = || "[ -~]{0,15}|[,;\"' =\\\\]{0,15}|\\PC{0,15}";
     let line = ("[ -~]{1,15}|\\PC{1,15}", text(), 1..1_000_000, 0_i64..1_000_000);
     let lines = prop::collection::vec(line, 0..4);
+    let properties = (
+        prop::option::of(text()),
+        prop::option::of(any::<i64>()),
+        prop::option::of("-?[0-9]{1,20}(\\.[0-9]{1,9})?"),
+        prop::option::of(any::<bool>()),
+    );
     let at = prop::option::of(-60_000_000_000_000_000_i64..1_700_000_000_000_000);
-    ("[!-~]{0,5}", text(), text(), text(), 0_i64..10_000_000, lines, at).prop_map(
-        move |(id, source, external_status, hubspot_dealstage, cents, lines, micros)| {
+    ("[!-~]{0,5}", text(), text(), text(), 0_i64..10_000_000, lines, properties, at).prop_map(
+        move |(id, source, external_status, hubspot_dealstage, cents, lines, properties, micros)| {
             let line = |(sku, name, quantity, price)| v1::LineItem {
                 sku,
                 name,
@@ -175,6 +200,7 @@ fn any_order(n: usize) -> impl Strategy<Value = v1::NewOrder> {
                 external_status,
                 hubspot_dealstage,
                 line_items: lines.into_iter().map(line).collect(),
+                properties: properties_of(properties),
                 occurred_at: micros.map(at),
                 ..order(&format!("o-{n}{id}"), &format!("c{}", n % 7), cents)
             }
@@ -188,6 +214,9 @@ async fn o11_export_then_import_is_the_identity() {
     let world = World::with(settings).await;
     let (acme, scoped) = (world.of("acme"), world.of("scoped"));
     acme.program().await;
+    for caller in [&acme, &scoped] {
+        caller.define_all().await;
+    }
     let mut runner = TestRunner::default();
     for n in 0..100 {
         let any = any_order(n).new_tree(&mut runner).unwrap().current();

@@ -21,9 +21,13 @@ mod import;
 #[cfg(test)]
 mod permanence;
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod read;
 #[cfg(test)]
 mod record;
+#[cfg(test)]
+mod resume;
 #[cfg(test)]
 mod reversals;
 #[cfg(test)]

@@ -115,7 +115,7 @@ impl Stack {
             currency_code: "USD".to_owned(),
             segment_ids: vec!["fans".to_owned()],
             starts_at: Some(wire_time(START)),
-            ends_at: None,
+            ..Default::default()
         };
         a::campaign_service_client::CampaignServiceClient::new(channel())
             .create_campaign(campaign)

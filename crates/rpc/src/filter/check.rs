@@ -1,11 +1,13 @@
 //! What a filter says about the fields of a list, with values of their types.
 
+use std::borrow::Cow;
+
 use time::format_description::well_known::Rfc3339;
 use types::Timestamp;
 use uuid::Uuid;
 
 use super::ast::{Comparator, Expr, Restriction, Value};
-use super::{Field, Kind, Mistake, Names};
+use super::{Family, Field, Kind, Mistake, Names};
 
 /// A filter that fits its list.
 #[derive(Debug, Clone)]
@@ -13,7 +15,15 @@ pub(super) enum Condition {
     All(Vec<Condition>),
     Any(Vec<Condition>),
     Not(Box<Condition>),
-    Test(&'static Field, Test),
+    Test(Asked, Test),
+}
+
+/// A field that is asked of.
+#[derive(Debug, Clone)]
+pub(super) struct Asked {
+    pub(super) kind: Kind,
+    /// The expression it is in the list's statement.
+    pub(super) sql: Cow<'static, str>,
 }
 
 /// What is asked of a field.
@@ -40,39 +50,54 @@ pub(super) enum Operand {
 }
 
 /// Checks a filter against the fields of its list.
-pub(super) fn check(fields: &'static [Field], expr: Expr) -> Result<Condition, Mistake> {
-    let all = |parts: Vec<Expr>| parts.into_iter().map(|part| check(fields, part)).collect::<Result<_, _>>();
+pub(super) fn check(fields: &'static [Field], family: &Family, expr: Expr) -> Result<Condition, Mistake> {
+    let all = |parts: Vec<Expr>| {
+        parts.into_iter().map(|part| check(fields, family, part)).collect::<Result<_, _>>()
+    };
     Ok(match expr {
         Expr::And(parts) => Condition::All(all(parts)?),
         Expr::Or(parts) => Condition::Any(all(parts)?),
-        Expr::Not(part) => Condition::Not(Box::new(check(fields, *part)?)),
+        Expr::Not(part) => Condition::Not(Box::new(check(fields, family, *part)?)),
         Expr::Is(restriction) => {
-            let name = restriction.member.join(".");
-            let Some(field) = fields.iter().find(|field| field.name == name) else {
-                let names: Vec<_> = fields.iter().map(|field| field.name).collect();
+            let Some(asked) = find(fields, family, &restriction.member) else {
+                let names = fields.iter().map(|field| field.name.to_owned());
+                let members = family.members.iter().map(|(member, ..)| format!("{}.{member}", family.name));
+                let names: Vec<_> = names.chain(members).collect();
                 return Err(Mistake::new(restriction.at.0, format!("expected one of {}", names.join(", "))));
             };
-            Condition::Test(field, test(field, restriction)?)
+            let test = test(asked.kind, restriction)?;
+            Condition::Test(asked, test)
         }
     })
 }
 
-fn test(field: &Field, Restriction { comparator, value, at, .. }: Restriction) -> Result<Test, Mistake> {
+/// The field that a filter names, in the parts between its dots.
+fn find(fields: &'static [Field], family: &Family, member: &[String]) -> Option<Asked> {
+    let name = member.join(".");
+    if let Some(field) = fields.iter().find(|field| field.name == name) {
+        return Some(Asked { kind: field.kind, sql: field.sql.into() });
+    }
+    let [of, member] = member else { return None };
+    let (_, kind, sql) = family.members.iter().find(|(name, ..)| of == family.name && name == member)?;
+    Some(Asked { kind: *kind, sql: sql.clone().into() })
+}
+
+fn test(kind: Kind, Restriction { comparator, value, at, .. }: Restriction) -> Result<Test, Mistake> {
     if comparator == Comparator::Has {
         if !value.quoted && value.text == "*" {
             return Ok(Test::Present);
         }
-        if matches!(field.kind, Kind::Texts) {
+        if matches!(kind, Kind::Texts) {
             return Ok(Test::Has(value.text));
         }
     }
-    let signs = signs(&field.kind);
+    let signs = signs(&kind);
     if !signs.contains(&comparator) {
         let mut signs: Vec<_> = signs.iter().map(|sign| format!("`{}`", sign.sign())).collect();
         signs.push("`:*`".to_owned());
         return Err(Mistake::new(at.1, format!("expected one of {}", signs.join(" "))));
     }
-    let operand = operand(&field.kind, &value);
+    let operand = operand(&kind, &value);
     let operand = operand.map_err(|what| Mistake::new(value.at, format!("expected {what}")))?;
     Ok(Test::Compare(comparator, operand))
 }
@@ -84,7 +109,9 @@ fn signs(kind: &Kind) -> &'static [Comparator] {
         Kind::Text | Kind::Form { .. } | Kind::Id | Kind::Enum(_) | Kind::Names(_) | Kind::Boolean => {
             &[Eq, Ne]
         }
-        Kind::Money { .. } | Kind::Integer | Kind::Timestamp => &[Eq, Ne, Lt, Le, Gt, Ge],
+        Kind::Money { .. } | Kind::Integer | Kind::Decimal | Kind::Timestamp | Kind::Recorded { .. } => {
+            &[Eq, Ne, Lt, Le, Gt, Ge]
+        }
         Kind::Texts => &[Has],
     }
 }
@@ -103,6 +130,10 @@ fn operand(kind: &Kind, value: &Value) -> Result<Operand, String> {
             .filter(|text| is_decimal(text))
             .map(|text| Operand::Decimal(text.to_owned()))
             .ok_or_else(|| "an amount such as 12.34, without quotes".to_owned()),
+        Kind::Decimal => bare
+            .filter(|text| is_decimal(text))
+            .map(|text| Operand::Decimal(text.to_owned()))
+            .ok_or_else(|| "a decimal such as 12.34, without quotes".to_owned()),
         Kind::Integer => bare
             .and_then(|text| text.parse().ok())
             .map(Operand::Number)
@@ -111,7 +142,7 @@ fn operand(kind: &Kind, value: &Value) -> Result<Operand, String> {
             .and_then(|text| text.parse().ok())
             .map(Operand::Flag)
             .ok_or_else(|| "true or false, without quotes".to_owned()),
-        Kind::Timestamp => time_of(text).map(Operand::Time).ok_or_else(|| {
+        Kind::Timestamp | Kind::Recorded { .. } => time_of(text).map(Operand::Time).ok_or_else(|| {
             "a time with its offset, such as 2025-01-31T12:00:00Z, from year 1 to 9999".to_owned()
         }),
     }

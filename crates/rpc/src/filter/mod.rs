@@ -41,8 +41,18 @@ macro_rules! enum_names {
     };
 }
 
+/// Fields that a list has beside those it declares, such as those that a tenant defines: `name.member`.
+#[derive(Debug, Default)]
+pub struct Family {
+    /// What comes before the dot.
+    pub name: &'static str,
+    /// Each member's own name, what its values are, and the expression it is in the list's statement. That holds nothing that
+    /// a caller chooses freely.
+    pub members: Vec<(String, Kind, String)>,
+}
+
 /// What the values of a field are, and so how they compare. Every kind takes `:*`: there is a value.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub enum Kind {
     /// A text, equal or not.
     Text,
@@ -66,10 +76,18 @@ pub enum Kind {
     },
     /// A whole number.
     Integer,
+    /// An exact decimal.
+    Decimal,
     /// True or false.
     Boolean,
     /// A moment.
     Timestamp,
+    /// The moment a row was recorded, whose id was made then (UUIDv7): what is asked of it is asked of the id, too, by which a
+    /// list goes.
+    Recorded {
+        /// The expression the id is.
+        id: &'static str,
+    },
     /// A list of texts, asked for one it has: `tags:vip`.
     Texts,
 }
@@ -81,7 +99,12 @@ pub struct Filter(Option<Condition>);
 impl Filter {
     /// Reads the `filter` of a list with these fields. INVALID_FIELD on `filter` if it is none.
     pub fn read(fields: &'static [Field], text: &str) -> Result<Self, Error> {
-        read(fields, text).map_err(|mistake| {
+        Self::read_with(fields, &Family::default(), text)
+    }
+
+    /// The same, with fields of a family beside them.
+    pub fn read_with(fields: &'static [Field], family: &Family, text: &str) -> Result<Self, Error> {
+        read(fields, family, text).map_err(|mistake| {
             Error::field("filter", format_args!("at character {}: {}", mistake.at, mistake.what))
         })
     }
@@ -125,7 +148,7 @@ impl Mistake {
     }
 }
 
-fn read(fields: &'static [Field], text: &str) -> Result<Filter, Mistake> {
+fn read(fields: &'static [Field], family: &Family, text: &str) -> Result<Filter, Mistake> {
     if text.len() > MAX_BYTES {
         return Err(Mistake::new(1, format!("expected at most {MAX_BYTES} bytes")));
     }
@@ -134,6 +157,6 @@ fn read(fields: &'static [Field], text: &str) -> Result<Filter, Mistake> {
         return Err(Mistake::new(at + 1, "expected no NUL"));
     }
     let expr = parser::parse(text)?;
-    let condition = expr.map(|expr| check::check(fields, expr)).transpose()?;
+    let condition = expr.map(|expr| check::check(fields, family, expr)).transpose()?;
     Ok(Filter(condition))
 }

@@ -4,11 +4,12 @@
 use std::sync::LazyLock;
 
 use pg::sqlx::{Postgres, QueryBuilder};
-use types::Currency;
+use types::{Currency, Timestamp};
+use uuid::Uuid;
 
+use super::Kind;
 use super::ast::Comparator;
-use super::check::{Condition, Operand, Test};
-use super::{Field, Kind};
+use super::check::{Asked, Condition, Operand, Test};
 
 /// Writes the condition, in parentheses.
 pub(super) fn write(query: &mut QueryBuilder<Postgres>, condition: &Condition) {
@@ -21,7 +22,7 @@ pub(super) fn write(query: &mut QueryBuilder<Postgres>, condition: &Condition) {
             write(query, part);
             query.push(" IS NOT TRUE");
         }
-        Condition::Test(field, test) => write_test(query, field, test),
+        Condition::Test(asked, test) => write_test(query, asked, test),
     }
     query.push(")");
 }
@@ -35,26 +36,77 @@ fn join(query: &mut QueryBuilder<Postgres>, parts: &[Condition], by: &str) {
     }
 }
 
-fn write_test(query: &mut QueryBuilder<Postgres>, field: &Field, test: &Test) {
+fn write_test(query: &mut QueryBuilder<Postgres>, field: &Asked, test: &Test) {
     match test {
         Test::Present => {
-            query.push(field.sql).push(match field.kind {
+            query.push(&*field.sql).push(match field.kind {
                 Kind::Text | Kind::Form { .. } | Kind::Names(_) => " <> ''",
                 Kind::Texts => " <> '{}'",
                 _ => " IS NOT NULL",
             });
         }
         Test::Has(text) => {
-            query.push_bind(text).push(" = ANY (").push(field.sql).push(")");
+            query.push_bind(text).push(" = ANY (").push(&*field.sql).push(")");
         }
         Test::Compare(comparator, operand) => {
-            query.push(field.sql).push(operator(*comparator));
+            query.push(&*field.sql).push(operator(*comparator));
             bind(query, operand);
-            if let Kind::Money { currency } = field.kind {
-                query.push(" * ").push(minor_per_major(currency));
+            match field.kind {
+                Kind::Money { currency } => {
+                    query.push(" * ").push(minor_per_major(currency));
+                    if is_above_zero(*comparator, operand) {
+                        // follows from it, and lets an index of such rows serve it
+                        query.push(" AND ").push(&*field.sql).push(" > 0");
+                    }
+                }
+                Kind::Recorded { id } => write_bounds(query, id, *comparator, operand),
+                _ => {}
             }
         }
     }
+}
+
+/// Whether only amounts above zero are asked for.
+fn is_above_zero(comparator: Comparator, operand: &Operand) -> bool {
+    let Operand::Decimal(digits) = operand else { return false };
+    let is_positive = !digits.starts_with('-') && digits.bytes().any(|b| (b'1'..=b'9').contains(&b));
+    let is_zero = digits.bytes().all(|b| matches!(b, b'-' | b'0' | b'.'));
+    match comparator {
+        Comparator::Gt => is_positive || is_zero,
+        Comparator::Ge | Comparator::Eq => is_positive,
+        Comparator::Ne | Comparator::Lt | Comparator::Le | Comparator::Has => false,
+    }
+}
+
+/// How far ids may be ahead of the clock: one process makes them in order also when its clock is set back.
+const AHEAD: time::Duration = time::Duration::DAY;
+
+/// What follows for an id from the moment it was made.
+fn write_bounds(
+    query: &mut QueryBuilder<Postgres>,
+    id: &'static str,
+    comparator: Comparator,
+    operand: &Operand,
+) {
+    let Operand::Time(at) = operand else { return };
+    let (from, to) = match comparator {
+        Comparator::Gt | Comparator::Ge => (true, false),
+        Comparator::Lt | Comparator::Le => (false, true),
+        Comparator::Eq => (true, true),
+        Comparator::Ne | Comparator::Has => return,
+    };
+    if from {
+        query.push(" AND ").push(id).push(" >= ").push_bind(first_id(*at));
+    }
+    if let Some(end) = at.checked_add(AHEAD).filter(|_| to) {
+        query.push(" AND ").push(id).push(" < ").push_bind(first_id(end));
+    }
+}
+
+/// The least UUIDv7 of a moment.
+fn first_id(at: Timestamp) -> Uuid {
+    let millis = at.unix_timestamp_nanos().max(0) / 1_000_000;
+    Uuid::from_u128((u128::try_from(millis).unwrap_or_default() << 80) | (0x7000 << 64))
 }
 
 fn operator(comparator: Comparator) -> &'static str {

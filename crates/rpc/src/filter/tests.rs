@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use proto::attribution::ContactStatus;
 
 use super::ast::{Comparator, Expr, Restriction, Value};
-use super::{Field, Filter, Kind, parser, read};
+use super::{Family, Field, Filter, Kind, parser};
 
 const FIELDS: &[Field] = &[
     Field { name: "name", kind: Kind::Text, sql: "t.name" },
@@ -15,6 +15,7 @@ const FIELDS: &[Field] = &[
     Field { name: "attempts", kind: Kind::Integer, sql: "t.attempts" },
     Field { name: "ended", kind: Kind::Boolean, sql: "t.ended" },
     Field { name: "at.first", kind: Kind::Timestamp, sql: "t.at" },
+    Field { name: "made_at", kind: Kind::Recorded { id: "t.id" }, sql: "t.made_at" },
     Field { name: "tags", kind: Kind::Texts, sql: "t.tags" },
 ];
 
@@ -39,7 +40,7 @@ fn parsed(text: &str) -> String {
 
 /// Where a filter is wrong, and what was expected there.
 fn wrong(filter: &str) -> (usize, String) {
-    let mistake = read(FIELDS, filter).unwrap_err();
+    let mistake = super::read(FIELDS, &Family::default(), filter).unwrap_err();
     (mistake.at, mistake.what)
 }
 
@@ -91,7 +92,7 @@ fn nothing_of_the_caller_gets_into_the_statement() {
     let start = "t.name = $1) AND (t.code IS DISTINCT FROM $2) AND ($3 = ANY (t.tags)) AND (t.minor > $4::numeric * CASE";
     assert!(sql.contains(start), "{sql}");
     assert!(sql.contains("WHEN 'JPY' THEN 1 ") && sql.contains("WHEN 'KWD' THEN 1000 "), "{sql}");
-    assert!(sql.ends_with("ELSE 100 END) AND (t.minor IS NOT NULL))"), "{sql}");
+    assert!(sql.ends_with("ELSE 100 END AND t.minor > 0) AND (t.minor IS NOT NULL))"), "{sql}");
     assert!(!sql.contains("--") && !sql.contains("12.34"), "{sql}");
 }
 
@@ -120,7 +121,11 @@ fn values_of_every_kind_are_taken() {
         "tags:*",
         "contact_id:*",
     ] {
-        assert!(read(FIELDS, filter).is_ok(), "{filter}: {:?}", read(FIELDS, filter));
+        assert!(
+            super::read(FIELDS, &Family::default(), filter).is_ok(),
+            "{filter}: {:?}",
+            super::read(FIELDS, &Family::default(), filter)
+        );
     }
 }
 
@@ -180,11 +185,11 @@ fn what_is_wrong_is_said_with_the_character_and_what_was_expected() {
 #[test]
 fn length_depth_and_number_of_comparisons_are_bounded() {
     let nested = |depth: usize| format!("{}name=a{}", "(".repeat(depth), ")".repeat(depth));
-    assert!(read(FIELDS, &nested(32)).is_ok());
+    assert!(super::read(FIELDS, &Family::default(), &nested(32)).is_ok());
     assert_eq!(wrong(&nested(33)).0, 33);
-    assert!(read(FIELDS, &"name=a ".repeat(64)).is_ok());
+    assert!(super::read(FIELDS, &Family::default(), &"name=a ".repeat(64)).is_ok());
     assert_eq!(wrong(&"name=a ".repeat(65)).0, 64 * 7 + 1);
-    assert!(read(FIELDS, &format!("name={}", "a".repeat(1995))).is_ok());
+    assert!(super::read(FIELDS, &Family::default(), &format!("name={}", "a".repeat(1995))).is_ok());
     assert_eq!(wrong(&format!("name={}", "a".repeat(1996))), (1, "expected at most 2000 bytes".to_owned()));
 }
 
@@ -269,9 +274,47 @@ proptest! {
 
     #[test]
     fn no_text_is_too_wild(text in prop_oneof![any::<String>(), any_soup()]) {
-        match read(FIELDS, &text) {
+        match super::read(FIELDS, &Family::default(), &text) {
             Ok(filter) => filter.narrow(&mut QueryBuilder::new("")),
             Err(mistake) => prop_assert!((1..=text.chars().count() + 1).contains(&mistake.at), "{:?}", mistake),
         }
+    }
+}
+
+#[test]
+fn members_of_a_family_are_fields_too() {
+    let family = Family {
+        name: "properties",
+        members: vec![("size".to_owned(), Kind::Decimal, "(t.p->>'size')::numeric".to_owned())],
+    };
+    let mut query = QueryBuilder::new("");
+    Filter::read_with(FIELDS, &family, "properties.size >= 1.50 name=x").unwrap().narrow(&mut query);
+    let sql = query.build().sql().as_str().to_owned();
+    assert_eq!(sql, " AND (((t.p->>'size')::numeric >= $1::numeric) AND (t.name = $2))");
+    for unknown in
+        ["properties.hue = 1", "other.size = 1", "size = 1", "properties = 1", "properties.size.x = 1"]
+    {
+        let mistake = super::read(FIELDS, &family, unknown).unwrap_err();
+        assert!(mistake.at == 1 && mistake.what.ends_with(", properties.size"), "{mistake:?}");
+    }
+    let mistake = super::read(FIELDS, &family, "properties.size = red").unwrap_err();
+    assert_eq!((mistake.at, mistake.what.as_str()), (19, "expected a decimal such as 12.34, without quotes"));
+}
+
+#[test]
+fn what_is_asked_of_the_time_of_recording_is_asked_of_the_id() {
+    assert_eq!(sql("made_at >= 2025-01-01T00:00:00Z"), " AND (t.made_at >= $1 AND t.id >= $2)");
+    assert_eq!(sql("made_at < 2025-01-01T00:00:00Z"), " AND (t.made_at < $1 AND t.id < $2)");
+    assert_eq!(sql("made_at = 2025-01-01T00:00:00Z"), " AND (t.made_at = $1 AND t.id >= $2 AND t.id < $3)");
+    assert_eq!(sql("made_at != 2025-01-01T00:00:00Z"), " AND (t.made_at IS DISTINCT FROM $1)");
+}
+
+#[test]
+fn amounts_above_zero_are_asked_for_as_such() {
+    for above in ["revenue > 0", "revenue > 0.00", "revenue >= 0.01", "revenue = 5"] {
+        assert!(sql(above).ends_with(" AND t.minor > 0)"), "{above}: {}", sql(above));
+    }
+    for any in ["revenue >= 0", "revenue > -1", "revenue = 0", "revenue < 5", "revenue != 5"] {
+        assert!(!sql(any).contains("> 0)"), "{any}: {}", sql(any));
     }
 }

@@ -1,6 +1,7 @@
 //! `laurel orders`.
 
 mod download;
+pub(super) mod properties;
 mod record;
 mod update;
 mod upload;
@@ -8,7 +9,8 @@ mod upload;
 use clap::{Args, Subcommand};
 use proto::common::ContactRef;
 use proto::orders::{
-    CancelOrderRequest, GetOrderHistoryRequest, GetOrderRequest, ListOrdersRequest, RefundOrderRequest,
+    CancelOrderRequest, GetImportRequest, GetOrderHistoryRequest, GetOrderRequest, ListOrdersRequest,
+    RefundOrderRequest,
 };
 use types::Currency;
 
@@ -64,6 +66,14 @@ pub enum Command {
     Refund(Refund),
     /// Cancel an order, for good
     Cancel(Cancel),
+    /// Custom properties of orders: what is defined beside the fields that every order has
+    #[command(subcommand)]
+    Properties(properties::Command),
+    /// Say how far an import is that has an id
+    ImportStatus {
+        /// Its id
+        import_id: String,
+    },
     /// Import orders from a CSV file; rejected rows go to standard error, by line and column
     Import(upload::Import),
     /// Export orders as CSV, which `laurel orders import` takes as it is
@@ -145,7 +155,7 @@ pub struct Cancel {
 pub(super) async fn run(command: &Command, session: &Session) -> anyhow::Result<()> {
     match command.clone() {
         Command::Record(record) => {
-            let request = record.wire()?;
+            let request = record.wire(session).await?;
             session.answer(&call!(session.orders.record_order(request)))
         }
         Command::Get(Which { order_id, source }) => {
@@ -154,7 +164,7 @@ pub(super) async fn run(command: &Command, session: &Session) -> anyhow::Result<
         Command::List(arguments) => list(session, arguments).await,
         Command::History { which, limit } => history(session, &which, &limit).await,
         Command::Update(update) => {
-            let request = update.wire()?;
+            let request = update.wire(session).await?;
             session.answer(&call!(session.orders.update_order(request)))
         }
         Command::Link(link) => {
@@ -184,6 +194,10 @@ pub(super) async fn run(command: &Command, session: &Session) -> anyhow::Result<
                 request_id: cancel.request.request_id,
             };
             session.answer(&call!(session.orders.cancel_order(request)))
+        }
+        Command::Properties(command) => properties::run(command, session).await,
+        Command::ImportStatus { import_id } => {
+            session.answer(&call!(session.orders.get_import(GetImportRequest { import_id })))
         }
         Command::Import(import) => upload::import_file(session, &import).await,
         Command::Export(export) => download::export(session, export).await,

@@ -6,8 +6,9 @@ use proto::orders::{LineItem, NewOrder, RecordOrderRequest};
 use serde::Deserialize;
 use types::Currency;
 
-use super::super::RequestId;
 use super::super::attributions::EvidenceArguments;
+use super::super::{RequestId, Session};
+use super::properties::PropertyArguments;
 use crate::arguments::{When, currency, money, one_of, who};
 use crate::refusal::Refused;
 
@@ -44,6 +45,8 @@ pub struct Record {
     line_items: Option<Lines>,
     #[command(flatten)]
     when: When,
+    #[command(flatten)]
+    properties: PropertyArguments,
     /// If it is stored with different content [default: refuse]
     #[arg(long, value_parser = one_of("laurel.orders.v1.OnConflict"))]
     on_conflict: Option<i32>,
@@ -56,7 +59,7 @@ pub struct Record {
 
 impl Record {
     /// For the wire.
-    pub(super) fn wire(self) -> Result<RecordOrderRequest, Refused> {
+    pub(super) async fn wire(self, session: &Session) -> anyhow::Result<RecordOrderRequest> {
         let order = NewOrder {
             tenant_id: String::new(),
             order_id: self.order_id,
@@ -69,6 +72,7 @@ impl Record {
             hubspot_dealstage: self.hubspot_dealstage,
             line_items: self.line_items.map_or(Ok(Vec::new()), |lines| lines.wire(self.currency))?,
             occurred_at: self.when.wire(),
+            properties: self.properties.wire(session).await?,
         };
         Ok(RecordOrderRequest {
             order: Some(order),

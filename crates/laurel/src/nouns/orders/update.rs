@@ -5,12 +5,12 @@ use prost_types::FieldMask;
 use proto::orders::UpdateOrderRequest;
 use types::Currency;
 
-use super::super::RequestId;
 use super::super::attributions::EvidenceArguments;
+use super::super::{RequestId, Session};
 use super::Which;
+use super::properties::PropertyArguments;
 use super::record::{Lines, lines};
 use crate::arguments::{currency, money};
-use crate::refusal::Refused;
 
 /// What is to be different.
 #[derive(Debug, Clone, Args)]
@@ -33,17 +33,20 @@ pub struct Update {
     #[arg(long, value_name = "JSON", value_parser = lines, requires = "currency")]
     line_items: Option<Lines>,
     #[command(flatten)]
+    properties: PropertyArguments,
+    #[command(flatten)]
     request: RequestId,
 }
 
 impl Update {
     /// For the wire.
-    pub(super) fn wire(self) -> Result<UpdateOrderRequest, Refused> {
+    pub(super) async fn wire(self, session: &Session) -> anyhow::Result<UpdateOrderRequest> {
         let given = [
             ("revenue", self.revenue.is_some()),
             ("external_status", self.external_status.is_some()),
             ("hubspot_dealstage", self.hubspot_dealstage.is_some()),
             ("line_items", self.line_items.is_some()),
+            ("properties", !self.properties.is_empty()),
         ];
         let paths = given.into_iter().filter(|(_, given)| *given).map(|(path, _)| path.to_owned());
         let revenue = self.revenue.zip(self.currency);
@@ -58,6 +61,7 @@ impl Update {
             external_status: self.external_status.unwrap_or_default(),
             hubspot_dealstage: self.hubspot_dealstage.unwrap_or_default(),
             line_items: line_items.unwrap_or_default(),
+            properties: self.properties.wire(session).await?,
             request_id: self.request.request_id,
             ..Default::default()
         })

@@ -33,9 +33,15 @@ pub struct Import {
     /// A column that is not named as its field; `-` as the field ignores the column. May be repeated
     ///
     /// Fields: order_id, source, email, uid, contact_id, revenue, currency, campaign, shortcode, advocate_email,
-    /// external_status, hubspot_dealstage, line_items, occurred_at.
+    /// external_status, hubspot_dealstage, line_items, occurred_at, coupon_code, visitor_id, property.NAME.
     #[arg(long = "map", value_name = "HEADER=FIELD", value_parser = mapping)]
     columns: Vec<(String, String)>,
+    /// Read and check all rows, and write nothing
+    #[arg(long, conflicts_with = "import_id")]
+    dry_run: bool,
+    /// Your id of this import: if it breaks off, the same command goes on where it was
+    #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
+    import_id: String,
 }
 
 /// Imports a file; rejected rows go to standard error, and are an error in the end.
@@ -45,6 +51,8 @@ pub(super) async fn import_file(session: &Session, arguments: &Import) -> anyhow
         default_currency: arguments.currency.clone(),
         default_source: arguments.source.clone(),
         on_conflict: arguments.on_conflict.unwrap_or_default(),
+        import_id: arguments.import_id.clone(),
+        dry_run: arguments.dry_run,
     };
     let file = open(&arguments.file)?;
     let progress = Progress::of("rows");
@@ -60,8 +68,9 @@ pub(super) async fn import_file(session: &Session, arguments: &Import) -> anyhow
     if session.json {
         session.answer(&summary)?;
     } else {
+        let tried = if arguments.dry_run { "nothing was written, it would be: " } else { "" };
         show::print([format!(
-            "{} recorded, {} already recorded, {} updated, {} rejected",
+            "{tried}{} recorded, {} already recorded, {} updated, {} rejected",
             summary.recorded, summary.already_recorded, summary.updated, summary.rejected
         )])?;
     }

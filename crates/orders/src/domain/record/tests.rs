@@ -3,7 +3,7 @@
 use types::{AttributionId, ContactId, Currency, Email, TenantId};
 
 use super::*;
-use crate::domain::{ContactRef, Evidence, Head, InForce, Inactive, LineItem, OrderKey};
+use crate::domain::{ContactRef, Evidence, Head, InForce, Inactive, LineItem, OrderKey, Properties};
 
 fn usd() -> Currency {
     "USD".parse().unwrap()
@@ -31,6 +31,7 @@ fn new_order() -> NewOrder {
         external_status: String::new(),
         hubspot_dealstage: String::new(),
         line_items: Vec::new(),
+        properties: Properties::new(),
         occurred_at: None,
         on_conflict: OnConflict::Refuse,
         on_unattributed: OnUnattributed::Record,
@@ -51,6 +52,15 @@ fn answer(outcome: Outcome) -> Attributed {
         outcome,
         head: Head { epoch: 1, position: 2 },
     }
+}
+
+fn recorded_again(
+    new: &NewOrder,
+    stored: &Order,
+    facts: &Facts,
+    contact: Option<ContactId>,
+) -> Result<Updated, Violation> {
+    record_again(new, stored, facts, contact, &Definitions::new())
 }
 
 fn stored() -> Order {
@@ -117,7 +127,7 @@ fn o7_evidence_passed_over_for_a_customer_already_attributed_is_not_refused() {
 fn o6_what_was_not_given_does_not_differ() {
     let stored = Order { campaign_id: Some("spring".parse().unwrap()), occurred_at: at(3), ..stored() };
     // neither campaign nor time is given, and evidence is not content
-    let again = record_again(&with_evidence(), &stored, &facts(), None);
+    let again = recorded_again(&with_evidence(), &stored, &facts(), None);
     assert_eq!(again, Ok(Updated::Same));
 }
 
@@ -135,7 +145,7 @@ fn o6_every_field_that_differs_is_named() {
         ..new_order()
     };
     let facts = Facts { customer_hash: b"bob".to_vec(), ..facts() };
-    let Err(Violation::Differs(fields)) = record_again(&new, &stored(), &facts, None) else { panic!() };
+    let Err(Violation::Differs(fields)) = recorded_again(&new, &stored(), &facts, None) else { panic!() };
     let all = "source customer revenue campaign_id external_status hubspot_dealstage line_items occurred_at";
     assert_eq!(fields.join(" "), all);
 }
@@ -144,25 +154,27 @@ fn o6_every_field_that_differs_is_named() {
 fn o6_the_same_person_named_otherwise_is_the_same_customer() {
     let facts = Facts { customer_hash: b"uid 7".to_vec(), ..facts() };
     let same = Some(ContactId::from(uuid(1)));
-    assert_eq!(record_again(&new_order(), &stored(), &facts, same), Ok(Updated::Same));
+    assert_eq!(recorded_again(&new_order(), &stored(), &facts, same), Ok(Updated::Same));
     let other = Some(ContactId::from(uuid(2)));
     let differs = Err(Violation::Differs(vec!["customer"]));
-    assert_eq!(record_again(&new_order(), &stored(), &facts, other), differs);
+    assert_eq!(recorded_again(&new_order(), &stored(), &facts, other), differs);
 }
 
 #[test]
 fn o6_an_update_changes_what_it_may_and_nothing_else() {
     let update = NewOrder { on_conflict: OnConflict::Update, ..new_order() };
     let won = NewOrder { external_status: "won".to_owned(), ..update.clone() };
-    let Ok(Updated::Changed(order, refund)) = record_again(&won, &stored(), &facts(), None) else { panic!() };
+    let Ok(Updated::Changed(order, refund)) = recorded_again(&won, &stored(), &facts(), None) else {
+        panic!()
+    };
     assert_eq!(*order, Order { external_status: "won".to_owned(), ..stored() });
     assert_eq!(refund, None);
 
     let later = NewOrder { occurred_at: Some(at(99)), ..won };
-    let refused = record_again(&later, &stored(), &facts(), None);
+    let refused = recorded_again(&later, &stored(), &facts(), None);
     assert_eq!(refused, Err(Violation::Differs(vec!["external_status", "occurred_at"])));
     let euro = NewOrder { revenue: Money::new(10_000, "EUR".parse().unwrap()), ..update };
-    let refused = record_again(&euro, &stored(), &facts(), None);
+    let refused = recorded_again(&euro, &stored(), &facts(), None);
     assert_eq!(refused, Err(Violation::Differs(vec!["revenue.currency_code"])));
 }
 
@@ -174,7 +186,7 @@ fn o6_revenue_lowered_gives_the_difference_back_and_raised_gives_nothing() {
         ..new_order()
     };
     for (minor, refund) in [(8_000, Some(2_000)), (0, Some(10_000)), (15_000, None)] {
-        let again = record_again(&update(minor), &stored(), &facts(), None);
+        let again = recorded_again(&update(minor), &stored(), &facts(), None);
         let Ok(Updated::Changed(order, given)) = again else { panic!("{again:?}") };
         assert_eq!((order.revenue.minor, order.refunded_minor), (minor, 0));
         assert_eq!(given.map(|money| money.minor), refund);
@@ -189,6 +201,6 @@ fn o6_revenue_is_never_lowered_below_what_was_refunded() {
         on_conflict: OnConflict::Update,
         ..new_order()
     };
-    assert_eq!(record_again(&update(2_999), &stored, &facts(), None), Err(Violation::BelowRefunded));
-    assert!(record_again(&update(3_000), &stored, &facts(), None).is_ok());
+    assert_eq!(recorded_again(&update(2_999), &stored, &facts(), None), Err(Violation::BelowRefunded));
+    assert!(recorded_again(&update(3_000), &stored, &facts(), None).is_ok());
 }

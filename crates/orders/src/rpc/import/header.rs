@@ -6,7 +6,8 @@ use rpc::{Error, fields};
 use types::Currency;
 
 use super::row::MAX_SHORT;
-use crate::domain::OnConflict;
+use crate::domain::{Definitions, OnConflict, PropertyName, PropertyType};
+use crate::rpc::export::PROPERTY;
 use crate::rpc::{convert, export};
 
 /// A field of an imported order.
@@ -98,10 +99,23 @@ impl Field {
 const SKIP: &str = "-";
 
 /// What a column of the file is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Meaning {
     Field(Field),
+    /// A custom property (O9).
+    Property(PropertyName),
     Skipped,
+}
+
+impl Meaning {
+    /// What a name of the contract stands for.
+    fn from_name(name: &str) -> Option<Self> {
+        match (name, name.strip_prefix(PROPERTY)) {
+            (SKIP, _) => Some(Self::Skipped),
+            (_, Some(property)) => property.parse().ok().map(Self::Property),
+            (_, None) => Field::from_name(name).map(Self::Field),
+        }
+    }
 }
 
 /// How to read the file, checked.
@@ -115,6 +129,12 @@ pub(super) struct Options {
     pub(super) source: String,
     /// If an order is stored with different content.
     pub(super) on_conflict: OnConflict,
+    /// What the import is known by, if it bears an id.
+    pub(super) import_id: Option<String>,
+    /// Whether nothing is to be written.
+    pub(super) dry_run: bool,
+    /// All that has to be the same when the import is sent again, but for the header.
+    canonical: Vec<u8>,
 }
 
 impl Options {
@@ -122,15 +142,17 @@ impl Options {
     pub(super) fn read(wire: &ImportOrdersOptions) -> Result<Self, Error> {
         let mut columns = Vec::new();
         for (column, name) in &wire.columns {
-            let meaning = match (name.as_str(), Field::from_name(name)) {
-                (SKIP, _) => Meaning::Skipped,
-                (_, Some(field)) => Meaning::Field(field),
-                (_, None) => return Err(Error::field(option_path(column), "names no field of an import")),
-            };
+            let odd = || Error::field(option_path(column), "names no field of an import");
+            let meaning = Meaning::from_name(name).ok_or_else(odd)?;
             columns.push((column.clone(), meaning));
         }
         // a map has no order of its own: the same mistake gives the same answer
         columns.sort_by(|a, b| a.0.cmp(&b.0));
+        let import_id = fields::text("options.import_id", &wire.import_id, MAX_SHORT)?;
+        if wire.dry_run && !import_id.is_empty() {
+            let what = "is not for a dry run, of which nothing is kept";
+            return Err(Error::field("options.import_id", what));
+        }
         let on_conflict = WireOnConflict::try_from(wire.on_conflict)
             .map_err(|_| Error::field("options.on_conflict", "is not a known value"))?;
         Ok(Self {
@@ -138,20 +160,32 @@ impl Options {
             currency: fields::parse_optional("options.default_currency", &wire.default_currency)?,
             source: fields::text("options.default_source", &wire.default_source, MAX_SHORT)?,
             on_conflict: convert::on_conflict(on_conflict),
+            import_id: (!import_id.is_empty()).then_some(import_id),
+            dry_run: wire.dry_run,
+            canonical: canonical(wire),
         })
+    }
+
+    /// All that has to be the same when the import is sent again, with the columns of the file.
+    pub(super) fn identity(&self, columns: &Columns) -> Vec<u8> {
+        let names = columns.names.iter().flat_map(|name| [name.as_bytes(), b"\0"].concat());
+        self.canonical.iter().copied().chain(names).collect()
     }
 
     /// What a column of the file is, by its mapping or its name; of an export, also by what only that has.
     fn meaning(&self, column: &str, is_export: bool) -> Result<Meaning, Error> {
         if let Some((_, meaning)) = self.columns.iter().find(|(name, _)| name == column) {
-            return Ok(*meaning);
+            return Ok(meaning.clone());
         }
         if is_export && export::ONLY_THERE.contains(&column) {
             return Ok(Meaning::Skipped);
         }
         let unknown = "is no field of an import; map it to one in options.columns, or to `-` to skip it";
-        let field = Field::from_name(column).ok_or_else(|| Error::field(header_path(column), unknown))?;
-        Ok(Meaning::Field(field))
+        match Meaning::from_name(column) {
+            // only a mapping can say that one is to be skipped
+            Some(Meaning::Skipped) | None => Err(Error::field(header_path(column), unknown)),
+            Some(meaning) => Ok(meaning),
+        }
     }
 }
 
@@ -161,11 +195,28 @@ pub(super) struct Columns {
     names: Vec<String>,
     /// Column of each field, in the order of [`Field::ALL`].
     of: [Option<usize>; Field::ALL.len()],
+    /// Columns of properties.
+    properties: Vec<PropertyColumn>,
+}
+
+/// A column that is a custom property (O9).
+#[derive(Debug, Clone)]
+pub(super) struct PropertyColumn {
+    /// Which.
+    pub(super) name: PropertyName,
+    /// What its values are.
+    pub(super) kind: PropertyType,
+    /// The column.
+    pub(super) index: usize,
 }
 
 impl Columns {
     /// Reads the header; every mistake names its column.
-    pub(super) fn read(header: &Fields<'_>, options: &Options) -> Result<Self, Error> {
+    pub(super) fn read(
+        header: &Fields<'_>,
+        options: &Options,
+        definitions: &Definitions,
+    ) -> Result<Self, Error> {
         let name = |(n, bytes)| match std::str::from_utf8(bytes) {
             Ok(name) => Ok(name.trim().to_owned()),
             Err(_) => Err(Error::field(format!("header[{n}]"), "is not UTF-8")),
@@ -173,12 +224,17 @@ impl Columns {
         let names = header.iter().enumerate().map(name).collect::<Result<Vec<String>, Error>>()?;
         // a shop's own file may well have a column `refunded`, which is not to be lost without a word
         let is_export = export::ONLY_THERE.iter().all(|column| names.iter().any(|name| name == column));
-        let mut columns = Self { names, of: [None; Field::ALL.len()] };
-        for (n, name) in columns.names.iter().enumerate() {
-            let Meaning::Field(field) = options.meaning(name, is_export)? else { continue };
-            if let Some(other) = columns.of[field as usize].replace(n) {
-                let what = format!("is {}, and so is column {}", field.name(), columns.name(other));
-                return Err(Error::field(header_path(name), what));
+        let mut columns = Self { names, of: [None; Field::ALL.len()], properties: Vec::new() };
+        for n in 0..columns.names.len() {
+            let meaning = options.meaning(columns.name(n), is_export)?;
+            let (what, other) = match meaning {
+                Meaning::Field(field) => (field.name().to_owned(), columns.of[field as usize].replace(n)),
+                Meaning::Property(name) => columns.add_property(n, name, definitions)?,
+                Meaning::Skipped => continue,
+            };
+            if let Some(other) = other {
+                let what = format!("is {what}, and so is column {}", columns.name(other));
+                return Err(Error::field(header_path(columns.name(n)), what));
             }
         }
         for (column, _) in &options.columns {
@@ -188,6 +244,21 @@ impl Columns {
         }
         columns.require(options)?;
         Ok(columns)
+    }
+
+    /// Its name in the contract, and the column that is it already, if one is.
+    fn add_property(
+        &mut self,
+        index: usize,
+        name: PropertyName,
+        definitions: &Definitions,
+    ) -> Result<(String, Option<usize>), Error> {
+        let unknown = || Error::field(header_path(self.name(index)), "is no property that is defined");
+        let kind = definitions.get(&name).ok_or_else(unknown)?.kind;
+        let other = self.properties.iter().find(|column| column.name == name).map(|column| column.index);
+        let what = format!("{PROPERTY}{name}");
+        self.properties.push(PropertyColumn { name, kind, index });
+        Ok((what, other))
     }
 
     fn require(&self, options: &Options) -> Result<(), Error> {
@@ -218,6 +289,24 @@ impl Columns {
         self.of[field as usize]
     }
 
+    /// Columns of properties.
+    pub(super) fn properties(&self) -> &[PropertyColumn] {
+        &self.properties
+    }
+
+    /// Name of the column that a path of an order is about, such as `order.customer.email` or `order.properties[size]`;
+    /// empty if there is none.
+    pub(super) fn name_at(&self, path: &str) -> &str {
+        let property = path.strip_prefix("order.properties[").and_then(|rest| rest.strip_suffix(']'));
+        match property {
+            Some(name) => {
+                let column = self.properties.iter().find(|column| column.name.as_str() == name);
+                column.map_or("", |column| self.name(column.index))
+            }
+            None => Field::from_path(path).map_or("", |field| self.name_of(field)),
+        }
+    }
+
     /// Name of a column as the header has it.
     pub(super) fn name(&self, index: usize) -> &str {
         self.names.get(index).map_or("", String::as_str)
@@ -227,6 +316,16 @@ impl Columns {
     pub(super) fn name_of(&self, field: Field) -> &str {
         self.index(field).map_or("", |index| self.name(index))
     }
+}
+
+/// The options in one form; none of the texts holds a NUL that would be taken for an end.
+fn canonical(wire: &ImportOrdersOptions) -> Vec<u8> {
+    let mut columns: Vec<(&str, &str)> = wire.columns.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
+    columns.sort_unstable();
+    let columns = columns.into_iter().flat_map(|(column, name)| [column, name]);
+    let conflict = wire.on_conflict().as_str_name();
+    let texts = columns.chain(["\u{1}", &wire.default_currency, &wire.default_source, conflict]);
+    texts.flat_map(|text| [text.as_bytes(), b"\0"].concat()).collect()
 }
 
 fn header_path(column: &str) -> String {

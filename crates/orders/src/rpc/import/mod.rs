@@ -10,21 +10,30 @@ mod upload;
 use std::sync::Arc;
 
 use batch::Batcher;
+use futures::StreamExt;
 use futures::stream::BoxStream;
-use futures::{FutureExt, StreamExt};
-use proto::orders::{ImportOrdersRequest, ImportOrdersResponse, ImportProgress, RejectedRow};
-use rpc::Error;
+use pg::Database;
+use pg::requests::Hasher;
+use proto::orders as wire;
+use proto::orders::{
+    GetImportRequest, GetImportResponse, ImportOrdersRequest, ImportOrdersResponse, ImportProgress,
+    RejectedRow,
+};
+use rpc::fields::wire_time;
+use rpc::{Error, Reason};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Status, Streaming};
-use types::{Origin, TenantId};
+use types::{Clock, Origin, TenantId};
 
-use self::header::Columns;
+use self::header::{Columns, Options};
 use self::row::RowReader;
 use self::upload::Upload;
 use super::Orders;
 use crate::Settings;
-use crate::commands::{BadRow, Importer, Progress, RecordOrders, Report};
+use crate::commands::{BadRow, Begin, Importer, Journal, RecordOrders, Report, try_import};
+use crate::domain::{ImportKey, Progress};
+use crate::store;
 
 /// Rows read ahead of recording them.
 const ROWS: usize = 256;
@@ -41,10 +50,10 @@ impl Orders {
         let tenant = rpc::caller::tenant(&request)?;
         let origin = rpc::caller::origin(&request)?;
         let upload = Upload::new(request.into_inner());
-        let (batcher, settings, stop) = (self.batcher.clone(), Arc::clone(&self.settings), self.stop.clone());
+        let (server, stop) = (self.imports(), self.stop.clone());
         let (sender, receiver) = mpsc::channel(MESSAGES);
         tokio::spawn(async move {
-            let import = import(upload, &tenant, &settings, (batcher, origin), sender.clone());
+            let import = server.import(upload, &tenant, origin, sender.clone());
             let end = match stop.run_until_cancelled(import).await {
                 Some(Ok(progress)) => Ok(summary(progress)),
                 Some(Err(error)) => Err(error.into()),
@@ -57,28 +66,105 @@ impl Orders {
     }
 }
 
-/// One import from its first message to its last row.
-async fn import(
-    mut upload: Upload,
-    tenant: &TenantId,
-    settings: &Settings,
-    (batcher, origin): (Batcher<RecordOrders>, Origin),
-    answers: Answers,
-) -> Result<Progress, Error> {
-    let options = upload.options().await?;
-    let columns = upload.header(&options).await?;
-    let (rows, to_record) = mpsc::channel(ROWS);
-    let (reports, to_tell) = mpsc::channel(MESSAGES);
-    let importer = Importer::new(batcher, origin, options.on_conflict, reports);
-    let reader = RowReader { tenant, settings, options: &options, columns: &columns };
-    let (read, imported, ()) = tokio::join!(
-        upload.rows(&reader, rows),
-        importer.run(to_record).map(|imported| imported.map_err(Error::from)),
-        tell(to_tell, &columns, answers),
-    );
-    let progress = imported?;
-    read?;
-    Ok(progress)
+/// What imports need of the server.
+struct Imports {
+    db: Database,
+    clock: Arc<dyn Clock>,
+    hasher: Hasher,
+    settings: Arc<Settings>,
+    batcher: Batcher<RecordOrders>,
+    /// For dry runs.
+    orders: Arc<RecordOrders>,
+}
+
+impl Orders {
+    fn imports(&self) -> Imports {
+        Imports {
+            db: self.db.clone(),
+            clock: Arc::clone(&self.clock),
+            hasher: self.hasher.clone(),
+            settings: Arc::clone(&self.settings),
+            batcher: self.batcher.clone(),
+            orders: Arc::clone(&self.unbatched),
+        }
+    }
+
+    pub(super) async fn find_import(
+        &self,
+        request: Request<GetImportRequest>,
+    ) -> Result<GetImportResponse, Error> {
+        let tenant = rpc::caller::tenant(&request)?;
+        let import_id = request.into_inner().import_id;
+        let key = ImportKey { tenant, import_id: import_id.clone() };
+        let found = store::imports::get(&self.db, &key).await?;
+        let missing = || Error::not_found(Reason::ImportNotFound, "import", &import_id);
+        let import = found.ok_or_else(missing)?;
+        Ok(GetImportResponse {
+            import: Some(wire::Import {
+                import_id,
+                progress: Some(wire_progress(import.progress)),
+                principal: import.principal,
+                started_at: Some(wire_time(import.started_at)),
+                updated_at: Some(wire_time(import.updated_at)),
+                finished_at: import.finished_at.map(wire_time),
+            }),
+        })
+    }
+}
+
+impl Imports {
+    /// One import from its first message to its last row.
+    async fn import(
+        &self,
+        mut upload: Upload,
+        tenant: &TenantId,
+        origin: Origin,
+        answers: Answers,
+    ) -> Result<Progress, Error> {
+        let options = upload.options().await?;
+        // as they are now; each slice is held to what they are then
+        let definitions = store::properties::of(&self.db, tenant).await?;
+        let columns = upload.header(&options, &definitions).await?;
+        let journal = match self.journal(&options, &columns, tenant, &origin).await? {
+            Some(Begin::Finished(progress)) => return Ok(progress),
+            Some(Begin::At(journal)) => Some(journal),
+            None => None,
+        };
+        let done = journal.as_ref().map_or(0, |journal| journal.progress().rows);
+        let (rows, to_record) = mpsc::channel(ROWS);
+        let (reports, to_tell) = mpsc::channel(MESSAGES);
+        let reader = RowReader { tenant, settings: &self.settings, options: &options, columns: &columns };
+        let record = async {
+            if options.dry_run {
+                let orders = Arc::clone(&self.orders);
+                return Ok((try_import(orders, origin, to_record, reports).await?, None));
+            }
+            let batcher = self.batcher.clone();
+            Importer::new(batcher, origin, options.on_conflict, reports, journal).run(to_record).await
+        };
+        let (read, imported, ()) =
+            tokio::join!(upload.rows(&reader, done, rows), record, tell(to_tell, &columns, answers));
+        let (progress, journal) = imported?;
+        read?;
+        if let Some(journal) = journal {
+            journal.finish(progress).await?;
+        }
+        Ok(progress)
+    }
+
+    /// The journal of an import that bears an id.
+    async fn journal(
+        &self,
+        options: &Options,
+        columns: &Columns,
+        tenant: &TenantId,
+        origin: &Origin,
+    ) -> Result<Option<Begin>, Error> {
+        let Some(import_id) = options.import_id.clone() else { return Ok(None) };
+        let key = ImportKey { tenant: tenant.clone(), import_id };
+        let hash = self.hasher.hash(&options.identity(columns));
+        Ok(Some(Journal::open((&self.db, &self.clock), key, hash, &origin.principal).await?))
+    }
 }
 
 /// Passes reports on to the caller.

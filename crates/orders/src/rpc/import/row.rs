@@ -8,10 +8,10 @@ use time::UtcOffset;
 use time::format_description::well_known::Rfc3339;
 use types::{Email, Money, TenantId, Timestamp};
 
-use super::header::{Columns, Field, Options};
+use super::header::{Columns, Field, Options, PropertyColumn};
 use crate::Settings;
 use crate::commands::{self, Row};
-use crate::domain::{ContactRef, Evidence, NewOrder, OnUnattributed, Uid};
+use crate::domain::{ContactRef, Evidence, NewOrder, OnUnattributed, Properties, Uid};
 use crate::rpc::lines;
 
 /// Bytes of source and statuses, at most.
@@ -37,7 +37,9 @@ impl RowReader<'_> {
     pub(super) fn read(&self, record: Record<'_>) -> Row<RejectedRow> {
         let read = self.texts(record.fields).and_then(|texts| {
             let fault = |error: Error| {
-                let column = Field::from_name(error.first_field()).map_or("", |f| self.columns.name_of(f));
+                let path = error.first_field();
+                let column = Field::from_name(path).map(|field| self.columns.name_of(field));
+                let column = column.unwrap_or_else(|| self.columns.name_at(path));
                 rejected(record.line, column, error.reason(), error.message())
             };
             self.order(&texts).map_err(fault)
@@ -85,10 +87,21 @@ impl RowReader<'_> {
             external_status: short(Field::ExternalStatus)?,
             hubspot_dealstage: short(Field::HubspotDealstage)?,
             line_items: lines::read(text(Field::LineItems), revenue.currency)?,
+            properties: self.properties(texts)?,
             occurred_at: moment(text(Field::OccurredAt))?,
             on_conflict: self.options.on_conflict,
             on_unattributed: OnUnattributed::Record,
         })
+    }
+
+    fn properties(&self, texts: &[&str]) -> Result<Properties, Error> {
+        let read = |column: &PropertyColumn| {
+            let PropertyColumn { name, kind, index } = column;
+            let text = texts.get(*index).copied().unwrap_or_default();
+            let odd = |what| Error::field(format!("order.properties[{name}]"), what);
+            kind.read(text).map_err(odd).map(|value| value.map(|value| (name.clone(), value)))
+        };
+        self.columns.properties().iter().filter_map(|column| read(column).transpose()).collect()
     }
 
     fn revenue<'t>(&self, text: impl Fn(Field) -> &'t str) -> Result<Money, Error> {
@@ -109,13 +122,12 @@ impl RowReader<'_> {
 /// A row that a rule refused.
 pub(super) fn refused(columns: &Columns, line: u64, error: commands::Error) -> RejectedRow {
     let error = Error::from(error);
-    let field = Field::from_path(error.first_field()).or(match error.reason() {
-        Reason::ContactNotFound => Some(Field::ContactId),
-        Reason::CampaignNotFound => Some(Field::Campaign),
-        Reason::CampaignMismatch => Some(Field::Shortcode),
-        _ => None,
-    });
-    let column = field.map_or("", |field| columns.name_of(field));
+    let column = match (columns.name_at(error.first_field()), error.reason()) {
+        ("", Reason::ContactNotFound) => columns.name_of(Field::ContactId),
+        ("", Reason::CampaignNotFound) => columns.name_of(Field::Campaign),
+        ("", Reason::CampaignMismatch) => columns.name_of(Field::Shortcode),
+        (column, _) => column,
+    };
     rejected(line, column, error.reason(), error.message())
 }
 
@@ -183,4 +195,4 @@ fn line_number(line: u64) -> i64 {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -10,6 +10,7 @@ use tonic::{Code, Status, Streaming};
 use super::header::{Columns, Options};
 use super::row::RowReader;
 use crate::commands::Row;
+use crate::domain::Definitions;
 
 /// What was received, and how far it is read.
 pub(super) struct Upload {
@@ -34,32 +35,41 @@ impl Upload {
     }
 
     /// The first record.
-    pub(super) async fn header(&mut self, options: &Options) -> Result<Columns, Error> {
+    pub(super) async fn header(
+        &mut self,
+        options: &Options,
+        definitions: &Definitions,
+    ) -> Result<Columns, Error> {
         loop {
             let mut input = self.chunk.get(self.read..).unwrap_or_default();
             let record = self.records.next(&mut input);
             let read = self.chunk.len() - input.len();
             if let Some(record) = record {
-                let columns = columns(&record, options);
+                let columns = columns(&record, options, definitions);
                 self.read = read;
                 return columns;
             }
             if !self.receive().await? {
                 let missing = || Error::field("chunk", "is empty: a file begins with a header line");
-                return columns(&self.records.finish().ok_or_else(missing)?, options);
+                return columns(&self.records.finish().ok_or_else(missing)?, options, definitions);
             }
         }
     }
 
-    /// All other records, in their order, until nobody wants them any more.
+    /// All other records but the first `done`, in their order, until nobody wants them any more.
     pub(super) async fn rows(
         &mut self,
         reader: &RowReader<'_>,
+        mut done: u64,
         rows: mpsc::Sender<Row<RejectedRow>>,
     ) -> Result<(), Error> {
         loop {
             let mut input = self.chunk.get(self.read..).unwrap_or_default();
             while let Some(record) = self.records.next(&mut input) {
+                if done > 0 {
+                    done -= 1;
+                    continue;
+                }
                 if rows.send(reader.read(record)).await.is_err() {
                     return Ok(());
                 }
@@ -70,7 +80,9 @@ impl Upload {
                 () = rows.closed() => return Ok(()),
             };
             if !more {
-                if let Some(record) = self.records.finish() {
+                if let Some(record) = self.records.finish()
+                    && done == 0
+                {
                     // nobody wants it: nothing is lost
                     let _ = rows.send(reader.read(record)).await;
                 }
@@ -95,12 +107,12 @@ impl Upload {
     }
 }
 
-fn columns(header: &Record<'_>, options: &Options) -> Result<Columns, Error> {
+fn columns(header: &Record<'_>, options: &Options, definitions: &Definitions) -> Result<Columns, Error> {
     let fields = header.fields.map_err(|malformed| match malformed.column() {
         Some(n) => Error::field(format!("header[{n}]"), format!("is not well-formed: {malformed}")),
         None => Error::field("header", malformed),
     })?;
-    Columns::read(&fields, options)
+    Columns::read(&fields, options, definitions)
 }
 
 /// The caller went away, or sent what cannot be received.

@@ -5,6 +5,10 @@ use std::collections::HashMap;
 use super::*;
 use rpc::csv::RecordReader;
 
+fn definitions() -> Definitions {
+    crate::rpc::import::row::tests::definitions()
+}
+
 fn options(columns: &[(&str, &str)], currency: &str) -> ImportOrdersOptions {
     let columns: HashMap<String, String> =
         columns.iter().map(|(column, field)| ((*column).to_owned(), (*field).to_owned())).collect();
@@ -15,7 +19,7 @@ fn read(header: &[u8], wire: &ImportOrdersOptions) -> Result<Columns, Error> {
     let options = Options::read(wire)?;
     let mut records = RecordReader::new();
     assert_eq!(records.next(&mut &header[..]), None);
-    Columns::read(&records.finish().unwrap().fields.unwrap(), &options)
+    Columns::read(&records.finish().unwrap().fields.unwrap(), &options, &definitions())
 }
 
 fn fault(header: &[u8], wire: &ImportOrdersOptions) -> String {
@@ -94,4 +98,27 @@ fn every_field_is_found_by_its_name_and_place() {
         assert_eq!(Field::from_path(path), Some(field), "{path}");
     }
     assert_eq!(Field::from_path("request_id"), None);
+}
+
+#[test]
+fn o9_columns_of_properties_are_found_and_mapped() {
+    let wire = options(&[("Size!", "property.size")], "USD");
+    let columns = read(b"order_id,email,revenue,property.note,Size!", &wire).unwrap();
+    let found: Vec<_> =
+        columns.properties().iter().map(|column| (column.name.as_str(), column.index)).collect();
+    assert_eq!(found, [("note", 3), ("size", 4)]);
+    assert_eq!(columns.name_at("order.properties[size]"), "Size!");
+    assert_eq!(columns.name_at("order.properties[weight]"), "");
+    let plain = options(&[], "USD");
+    for (header, expected) in [
+        (&b"order_id,email,revenue,property.hue"[..], "header.property.hue is no property that is defined"),
+        (b"order_id,email,revenue,property.", "header.property. is no field of an import"),
+        (
+            b"order_id,email,revenue,property.size,property.size",
+            "header.property.size is property.size, and so is column property.size",
+        ),
+    ] {
+        let told = fault(header, &plain);
+        assert!(told.starts_with(expected), "{told}");
+    }
 }

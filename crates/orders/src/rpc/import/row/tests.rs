@@ -4,7 +4,32 @@ use proto::orders::ImportOrdersOptions;
 use types::Currency;
 
 use super::*;
+use crate::domain::{Definition, Definitions, PropertyName, PropertyType};
 use rpc::csv::RecordReader;
+
+/// One property of each type.
+pub(in crate::rpc::import) fn definitions() -> Definitions {
+    let types = [
+        ("note", PropertyType::String),
+        ("size", PropertyType::Integer),
+        ("weight", PropertyType::Decimal),
+        ("gift", PropertyType::Boolean),
+    ];
+    let definition = |(name, kind): (&str, _)| {
+        let name: PropertyName = name.parse().unwrap();
+        let definition = Definition {
+            name: name.clone(),
+            kind,
+            required: false,
+            personal: true,
+            description: String::new(),
+            used: false,
+            created_at: types::Timestamp::UNIX_EPOCH,
+        };
+        (name, definition)
+    };
+    types.into_iter().map(definition).collect()
+}
 
 /// What becomes of the row below `header`.
 fn read(header: &str, row: &[u8]) -> Row<RejectedRow> {
@@ -19,7 +44,8 @@ fn read(header: &str, row: &[u8]) -> Row<RejectedRow> {
     let mut input = header.as_bytes();
     assert!(records.next(&mut input).is_none());
     let mut input = &b"\n"[..];
-    let columns = Columns::read(&records.next(&mut input).unwrap().fields.unwrap(), &options).unwrap();
+    let columns =
+        Columns::read(&records.next(&mut input).unwrap().fields.unwrap(), &options, &definitions()).unwrap();
     let reader = RowReader { tenant: &tenant, settings: &settings, options: &options, columns: &columns };
     let mut input = row;
     assert!(records.next(&mut input).is_none());
@@ -108,7 +134,25 @@ fn o10_a_refusal_of_a_rule_names_the_column_of_the_file() {
         ..Default::default()
     };
     let header = records.next(&mut input).unwrap().fields.unwrap();
-    let columns = Columns::read(&header, &Options::read(&wire).unwrap()).unwrap();
+    let columns = Columns::read(&header, &Options::read(&wire).unwrap(), &definitions()).unwrap();
     let rejected = refused(&columns, 7, commands::Error::InFuture("order.occurred_at"));
     assert_eq!((rejected.line, rejected.column.as_str()), (7, "When"));
+}
+
+#[test]
+fn o9_cells_of_properties_are_read_as_their_types() {
+    let header = "order_id,email,revenue,property.note,property.size,property.weight,property.gift";
+    let row = "o-1,a@b.c,1,\"x, y\",-7,1.50,true";
+    let held: Vec<_> =
+        order(header, row).properties.into_iter().map(|(name, v)| format!("{name}={v}")).collect();
+    assert_eq!(held, ["gift=true", "note=x, y", "size=-7", "weight=1.5"]);
+    assert!(order(header, "o-1,a@b.c,1,,,,").properties.is_empty());
+    for (row, column) in [
+        ("o-1,a@b.c,1,x,1.5,,", "property.size"),
+        ("o-1,a@b.c,1,x,,1e5,", "property.weight"),
+        ("o-1,a@b.c,1,x,,,yes", "property.gift"),
+    ] {
+        let Row::Bad(rejected) = read(header, row.as_bytes()) else { panic!("{row}") };
+        assert_eq!((rejected.column.as_str(), rejected.reason()), (column, Reason::InvalidField));
+    }
 }

@@ -1,0 +1,158 @@
+//! Imports that bear an id, and dry runs (O10).
+
+use proto::common::ErrorReason as Reason;
+use proto::orders as v1;
+use tonic::{Code, Status};
+
+use crate::common::*;
+
+fn named(import_id: &str) -> v1::ImportOrdersOptions {
+    v1::ImportOrdersOptions { import_id: import_id.into(), ..options(&[]) }
+}
+
+fn dry() -> v1::ImportOrdersOptions {
+    v1::ImportOrdersOptions { dry_run: true, ..options(&[]) }
+}
+
+impl Caller {
+    async fn how_far(&self, import_id: &str) -> Result<v1::Import, Status> {
+        let request = v1::GetImportRequest { import_id: import_id.into() };
+        Ok(self.orders().get_import(request).await?.into_inner().import.unwrap())
+    }
+}
+
+fn file(rows: impl Iterator<Item = usize>) -> Vec<u8> {
+    let mut file = "order_id,email,revenue\n".to_owned();
+    file.extend(rows.map(|n| format!("o-{n},c{}@example.com,{n}\n", n % 10)));
+    file.into_bytes()
+}
+
+/// An upload that breaks off after these bytes.
+async fn broken_off(caller: &Caller, options: v1::ImportOrdersOptions, bytes: Vec<u8>) {
+    let first = v1::ImportOrdersRequest { options: Some(options), chunk: bytes };
+    // options belong in the first message only: as good a way to end as a lost connection
+    let (_, end) = caller.import_messages(vec![first.clone(), first]).await;
+    bad_field(end, "options");
+}
+
+#[tokio::test]
+async fn o10_an_import_goes_on_after_the_rows_that_are_done() {
+    let world = World::start().await;
+    let acme = world.of("acme");
+    refused(acme.how_far("i-1").await, Code::NotFound, "IMPORT_NOT_FOUND");
+    let mut bytes = file(0..3000);
+    bytes.extend(b"bad,nobody,1\n");
+    let end = bytes.len();
+    bytes.extend(&file(3000..3500)["order_id,email,revenue\n".len()..]);
+    broken_off(&acme, named("i-1"), bytes[..end].to_vec()).await;
+    let so_far = acme.how_far("i-1").await.unwrap();
+    let progress = v1::ImportProgress { rows: 3001, recorded: 3000, rejected: 1, ..Default::default() };
+    assert_eq!((so_far.progress, so_far.finished_at), (Some(progress), None));
+    let (asked, started) = (world.network.asked(), so_far.started_at);
+    let (rejected, summary) =
+        acme.import(named("i-1"), bytes.chunks(1000).map(<[u8]>::to_vec).collect()).await;
+    assert_eq!(rejected, [], "what is done is not reported again");
+    let all = v1::ImportProgress { rows: 3501, recorded: 3500, rejected: 1, ..Default::default() };
+    assert_eq!(summary.unwrap(), all);
+    assert!(world.network.asked() - asked <= 500);
+    let done = acme.how_far("i-1").await.unwrap();
+    assert_eq!((done.progress, done.started_at), (Some(all), started));
+    assert!(done.finished_at.is_some());
+    // a finished one answers with its summary, whatever comes after the header
+    let (_, summary) = acme.import(named("i-1"), vec![file(9000..9010)]).await;
+    assert_eq!(summary.unwrap(), all);
+    refused(acme.get("o-9000").await, Code::NotFound, "ORDER_NOT_FOUND");
+    refused(world.of("other").how_far("i-1").await, Code::NotFound, "IMPORT_NOT_FOUND");
+    let (_, summary) = world.of("other").import(named("i-1"), vec![file(0..3)]).await;
+    assert_eq!(summary.unwrap().recorded, 3, "of another tenant it is another import");
+}
+
+#[tokio::test]
+async fn o10_an_import_id_is_good_for_one_import() {
+    let world = World::start().await;
+    let acme = world.of("acme");
+    acme.import(named("i-1"), vec![file(0..3)]).await.1.unwrap();
+    let others = [
+        v1::ImportOrdersOptions { default_currency: "EUR".into(), ..named("i-1") },
+        v1::ImportOrdersOptions { on_conflict: v1::OnConflict::Update.into(), ..named("i-1") },
+    ];
+    for other in others {
+        let (_, end) = acme.import(other, vec![file(0..3)]).await;
+        refused(end, Code::AlreadyExists, "IMPORT_DIFFERS");
+    }
+    let other_header = b"order_id,uid,revenue\no-9,u-9,1\n".to_vec();
+    refused(acme.import(named("i-1"), vec![other_header]).await.1, Code::AlreadyExists, "IMPORT_DIFFERS");
+    bad_field(acme.import(named("a\nb"), vec![file(0..3)]).await.1, "options.import_id");
+}
+
+#[tokio::test]
+async fn o10_rows_that_are_tried_again_are_not_known_to_be_done() {
+    let world = World::start().await;
+    let acme = world.of("acme");
+    // attribution is away for as long as an import tries, and bad rows behind are answered meanwhile
+    world.network.lose(100);
+    let mut bytes = file(0..300);
+    bytes.extend(b"bad,nobody,1\n".repeat(50));
+    let (_, end) = acme.import(named("i-1"), vec![bytes.clone()]).await;
+    refused(end, Code::Unavailable, "UNAVAILABLE");
+    world.network.lose(0);
+    let (rejected, summary) = acme.import(named("i-1"), vec![bytes]).await;
+    let all = v1::ImportProgress { rows: 350, recorded: 300, rejected: 50, ..Default::default() };
+    assert_eq!((rejected.len(), summary.unwrap()), (50, all));
+}
+
+#[tokio::test]
+async fn o10_a_dry_run_tells_what_would_come_of_it_and_writes_nothing() {
+    let world = World::start().await;
+    let acme = world.of("acme");
+    acme.program().await;
+    acme.record(order("stored", "eve", 100)).await;
+    let (contacts, attempts) = (acme.contacts().await, acme.attempts().await);
+    let file = b"order_id,email,contact_id,revenue,campaign,shortcode\n\
+        o-1,new@example.com,,10,spring,ANN10\n\
+        o-2,nobody,,10,,\n\
+        o-3,eve@example.com,,10,nowhere,\n\
+        stored,eve@example.com,,1,,\n\
+        stored,eve@example.com,,2,,\n\
+        stored,fay@example.com,,1,,\n\
+        o-1,new@example.com,,10,spring,ANN10\n\
+        o-1,new@example.com,,11,spring,ANN10\n\
+        o-4,,018f0000-0000-7000-8000-000000000000,1,,\n";
+    let events = world.count("SELECT count(*) FROM events").await;
+    let (bad, summary) = acme.import(dry(), vec![file.to_vec()]).await;
+    let told: Vec<_> = bad.iter().map(|row| (row.line, row.column.as_str(), row.reason())).collect();
+    let expected = [
+        (3, "email", Reason::InvalidField),
+        (4, "campaign", Reason::CampaignNotFound),
+        (6, "", Reason::OrderDiffers),
+        (7, "", Reason::OrderDiffers),
+        (9, "", Reason::OrderDiffers),
+        (10, "contact_id", Reason::ContactNotFound),
+    ];
+    assert_eq!(told, expected);
+    let counts = v1::ImportProgress { rows: 9, recorded: 1, already_recorded: 2, updated: 0, rejected: 6 };
+    assert_eq!(summary.unwrap(), counts);
+    assert_eq!(world.count("SELECT count(*) FROM events").await, events);
+    assert_eq!(world.count("SELECT count(*) FROM orders").await, 1);
+    assert_eq!(world.count("SELECT count(*) FROM imports").await, 0);
+    assert_eq!((acme.contacts().await, acme.attempts().await), (contacts, attempts));
+    // the real one says the same
+    let (real, summary) = acme.import(options(&[]), vec![file.to_vec()]).await;
+    assert_eq!((real, summary.unwrap()), (bad, counts));
+    let both = v1::ImportOrdersOptions { import_id: "i-1".into(), ..dry() };
+    bad_field(acme.import(both, vec![file.to_vec()]).await.1, "options.import_id");
+}
+
+#[tokio::test]
+async fn o10_a_dry_run_updates_nothing_either() {
+    let world = World::start().await;
+    let acme = world.of("acme");
+    acme.record(order("o-1", "eve", 10_000)).await;
+    let update = v1::ImportOrdersOptions { on_conflict: v1::OnConflict::Update.into(), ..dry() };
+    let file =
+        b"order_id,email,revenue\no-1,eve@example.com,80\no-1,eve@example.com,80\no-1,eve@example.com,90\n";
+    let (_, summary) = acme.import(update, vec![file.to_vec()]).await;
+    let summary = summary.unwrap();
+    assert_eq!((summary.updated, summary.already_recorded), (2, 1), "each row sees those before it");
+    assert_eq!(acme.get("o-1").await.unwrap().revenue, Some(usd(10_000)));
+}
