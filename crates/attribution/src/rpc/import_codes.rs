@@ -56,7 +56,7 @@ pub(super) fn start(
     Ok(ReceiverStream::new(receiver).boxed())
 }
 
-/// Which column is which; the other two may be missing.
+/// Which column is which; one of the other two may be missing.
 #[derive(Debug, Clone, Copy)]
 struct Columns {
     count: usize,
@@ -82,6 +82,9 @@ impl Columns {
         }
         let [code, campaign, advocate] = at;
         let code = code.ok_or_else(|| Error::field("header.code", "is required"))?;
+        if campaign.is_none() && advocate.is_none() {
+            return Err(Error::field("header.campaign", "is required, or else advocate"));
+        }
         Ok(Self { count: header.len(), code, campaign, advocate })
     }
 }
@@ -227,12 +230,12 @@ fn coupon(
         let bytes = at.and_then(|n| texts.get(n)).copied().unwrap_or_default();
         std::str::from_utf8(bytes).map(str::trim).map_err(|_| Error::field(name, "is not UTF-8"))
     };
+    let code = fields::parse("code", text("code", Some(columns.code))?)?;
     let campaign = fields::parse_optional("campaign", text("campaign", columns.campaign)?)?;
     let advocate = advocate(text("advocate", columns.advocate)?)?;
     if campaign.is_none() && advocate.is_none() {
         return Err(Error::field("advocate", "is required without a campaign: a pool is a campaign's"));
     }
-    let code = fields::parse("code", text("code", Some(columns.code))?)?;
     Ok(NewCoupon { code, campaign, advocate, is_single_use })
 }
 
