@@ -105,6 +105,7 @@ async fn a14_a_file_whose_header_is_wrong_is_refused_by_its_column() {
     let acme = service.of("acme");
     for (file, path) in [
         ("campaign,advocate\n", "header.code"),
+        ("code\n", "header.campaign"),
         ("code,kampagne\n", "header[1]"),
         ("code,code\n", "header.code"),
         ("co\"de\n", "header"),
@@ -113,6 +114,6 @@ async fn a14_a_file_whose_header_is_wrong_is_refused_by_its_column() {
     }
     let nothing = acme.codes().import_coupon_codes(futures::stream::iter(Vec::new())).await.unwrap();
     bad_field(nothing.into_inner().message().await, "chunk");
-    let (rejected, _) = import(&acme, b"code\n\xff\n", 100, false).await.unwrap();
+    let (rejected, _) = import(&acme, b"code,campaign\n\xff,spring\n", 100, false).await.unwrap();
     assert_eq!((rejected[0].line, rejected[0].column.as_str()), (2, "code"));
 }

@@ -56,7 +56,7 @@ pub(super) fn start(
     Ok(ReceiverStream::new(receiver).boxed())
 }
 
-/// Which column is which; the other two may be missing.
+/// Which column is which; one of the other two may be missing.
 #[derive(Debug, Clone, Copy)]
 struct Columns {
     count: usize,
@@ -82,6 +82,9 @@ impl Columns {
         }
         let [code, campaign, advocate] = at;
         let code = code.ok_or_else(|| Error::field("header.code", "is required"))?;
+        if campaign.is_none() && advocate.is_none() {
+            return Err(Error::field("header.campaign", "is required, or else advocate"));
+        }
         Ok(Self { count: header.len(), code, campaign, advocate })
     }
 }

@@ -77,7 +77,7 @@ impl RecordOrders {
         let Some(stored) = stored.cloned() else {
             check(&new.properties, definitions)?;
             self.not_in_future(new, facts, looked)?;
-            ahead.put(as_stored(new, facts, known_customer(new, answer?)?)?);
+            ahead.put(as_stored(new, facts, &known_customer(new, answer?)?)?);
             return Ok(RecordResult::Recorded);
         };
         let contact = if stored.customer_hash == facts.customer_hash { None } else { answer?.contact() };
@@ -100,7 +100,7 @@ fn known_customer(new: &NewOrder, answer: Answer) -> Result<Answer, Error> {
 }
 
 /// The order as it would be stored, but for whose it is.
-fn as_stored(new: &NewOrder, facts: &Facts, answer: Answer) -> Result<Order, Error> {
+fn as_stored(new: &NewOrder, facts: &Facts, answer: &Answer) -> Result<Order, Error> {
     let nobody = new_id(facts.now);
     let answer = Attributed {
         contact_id: answer.contact().unwrap_or(nobody),

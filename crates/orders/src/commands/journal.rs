@@ -28,7 +28,7 @@ pub(crate) struct Journal {
 #[derive(Debug)]
 pub(crate) enum Begin {
     /// It is new, or goes on after the rows that its journal says are done.
-    At(Journal),
+    At(Box<Journal>),
     /// All its rows are done.
     Finished(Progress),
 }
@@ -55,7 +55,8 @@ impl Journal {
                 finished_at: None,
             },
         };
-        Ok(Begin::At(Self { db: db.clone(), clock: Arc::clone(clock), key, import }))
+        let journal = Self { db: db.clone(), clock: Arc::clone(clock), key, import };
+        Ok(Begin::At(Box::new(journal)))
     }
 
     /// How far it is, as it was last kept.

@@ -316,7 +316,11 @@ mod tests {
             let padded: Decimal = format!("{text}{}", "0".repeat(zeros)).parse().unwrap();
             prop_assert_eq!(&decimal, &padded);
             prop_assert_eq!(decimal.as_str().parse::<Decimal>().unwrap(), decimal.clone());
-            prop_assert_eq!(decimal.as_str().parse::<f64>().unwrap(), text.parse::<f64>().unwrap());
+            let thousandths = |text: &str| {
+                let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+                format!("{whole}{fraction:0<3}").parse::<i64>().unwrap()
+            };
+            prop_assert_eq!(thousandths(decimal.as_str()), thousandths(&text));
         }
     }
 }

@@ -35,6 +35,7 @@ fn in_campaign(order_id: &str, name: &str, campaign: &str) -> v1::NewOrder {
     v1::NewOrder { campaign_id: campaign.into(), ..order(order_id, name, 10_000) }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "as the field has it")]
 fn only(paths: &[&str]) -> Option<FieldMask> {
     Some(FieldMask { paths: paths.iter().map(|&path| path.to_owned()).collect() })
 }

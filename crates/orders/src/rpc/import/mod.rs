@@ -53,7 +53,7 @@ impl Orders {
         let (server, stop) = (self.imports(), self.stop.clone());
         let (sender, receiver) = mpsc::channel(MESSAGES);
         tokio::spawn(async move {
-            let import = server.import(upload, &tenant, origin, sender.clone());
+            let import = Box::pin(server.import(upload, &tenant, origin, sender.clone()));
             let end = match stop.run_until_cancelled(import).await {
                 Some(Ok(progress)) => Ok(summary(progress)),
                 Some(Err(error)) => Err(error.into()),
@@ -127,7 +127,7 @@ impl Imports {
         let columns = upload.header(&options, &definitions).await?;
         let journal = match self.journal(&options, &columns, tenant, &origin).await? {
             Some(Begin::Finished(progress)) => return Ok(progress),
-            Some(Begin::At(journal)) => Some(journal),
+            Some(Begin::At(journal)) => Some(*journal),
             None => None,
         };
         let done = journal.as_ref().map_or(0, |journal| journal.progress().rows);

@@ -33,8 +33,7 @@ async fn fill(connection: &mut PgConnection, orders: i64) {
                 CASE n % 700 WHEN 5 THEN 'closed' ELSE '' END, 0, at - interval '1 hour', at, NULL,
                 jsonb_build_object('size', n % 100)
            FROM (SELECT n, timestamptz '2025-01-01' + n * interval '1 minute' AS at
-                   FROM generate_series(1, {}) AS n) AS rows",
-        orders
+                   FROM generate_series(1, {orders}) AS n) AS rows"
     );
     sqlx::raw_sql(AssertSqlSafe(insert)).execute(&mut *connection).await.unwrap();
     let cancel = "UPDATE orders SET cancelled_at = recorded_at, refunded_minor = revenue_minor
