@@ -286,7 +286,7 @@ fn completion_scripts_are_made_for_each_shell() -> anyhow::Result<()> {
     for (shell, sign) in [("bash", "_laurel()"), ("zsh", "#compdef laurel"), ("fish", "complete -c laurel")] {
         let script = said(program("laurel")?.args(["completion", shell]))?;
         assert!(script.contains(sign) && script.contains("contacts"), "{shell}: {script:.200}");
-        assert!(script.contains("unsubscribed"), "{shell} knows no values of arguments");
+        assert!(script.contains("logged-inactive"), "{shell} knows no values of arguments");
     }
     let unknown = program("laurel")?.args(["completion", "dos"]).output()?;
     assert_eq!(unknown.status.code(), Some(2));

@@ -138,7 +138,9 @@ async fn a14_a_single_use_code_is_used_by_one_contact_whoever_comes_at_the_same_
     let (winners, losers): (Vec<_>, Vec<_>) =
         names.iter().zip(&results).partition(|(_, result)| result.outcome() == Outcome::Attributed);
     let [(winner, result)] = winners.as_slice() else { panic!("{winners:?}") };
-    losers.iter().for_each(|(_, result)| unresolved(result, UnresolvedReason::CodeUsed));
+    for (_, result) in losers {
+        unresolved(result, UnresolvedReason::CodeUsed);
+    }
     assert_eq!(acme.record(by_coupon(winner, &code)).await.outcome(), Outcome::AlreadyAttributed);
     let used =
         listed(&acme, v1::ListCodesRequest { state: CodeState::Used.into(), ..Default::default() }).await;

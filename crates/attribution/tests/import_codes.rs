@@ -85,8 +85,8 @@ async fn a14_the_same_file_again_changes_nothing_also_when_its_pool_was_drawn_fr
     let service = Service::start().await;
     let acme = service.of("acme");
     acme.program().await;
-    let rows: String = (0..1200).map(|n| format!("many-{n},spring\n")).collect();
-    let file = format!("code,campaign\n{rows}");
+    let rows: Vec<String> = (0..1200).map(|n| format!("many-{n},spring")).collect();
+    let file = format!("code,campaign\n{}\n", rows.join("\n"));
     let (rejected, summary) = import(&acme, file.as_bytes(), 4096, true).await.unwrap();
     assert_eq!((rejected, summary), (vec![], progress(1200, 1200, 0, 0)));
     acme.enroll("cyd", &["vips"]).await;

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::moves::{activate, deactivate, reassign, to};
+use common::moves::{activate, deactivate, history, reassign, to};
 use common::*;
 use proto::attribution as v1;
 use time::Duration;

@@ -137,6 +137,8 @@ const PATTERNS: &[(&str, &str)] = &[
     (r"^\P{Cc}*$", "has a control character"),
     (r"^\s*[^\s@]{1,64}@[^\s@]+\s*$", "is not an e-mail address of the form name@domain"),
     (r"^\s*[0-9A-Za-z]{3,32}\s*$", "must be 3 to 32 letters and digits"),
+    (r"^\s*[0-9A-Za-z_-]{3,64}\s*$", "must be 3 to 64 letters, digits, hyphens and underscores"),
+    ("^[0-9A-Za-z_-]{0,32}$", "must be at most 32 letters, digits, hyphens and underscores"),
     ("^[A-Z]{3}$", "is not an ISO 4217 currency code such as USD"),
     (r"^\P{Cc}*[^\s\p{Cc}]\P{Cc}*$", "is required"),
     ("^[A-Za-z]+$", "must be the name of a method"),

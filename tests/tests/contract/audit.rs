@@ -38,6 +38,10 @@ impl Things {
         let tenant = TENANT.parse().map_err(|e| anyhow::anyhow!("{e}"))?;
         let clients = Clients::new(world.channel_with_token()?, &tenant);
         let parked = park(world, &clients).await?;
+        // so that it can be activated, and then deactivated again
+        let attribution_id = ids.attributions.first().context("attributions")?.clone();
+        let request = a::DeactivateAttributionRequest { attribution_id, ..Default::default() };
+        clients.attributions.clone().deactivate_attribution(request).await?;
         let mut rewards = clients.rewards.clone();
         let listed = rewards.list_rewards(r::ListRewardsRequest::default()).await?.into_inner().rewards;
         let mut by_hand = listed.into_iter().filter(|reward| reward.rule == "share").map(|r| r.reward_id);
@@ -67,6 +71,7 @@ impl Things {
             "CreateSegment" => set(request, "segment_id", "newcomers"),
             "CreateCampaign" => set(request, "campaign_id", "winter"),
             "UpdateCampaign" => set(request, "name", "another"),
+            "ReassignAttribution" => set(inner(request, "advocate"), "email", "bob@example.com"),
             "IssueShortcode" => {
                 set(inner(request, "advocate"), "email", "ann@example.com");
                 set(request, "shortcode", "NEW11");

@@ -198,6 +198,7 @@ impl Maker {
                 Value::I64(self.pick(&[-1, 0, 315_619_200, 315_619_201, i64::MIN, i64::MAX]))
             }
             Kind::Int64 => Value::I64(self.pick(&[1, 2, 3600])),
+            Kind::Bytes if field.full_name().contains("Coupon") => Value::Bytes(self.codes().into()),
             Kind::Bytes => Value::Bytes(self.file().into()),
             other => panic!("{}: no value of kind {other:?} is known", field.full_name()),
         }
@@ -327,18 +328,21 @@ impl Maker {
 
     /// A file of orders.
     fn file(&mut self) -> Vec<u8> {
-        let mut file = "order_id,email,revenue,currency,campaign,shortcode,occurred_at\n".to_owned();
+        let header = "order_id,email,revenue,currency,campaign,shortcode,occurred_at";
+        let row = ["f-", "eve@example.com", "12.50", "USD", "spring", "ANN10", "2025-01-01T00:00:00Z"];
+        self.csv(header, &row)
+    }
+
+    fn codes(&mut self) -> Vec<u8> {
+        self.csv("code,campaign,advocate", &["code-", "spring", "ann@example.com"])
+    }
+
+    /// Some rows like `row`, the first of its cells numbered.
+    fn csv(&mut self, header: &str, row: &[&str]) -> Vec<u8> {
+        let mut file = format!("{header}\n");
         for n in 0..self.random.random_range(0..4) {
-            let mut cells = [
-                &format!("f-{n}"),
-                "eve@example.com",
-                "12.50",
-                "USD",
-                "spring",
-                "ANN10",
-                "2025-01-01T00:00:00Z",
-            ]
-            .map(str::to_owned);
+            let mut cells: Vec<String> = row.iter().map(|cell| (*cell).to_owned()).collect();
+            cells[0] = format!("{}{n}", row[0]);
             if self.percent(self.wild) {
                 let at = self.random.random_range(0..cells.len());
                 cells[at] = self.pick(&TEXTS).to_owned();

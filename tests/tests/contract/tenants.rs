@@ -163,9 +163,13 @@ impl Worlds {
     }
 }
 
-/// Whether the field holds a coupon code that was drawn at random.
+/// Whether the field holds a coupon code that was drawn at random, or the audit of drawing some.
 fn is_drawn(message: &DynamicMessage, field: &FieldDescriptor) -> bool {
     let drawn = 10;
+    if field.full_name() == "laurel.common.v1.AuditEntry.resources" {
+        let method = message.get_field_by_name("method").unwrap();
+        return method.as_str().is_some_and(|method| method.ends_with("/IssueCouponCodes"));
+    }
     field.full_name() == "laurel.attribution.v1.Code.code"
         && message.get_field(field).as_str().is_some_and(|code| code.len() == drawn)
 }

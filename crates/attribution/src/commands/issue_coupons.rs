@@ -87,9 +87,13 @@ async fn load(tx: &mut WriteTx, tenant: &TenantId, ask: &IssueCoupons) -> Result
         campaigns.add(tenant, campaign.clone());
     }
     if let Takers::Advocates(advocates) = &ask.takers {
-        advocates.iter().for_each(|who| contacts.add(tenant, who));
+        for who in advocates {
+            contacts.add(tenant, who);
+        }
     }
-    ask.drawn.iter().for_each(|code| codes.add(tenant, code.as_str()));
+    for code in &ask.drawn {
+        codes.add(tenant, code.as_str());
+    }
     store::load_contacts(tx, &contacts, &mut books).await?;
     store::load_campaigns(tx, &campaigns, &mut books).await?;
     store::load_codes(tx, &codes, &mut books).await?;

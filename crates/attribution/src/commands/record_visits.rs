@@ -79,8 +79,9 @@ async fn load(tx: &mut WriteTx, slice: &[Command], clock: &dyn Clock) -> Result<
     store::load_visits(tx, &visitors, &mut books).await?;
     let mut contacts = ContactKeys::default();
     for Command { tenant, visit, .. } in slice {
-        let owner = books.get(tenant).and_then(|book| book.codes.owner(&visit.shortcode));
-        owner.into_iter().for_each(|owner| contacts.add_id(tenant, owner.advocate));
+        if let Some(owner) = books.get(tenant).and_then(|book| book.codes.owner(&visit.shortcode)) {
+            contacts.add_id(tenant, owner.advocate);
+        }
     }
     store::load_contacts(tx, &contacts, &mut books).await?;
     Ok(books)

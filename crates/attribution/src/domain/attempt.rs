@@ -112,8 +112,10 @@ impl Book {
         if let Some(campaign) = &campaign {
             let is_used =
                 refused.is_none() && claims.iter().any(|claim| claim.kind == EvidenceKind::CouponCode);
-            let coupon = attempt.evidence.coupon.as_ref().and_then(Sent::code).filter(|_| is_used);
-            coupon.into_iter().for_each(|code| self.use_coupon(code, contact, campaign));
+            let coupon = attempt.evidence.coupon.as_ref().and_then(Sent::code);
+            if let Some(code) = coupon.filter(|_| is_used) {
+                self.use_coupon(code, contact, campaign);
+            }
             self.log_losers(&logged, campaign, &losers, (case, when));
         }
         let named: Vec<ContactId> = claims.iter().map(|claim| claim.advocate).collect();

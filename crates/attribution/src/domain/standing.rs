@@ -29,11 +29,11 @@ pub(super) fn standing(
     if active == Some(advocate) {
         return Ok(Outcome::AlreadyAttributed);
     }
-    if advocate == case.contact && policies.self_referral == SelfReferral::Block {
-        return Err(InactiveReason::SelfReferral);
-    }
     if stored == Some(InactiveReason::Deactivated) {
         return Err(InactiveReason::Deactivated);
+    }
+    if advocate == case.contact && policies.self_referral == SelfReferral::Block {
+        return Err(InactiveReason::SelfReferral);
     }
     // A2: who came second in time is let in when nobody is active, though the contact is known by then
     let is_barred = match stored {
@@ -95,5 +95,7 @@ mod tests {
         }
         let own = standing(joe, None, Some(InactiveReason::SelfReferral), known(joe), Policies::default());
         assert_eq!(own, Err(InactiveReason::SelfReferral));
+        let by_hand = standing(joe, None, Some(InactiveReason::Deactivated), known(joe), Policies::default());
+        assert_eq!(by_hand, Err(InactiveReason::Deactivated), "a later ALLOW must not let it in again");
     }
 }

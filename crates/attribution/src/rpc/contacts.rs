@@ -77,9 +77,10 @@ impl ContactService for Contacts {
         let tenant = caller::tenant(&request)?;
         let wire = request.get_ref();
         let who = read::contact_ref("contact", wire.contact.as_ref())?;
+        let named = wire.contact.clone().unwrap_or_default();
+        let query = [named.contact_id.as_str(), &named.email, &named.uid];
+        let page = Page::read(&tenant, "GetContactHistory", &query, wire.page_size, &wire.page_token)?;
         let (_, contact) = read::known_contact(&self.0, &tenant, &who).await?;
-        let query = [contact.id.to_string()];
-        let page = Page::read(&tenant, "GetContactHistory", &[&query[0]], wire.page_size, &wire.page_token)?;
         let after = page.after_as::<i64>()?.unwrap_or(0);
         let mut conn = self.0.db.read().acquire().await.map_err(Error::from)?;
         let changes = store::contact_changes(&mut conn, &tenant, contact.id, after, page.limit()).await;

@@ -18,6 +18,7 @@ impl From<commands::Error> for Error {
 }
 
 impl From<Violation> for Error {
+    #[expect(clippy::too_many_lines, reason = "one arm for each violation, and nothing else")]
     fn from(violation: Violation) -> Self {
         match violation {
             Violation::ContactNotFound(id) => {
@@ -36,7 +37,7 @@ impl From<Violation> for Error {
                     .with("attribution_id", id.to_string())
             }
             Violation::CampaignNotActive => {
-                let message = "the campaign has not begun, or has ended, at that time";
+                let message = "the campaign has not begun, has ended, or is paused at that time";
                 Self::precondition(Reason::CampaignNotActive, message)
             }
             Violation::SelfReferral => {

@@ -63,7 +63,7 @@ pub enum Command {
     /// Link an order that was recorded without attribution to an advocate, once
     Link(Box<update::Link>),
     /// Give back part or all of an order's revenue
-    Refund(Refund),
+    Refund(RefundArguments),
     /// Cancel an order, for good
     Cancel(Cancel),
     /// Custom properties of orders: what is defined beside the fields that every order has
@@ -75,7 +75,7 @@ pub enum Command {
         import_id: String,
     },
     /// Import orders from a CSV file; rejected rows go to standard error, by line and column
-    Import(upload::Import),
+    Import(upload::ImportArguments),
     /// Export orders as CSV, which `laurel orders import` takes as it is
     Export(download::Export),
 }
@@ -117,7 +117,7 @@ pub struct List {
 
 /// Arguments of `laurel orders refund`.
 #[derive(Debug, Clone, Args)]
-pub struct Refund {
+pub struct RefundArguments {
     #[command(flatten)]
     which: Which,
     /// Your id of the refund, unique for the order

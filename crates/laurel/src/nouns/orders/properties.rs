@@ -7,7 +7,7 @@ use prost_types::FieldMask;
 use proto::orders::property_value::Value;
 use proto::orders::{
     CreateOrderPropertyRequest, DeleteOrderPropertyRequest, GetOrderPropertyRequest,
-    ListOrderPropertiesRequest, OrderPropertyType, PropertyValue, UpdateOrderPropertyRequest,
+    ListOrderPropertiesRequest, OrderProperty, OrderPropertyType, PropertyValue, UpdateOrderPropertyRequest,
 };
 
 use super::super::{Limit, Session, call};
@@ -131,7 +131,7 @@ impl PropertyArguments {
         let value = |(name, text): (String, String)| {
             // one that is not defined is for the service to refuse
             let property = defined.iter().find(|property| property.name == name);
-            let kind = property.map_or(OrderPropertyType::String, |property| property.r#type());
+            let kind = property.map_or(OrderPropertyType::String, OrderProperty::r#type);
             let value = typed(kind, &text).ok_or_else(|| {
                 let kind = kind.as_str_name().trim_start_matches("ORDER_PROPERTY_TYPE_").to_lowercase();
                 Refused::field("properties", format!("`{name}` is to be of the type {kind}"))

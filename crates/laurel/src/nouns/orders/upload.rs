@@ -18,7 +18,7 @@ use crate::tools::counted;
 
 /// Arguments of `laurel orders import`.
 #[derive(Debug, Clone, Args)]
-pub struct Import {
+pub struct ImportArguments {
     /// The file
     file: PathBuf,
     /// Currency of rows that give none
@@ -45,7 +45,7 @@ pub struct Import {
 }
 
 /// Imports a file; rejected rows go to standard error, and are an error in the end.
-pub(super) async fn import_file(session: &Session, arguments: &Import) -> anyhow::Result<()> {
+pub(super) async fn import_file(session: &Session, arguments: &ImportArguments) -> anyhow::Result<()> {
     let options = ImportOrdersOptions {
         columns: mappings(&arguments.columns)?,
         default_currency: arguments.currency.clone(),
