@@ -1,9 +1,10 @@
-//! A CSV of any size through `ImportOrders`, in pieces; memory does not grow with the file.
+//! A CSV of any size through a call that takes it in pieces, such as `ImportOrders`; memory does not grow with the file.
 
-use std::io::Read;
+use std::io::{self, Read};
 
 use proto::orders::{ImportOrdersOptions, ImportOrdersRequest, ImportProgress, RejectedRow};
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 
@@ -12,37 +13,41 @@ use crate::refusal::{ConnectionError, explain_fields};
 
 const PIECE: usize = 64 * 1024;
 
-/// Sends everything `csv` yields; calls `progress` and `rejected` as answers come back; returns the summary.
-pub async fn import(
-    clients: &Clients,
+/// What a call is sent: `first`, then everything that `csv` yields, in pieces that `message` wraps; and the task that reads.
+pub(crate) fn pieces<M: Send + 'static>(
     mut csv: impl Read + Send + 'static,
-    options: ImportOrdersOptions,
-    mut progress: impl FnMut(&ImportProgress),
-    mut rejected: impl FnMut(&RejectedRow),
-) -> anyhow::Result<ImportProgress> {
+    first: M,
+    message: impl Fn(Vec<u8>) -> M + Send + 'static,
+) -> (ReceiverStream<M>, JoinHandle<io::Result<()>>) {
     let (sender, pieces) = mpsc::channel(4);
-    let reader = tokio::task::spawn_blocking(move || -> std::io::Result<()> {
-        let first = ImportOrdersRequest { options: Some(options), chunk: Vec::new() };
+    let reader = tokio::task::spawn_blocking(move || {
         let mut next = Some(first);
-        while let Some(message) = next.take() {
+        while let Some(piece) = next.take() {
             // the call ended early: what it says is on the other stream
-            if sender.blocking_send(message).is_err() {
+            if sender.blocking_send(piece).is_err() {
                 break;
             }
             let mut chunk = vec![0; PIECE];
             let read = csv.read(&mut chunk)?;
             chunk.truncate(read);
-            next = (read > 0).then_some(ImportOrdersRequest { options: None, chunk });
+            next = (read > 0).then(|| message(chunk));
         }
         Ok(())
     });
-    let mut answers = clients
-        .orders
-        .clone()
-        .import_orders(ReceiverStream::new(pieces))
-        .await
-        .map_err(refused)?
-        .into_inner();
+    (ReceiverStream::new(pieces), reader)
+}
+
+/// Sends everything `csv` yields; calls `progress` and `rejected` as answers come back; returns the summary.
+pub async fn import(
+    clients: &Clients,
+    csv: impl Read + Send + 'static,
+    options: ImportOrdersOptions,
+    mut progress: impl FnMut(&ImportProgress),
+    mut rejected: impl FnMut(&RejectedRow),
+) -> anyhow::Result<ImportProgress> {
+    let first = ImportOrdersRequest { options: Some(options), chunk: Vec::new() };
+    let (pieces, reader) = pieces(csv, first, |chunk| ImportOrdersRequest { options: None, chunk });
+    let mut answers = clients.orders.clone().import_orders(pieces).await.map_err(refused)?.into_inner();
     let mut summary = None;
     while let Some(answer) = answers.message().await.map_err(broken_off)? {
         answer.rejected.iter().for_each(&mut rejected);
@@ -60,17 +65,22 @@ pub async fn import(
 
 /// A rejected row as one line.
 pub(crate) fn rejected_line(row: &RejectedRow) -> String {
-    let column = if row.column.is_empty() { String::new() } else { format!(", column {}", row.column) };
-    format!("line {}{column}: {}", row.line, row.message)
+    line_of(row.line, &row.column, &row.message)
+}
+
+/// What is wrong with a row, and where; the column is empty if none is at fault.
+pub(crate) fn line_of(line: i64, column: &str, message: &str) -> String {
+    let column = if column.is_empty() { String::new() } else { format!(", column {column}") };
+    format!("line {line}{column}: {message}")
 }
 
 /// Why there is no import.
-fn refused(status: Status) -> anyhow::Error {
+pub(crate) fn refused(status: Status) -> anyhow::Error {
     explain_fields(status, violation)
 }
 
 /// Why an import ended early.
-fn broken_off(status: Status) -> anyhow::Error {
+pub(crate) fn broken_off(status: Status) -> anyhow::Error {
     let error = refused(status);
     if error.is::<ConnectionError>() { ConnectionError::ImportLost.into() } else { error }
 }

@@ -1,13 +1,20 @@
 //! `laurel codes`.
 
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
 use clap::{Args, Subcommand};
 use proto::attribution::{
-    IssueCouponCodesRequest, IssueShortcodeRequest, ListCodesRequest, ResolveCodeRequest,
+    ImportCouponCodesProgress, ImportCouponCodesRequest, IssueCouponCodesRequest, IssueShortcodeRequest,
+    ListCodesRequest, ResolveCodeRequest,
 };
 use proto::common::ContactRef;
 
+use super::orders::upload::{open, partly_rejected};
 use super::{Limit, Session, call};
 use crate::arguments::{WHO, one_of, who};
+use crate::import::{broken_off, line_of, pieces, refused};
+use crate::show::{self, Progress};
 
 pub(super) const COLUMNS: &[&str] =
     &["code", "kind", "campaign_id", "advocate_id", "state", "single_use", "used_by", "issued_at"];
@@ -28,6 +35,14 @@ pub enum Command {
     },
     /// Make coupon codes: one for each advocate named, or some for a campaign's pool, from which those who are enrolled draw
     IssueCoupons(IssueCoupons),
+    /// Import coupon codes from a CSV file with the columns code, campaign and advocate; rejected rows go to standard error
+    Import {
+        /// The file
+        file: PathBuf,
+        /// One contact only may use each
+        #[arg(long)]
+        single_use: bool,
+    },
     /// List shortcodes and coupon codes
     List(List),
     /// Say whose code this is, and for which campaign
@@ -78,6 +93,34 @@ pub struct List {
     limit: Limit,
 }
 
+async fn import(session: &Session, file: &Path, single_use: bool) -> anyhow::Result<()> {
+    let first = ImportCouponCodesRequest { single_use, ..Default::default() };
+    let rest = |chunk| ImportCouponCodesRequest { chunk, ..Default::default() };
+    let (pieces, reader) = pieces(open(file)?, first, rest);
+    let call = session.clients.codes.clone().import_coupon_codes(pieces).await;
+    let mut answers = call.map_err(refused)?.into_inner();
+    let (progress, mut summary) = (Progress::of("rows"), None);
+    while let Some(answer) = answers.message().await.map_err(broken_off)? {
+        for row in &answer.rejected {
+            progress.say(&line_of(row.line, &row.column, &row.message));
+        }
+        progress.at(answer.progress.unwrap_or_default().rows.unsigned_abs());
+        summary = answer.summary.or(summary);
+    }
+    reader.await??;
+    drop(progress);
+    let summary = summary.context("the import ended without a summary; run it again")?;
+    if session.json {
+        session.answer(&summary)?;
+    } else {
+        let ImportCouponCodesProgress { imported, already_imported, rejected, .. } = summary;
+        show::print([format!(
+            "{imported} imported, {already_imported} already imported, {rejected} rejected"
+        )])?;
+    }
+    partly_rejected(summary.rejected)
+}
+
 async fn list(session: &Session, which: List) -> anyhow::Result<()> {
     let selected = ListCodesRequest {
         campaign_id: which.campaign_id,
@@ -106,6 +149,7 @@ pub(super) async fn run(command: &Command, session: &Session) -> anyhow::Result<
                 IssueCouponCodesRequest { campaign_id, advocates, count, prefix, single_use, request_id };
             session.answer(&call!(session.codes.issue_coupon_codes(request)))
         }
+        Command::Import { file, single_use } => import(session, &file, single_use).await,
         Command::List(which) => list(session, which).await,
         Command::Resolve { code } => {
             session.answer(&call!(session.codes.resolve_code(ResolveCodeRequest { code })))

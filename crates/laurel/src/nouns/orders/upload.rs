@@ -74,16 +74,20 @@ pub(super) async fn import_file(session: &Session, arguments: &ImportArguments) 
             summary.recorded, summary.already_recorded, summary.updated, summary.rejected
         )])?;
     }
-    if summary.rejected == 0 {
+    partly_rejected(summary.rejected)
+}
+
+/// An error if rows were rejected.
+pub(in crate::nouns) fn partly_rejected(rows: i64) -> anyhow::Result<()> {
+    if rows == 0 {
         return Ok(());
     }
-    let verb = if summary.rejected == 1 { "was" } else { "were" };
-    let rejected = format!("{} {verb} rejected", counted(summary.rejected, "row"));
-    Err(Refused::new(Exit::PartlyRejected, rejected).into())
+    let verb = if rows == 1 { "was" } else { "were" };
+    Err(Refused::new(Exit::PartlyRejected, format!("{} {verb} rejected", counted(rows, "row"))).into())
 }
 
 /// Opens a file that has something in it.
-fn open(path: &Path) -> anyhow::Result<BufReader<File>> {
+pub(in crate::nouns) fn open(path: &Path) -> anyhow::Result<BufReader<File>> {
     let name = path.display();
     let file = File::open(path).with_context(|| format!("cannot read {name}"))?;
     anyhow::ensure!(!file.metadata()?.is_dir(), "{name} is a directory");
