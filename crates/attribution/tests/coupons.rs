@@ -127,6 +127,19 @@ async fn a14_an_advocate_draws_one_code_of_the_pool_at_enrolment_and_each_code_i
 }
 
 #[tokio::test]
+async fn a14_a_single_use_code_that_its_own_advocate_tries_in_vain_is_free_for_the_next() {
+    let service = Service::start().await;
+    let acme = service.of("acme");
+    acme.program().await;
+    let ask = IssueCouponCodesRequest { single_use: true, ..for_advocates("spring", &["ann"], "r-1") };
+    let code = issue(&acme, ask).await.remove(0).code;
+    let own = acme.record(by_coupon("ann", &code)).await;
+    assert_eq!(own.inactive_reason(), v1::InactiveReason::SelfReferral);
+    assert_eq!(acme.record(by_coupon("joe", &code)).await.outcome(), Outcome::Attributed);
+    unresolved(&acme.record(by_coupon("eve", &code)).await, UnresolvedReason::CodeUsed);
+}
+
+#[tokio::test]
 async fn a14_a_single_use_code_is_used_by_one_contact_whoever_comes_at_the_same_time() {
     let service = Service::start().await;
     let acme = service.of("acme");

@@ -117,6 +117,7 @@ async fn a3_a_request_id_answers_a_late_repeat_with_what_it_made() {
     let late = reassign(&acme, request.clone()).await.unwrap();
     assert!(late.replayed);
     assert_eq!(late.attribution.unwrap().attribution_id, first.attribution.unwrap().attribution_id);
+    assert_eq!(late.deactivated.unwrap().attribution_id, first.deactivated.unwrap().attribution_id);
     assert_eq!(advocate_at(&acme, NOW).await, Some(ann));
     let other = v1::ReassignAttributionRequest { reason: "another".into(), ..request };
     refused(reassign(&acme, other).await, Code::AlreadyExists, "REQUEST_ID_REUSED");

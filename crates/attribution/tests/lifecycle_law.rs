@@ -75,7 +75,7 @@ proptest! {
                 .await
                 .unwrap();
             let mut told: Vec<Option<String>> = Vec::new();
-            for (hour, both) in steps.chunks(2).enumerate() {
+            for (hour, both) in steps.chunks(3).enumerate() {
                 let hour = i64::try_from(hour).unwrap();
                 let mut at_once = tokio::task::JoinSet::new();
                 for step in both.iter().copied() {

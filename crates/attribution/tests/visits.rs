@@ -115,6 +115,11 @@ async fn a4_a_visit_is_the_weakest_evidence_and_supplies_the_campaign_where_none
     let anywhere = |name| v1::Attempt { campaign_id: String::new(), ..by_visit(name, "b-1", Duration::DAY) };
     let result = acme.record(anywhere("jim")).await;
     assert_eq!((result.campaign_id.as_str(), result.in_force.unwrap().advocate_id), ("spring", ann));
+    // also where the visit alone says which campaign it is about
+    let mut named = anywhere("lou");
+    named.evidence.as_mut().unwrap().advocate = Some(email("bob"));
+    let result = acme.record(named).await;
+    assert_eq!((result.campaign_id.as_str(), result.in_force.unwrap().advocate_id), ("spring", bob));
     let next =
         RecordVisitRequest { occurred_at: Some(wire_time(THEN + Duration::HOUR)), ..through("BOBS", "b-1") };
     visit(&acme, next).await;

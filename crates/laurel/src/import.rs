@@ -6,7 +6,7 @@ use proto::orders::{ImportOrdersOptions, ImportOrdersRequest, ImportProgress, Re
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::Status;
+use tonic::{Status, Streaming};
 
 use crate::client::Clients;
 use crate::refusal::{ConnectionError, explain_fields};
@@ -28,13 +28,37 @@ pub(crate) fn pieces<M: Send + 'static>(
                 break;
             }
             let mut chunk = vec![0; PIECE];
-            let read = csv.read(&mut chunk)?;
+            let read = match csv.read(&mut chunk) {
+                Ok(read) => read,
+                Err(error) => {
+                    // a stream that ends looks like a whole file: it stays open until the call is dropped
+                    std::mem::forget(sender);
+                    return Err(error);
+                }
+            };
             chunk.truncate(read);
             next = (read > 0).then(|| message(chunk));
         }
         Ok(())
     });
     (ReceiverStream::new(pieces), reader)
+}
+
+/// The next answer of a call, unless reading the file fails first.
+pub(crate) async fn next_answer<A>(
+    answers: &mut Streaming<A>,
+    reader: &mut Option<JoinHandle<io::Result<()>>>,
+) -> anyhow::Result<Option<A>> {
+    while let Some(reading) = reader {
+        tokio::select! {
+            answer = answers.message() => return answer.map_err(broken_off),
+            read = reading => {
+                read??;
+                *reader = None;
+            }
+        }
+    }
+    answers.message().await.map_err(broken_off)
 }
 
 /// Sends everything `csv` yields; calls `progress` and `rejected` as answers come back; returns the summary.
@@ -49,7 +73,8 @@ pub async fn import(
     let (pieces, reader) = pieces(csv, first, |chunk| ImportOrdersRequest { options: None, chunk });
     let mut answers = clients.orders.clone().import_orders(pieces).await.map_err(refused)?.into_inner();
     let mut summary = None;
-    while let Some(answer) = answers.message().await.map_err(broken_off)? {
+    let mut reader = Some(reader);
+    while let Some(answer) = next_answer(&mut answers, &mut reader).await? {
         answer.rejected.iter().for_each(&mut rejected);
         if let Some(counts) = &answer.progress {
             progress(counts);
@@ -59,7 +84,9 @@ pub async fn import(
             summary = Some(counts);
         }
     }
-    reader.await??;
+    if let Some(reader) = reader {
+        reader.await??;
+    }
     summary.ok_or_else(|| anyhow::anyhow!("the import ended without a summary; run it again"))
 }
 
@@ -80,7 +107,7 @@ pub(crate) fn refused(status: Status) -> anyhow::Error {
 }
 
 /// Why an import ended early.
-pub(crate) fn broken_off(status: Status) -> anyhow::Error {
+fn broken_off(status: Status) -> anyhow::Error {
     let error = refused(status);
     if error.is::<ConnectionError>() { ConnectionError::ImportLost.into() } else { error }
 }

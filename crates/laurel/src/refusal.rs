@@ -201,8 +201,9 @@ impl Flags {
         let known = |n: usize| {
             let (name, index) = parts[n].split_once('[').unwrap_or((parts[n], ""));
             let flag = self.0.get(name)?;
-            let Some(index) = index.strip_suffix(']').and_then(|index| index.parse::<usize>().ok()) else {
-                return Some(flag.clone());
+            let index = index.trim_end_matches(']');
+            let Ok(index) = index.parse::<usize>() else {
+                return Some(format!("{flag} {index}").trim_end().to_owned());
             };
             let of_it = parts[n + 1..].join(".");
             Some(format!("{flag} ({}) {of_it}", index + 1).trim_end().to_owned())

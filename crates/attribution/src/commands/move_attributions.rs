@@ -151,8 +151,9 @@ fn replay(book: &Book, request: &Request, seen: &Seen) -> Result<Moved, Error> {
         return Err(Violation::RequestIdReused.into());
     }
     duplicates(Duplicate::RequestId, 1);
-    let made = ids_of(seen).next().and_then(|id| book.attributions.get(id));
-    made.cloned().map(Moved::already).ok_or(Error::Refused(Refused::Bug))
+    let mut made = ids_of(seen).map(|id| book.attributions.get(id).cloned());
+    let attribution = made.next().flatten().ok_or(Error::Refused(Refused::Bug))?;
+    Ok(Moved { attribution, deactivated: made.next().flatten(), replayed: true })
 }
 
 /// The attributions that a request made or changed, the one it is about first.

@@ -1,8 +1,10 @@
 //! Attempts to attribute: what comes of the evidence (A2, A4, A7, A11, A12).
 
+use std::collections::BTreeSet;
+
 use types::{CampaignId, ContactId, Timestamp, new_id};
 
-use super::attribution::{Attribution, EvidenceKind};
+use super::attribution::{Attribution, EvidenceKind, InactiveReason};
 use super::campaign::SelfReferral;
 use super::evidence::{Claim, Weighed};
 use super::outcome::{Attempt, Judgement, LoggedAttempt, Outcome, UnresolvedReason};
@@ -106,12 +108,19 @@ impl Book {
         };
         let id = logged.id;
         let weaker = claims.iter().skip(1).filter(|claim| Some(claim.advocate) != logged.advocate);
-        let losers: Vec<Claim> = weaker.filter(|_| refused.is_none()).copied().collect();
+        let mut losers: Vec<Claim> = weaker.filter(|_| refused.is_none()).copied().collect();
+        let mut told = BTreeSet::new();
+        // one whom two kinds of evidence name is counted once
+        losers.retain(|claim| told.insert(claim.advocate));
         self.attempts.push(logged.clone());
         self.touch(&contact);
         if let Some(campaign) = &campaign {
-            let is_used =
-                refused.is_none() && claims.iter().any(|claim| claim.kind == EvidenceKind::CouponCode);
+            // a customer used it, whoever gets the order; but a code tried in vain is free for the next
+            let is_in_vain =
+                matches!(outcome, Outcome::LoggedInactive(reason) if reason != InactiveReason::Duplicate);
+            let is_used = refused.is_none()
+                && !is_in_vain
+                && claims.iter().any(|claim| claim.kind == EvidenceKind::CouponCode);
             let coupon = attempt.evidence.coupon.as_ref().and_then(Sent::code);
             if let Some(code) = coupon.filter(|_| is_used) {
                 self.use_coupon(code, contact, campaign);

@@ -228,7 +228,7 @@ impl Book {
         for segment in segments {
             self.update_members(segment, &[id], &[], when);
         }
-        self.draw_coupons(id);
+        self.draw_coupons(id, segments, when.occurred_at);
         Ok((id, created))
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use types::{CampaignId, ContactId, CouponCode, Timestamp};
+use types::{CampaignId, ContactId, CouponCode, SegmentId, Timestamp};
 
 use super::{Book, ContactRef, ContactStatus, Tracked, UnresolvedReason, Violation};
 
@@ -170,11 +170,16 @@ impl Book {
         }
     }
 
-    /// Has an advocate draw a code from the pool of every campaign it may refer for, unless it has one there. An empty
-    /// pool gives nothing.
-    pub(super) fn draw_coupons(&mut self, advocate: ContactId) {
+    /// Has an advocate who joins these segments draw a code from the pool of every campaign that it may refer for by that
+    /// and that has not ended, unless it has one there. An empty pool gives nothing.
+    pub(super) fn draw_coupons(&mut self, advocate: ContactId, joined: &BTreeSet<SegmentId>, at: Timestamp) {
         let Some(contact) = self.people.get(advocate) else { return };
-        let eligible = self.campaigns.values().filter(|campaign| contact.is_eligible(campaign));
+        // the book may have campaigns of other contacts' segments
+        let eligible = self.campaigns.values().filter(|campaign| {
+            contact.is_eligible(campaign)
+                && !campaign.segments.is_disjoint(joined)
+                && campaign.ends_at.is_none_or(|end| at < end)
+        });
         let campaigns: BTreeSet<CampaignId> = eligible.map(|campaign| campaign.id.clone()).collect();
         for campaign in campaigns
             .iter()
@@ -241,30 +246,27 @@ impl Book {
         if let Some(unknown) = campaign.filter(|id| !self.campaigns.contains_key(*id)) {
             return Err(Violation::CampaignNotFound(unknown.clone()));
         }
+        if let Some(stored) = self.coupons.get(&new.code) {
+            // whoever it belongs to need not be eligible any more; one that was put into a pool may have been drawn since
+            let who = new.advocate.as_ref().map(|who| self.people.find_known(who)).transpose()?;
+            let is_same = stored.campaign == new.campaign
+                && stored.is_single_use == new.is_single_use
+                && who.is_none_or(|who| stored.advocate == Some(who.id));
+            return if is_same { Ok(false) } else { Err(Violation::CodeTaken) };
+        }
+        if self.is_taken(new.code.as_str()) {
+            return Err(Violation::CodeTaken);
+        }
         let advocate = new.advocate.as_ref().map(|who| self.taker(who, campaign)).transpose()?;
-        let coupon = Coupon {
+        self.put_coupon(Coupon {
             code: new.code.clone(),
             campaign: new.campaign.clone(),
             advocate,
             is_single_use: new.is_single_use,
             used_by: None,
             issued_at: now,
-        };
-        match self.coupons.get(&new.code) {
-            // one that was put into a pool may have been drawn since
-            Some(stored)
-                if stored.campaign == coupon.campaign
-                    && stored.is_single_use == coupon.is_single_use
-                    && (advocate.is_none() || stored.advocate == advocate) =>
-            {
-                Ok(false)
-            }
-            None if !self.is_taken(new.code.as_str()) => {
-                self.put_coupon(coupon);
-                Ok(true)
-            }
-            Some(_) | None => Err(Violation::CodeTaken),
-        }
+        });
+        Ok(true)
     }
 
     /// Whether a code of any kind has this text: they are told apart by nothing else.

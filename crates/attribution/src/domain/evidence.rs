@@ -54,20 +54,21 @@ impl Book {
         if weighed.refused.is_some() {
             return weighed;
         }
+        // which campaign it is about is known before anything weaker than a code is weighed
+        let visit = visitor.as_ref().map(|who| self.visit_that_counts(who, weighed.campaign.as_ref(), at));
+        if let Some(Ok(visit)) = &visit {
+            weighed.campaign.get_or_insert_with(|| visit.campaign.clone());
+        }
         if let Some(who) = advocate {
             match self.people.find_known(who) {
                 Ok(advocate) => self.claim(&mut weighed, EvidenceKind::Advocate, advocate.id),
                 Err(_) => weighed.pass_over(EvidenceKind::Advocate, unknown),
             }
         }
-        if let Some(visitor) = visitor {
-            match self.visit_that_counts(visitor, weighed.campaign.as_ref(), at) {
-                Ok(visit) => {
-                    weighed.campaign.get_or_insert_with(|| visit.campaign.clone());
-                    self.claim(&mut weighed, EvidenceKind::Visitor, visit.advocate);
-                }
-                Err(reason) => weighed.pass_over(EvidenceKind::Visitor, reason),
-            }
+        match visit {
+            Some(Ok(visit)) => self.claim(&mut weighed, EvidenceKind::Visitor, visit.advocate),
+            Some(Err(reason)) => weighed.pass_over(EvidenceKind::Visitor, reason),
+            None => {}
         }
         let campaign = weighed.campaign.as_ref().and_then(|id| self.campaigns.get(id));
         if !weighed.claims.is_empty() && !campaign.is_some_and(|campaign| campaign.is_active_at(at)) {

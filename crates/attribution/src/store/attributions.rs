@@ -258,9 +258,13 @@ fn insert(inserts: &mut Inserts, new: &Columns<'_>) {
     inserts
         .add(
             "INSERT INTO attributions (tenant_id, attribution_id, campaign_id, contact_id, advocate_id,
-                                   inactive_reason, evidence, effective_from, deactivated_at, attempts)
-         SELECT * FROM unnest($1::text[], $2::uuid[], $3::text[], $4::uuid[], $5::uuid[], $6::smallint[],
-                              $7::smallint[], $8::timestamptz[], $9::timestamptz[], $10::int[])",
+                                   inactive_reason, evidence, effective_from, deactivated_at, attempts, past)
+         SELECT tenant_id, attribution_id, campaign_id, contact_id, advocate_id, inactive_reason, evidence, effective_from,
+                deactivated_at, attempts, past::tstzmultirange
+           FROM unnest($1::text[], $2::uuid[], $3::text[], $4::uuid[], $5::uuid[], $6::smallint[],
+                              $7::smallint[], $8::timestamptz[], $9::timestamptz[], $10::int[], $11::text[])
+                AS n (tenant_id, attribution_id, campaign_id, contact_id, advocate_id, inactive_reason, evidence,
+                      effective_from, deactivated_at, attempts, past)",
         )
         .bind(&new.tenants)
         .bind(&new.ids)
@@ -271,7 +275,8 @@ fn insert(inserts: &mut Inserts, new: &Columns<'_>) {
         .bind(&new.evidence)
         .bind(&new.effective_from)
         .bind(&new.deactivated_at)
-        .bind(&new.attempts);
+        .bind(&new.attempts)
+        .bind(&new.past);
 }
 
 async fn update(tx: &mut WriteTx, changed: &Columns<'_>) -> Result<(), pg::Error> {

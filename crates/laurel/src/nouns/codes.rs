@@ -13,7 +13,7 @@ use proto::common::ContactRef;
 use super::orders::upload::{open, partly_rejected};
 use super::{Limit, Session, call};
 use crate::arguments::{WHO, one_of, who};
-use crate::import::{broken_off, line_of, pieces, refused};
+use crate::import::{line_of, next_answer, pieces, refused};
 use crate::show::{self, Progress};
 
 pub(super) const COLUMNS: &[&str] =
@@ -100,14 +100,17 @@ async fn import(session: &Session, file: &Path, single_use: bool) -> anyhow::Res
     let call = session.clients.codes.clone().import_coupon_codes(pieces).await;
     let mut answers = call.map_err(refused)?.into_inner();
     let (progress, mut summary) = (Progress::of("rows"), None);
-    while let Some(answer) = answers.message().await.map_err(broken_off)? {
+    let mut reader = Some(reader);
+    while let Some(answer) = next_answer(&mut answers, &mut reader).await? {
         for row in &answer.rejected {
             progress.say(&line_of(row.line, &row.column, &row.message));
         }
         progress.at(answer.progress.unwrap_or_default().rows.unsigned_abs());
         summary = answer.summary.or(summary);
     }
-    reader.await??;
+    if let Some(reader) = reader {
+        reader.await??;
+    }
     drop(progress);
     let summary = summary.context("the import ended without a summary; run it again")?;
     if session.json {

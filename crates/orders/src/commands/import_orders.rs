@@ -250,8 +250,11 @@ impl<R: Send + 'static> Importer<R> {
 
     /// Bad rows wait for the caller: none is lost. One that went away gets no answer; what was recorded stands.
     async fn report_bad(&mut self) {
-        if !self.bad.is_empty() {
-            let _ = self.reports.send(Report::Bad(std::mem::take(&mut self.bad))).await;
+        if !self.bad.is_empty()
+            && self.reports.send(Report::Bad(std::mem::take(&mut self.bad))).await.is_err()
+        {
+            // they were not told: when it goes on, they are done again, and told
+            self.journal = None;
         }
     }
 }

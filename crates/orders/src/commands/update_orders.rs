@@ -69,7 +69,7 @@ pub(crate) struct UpdateOrders {
 pub(crate) struct Ready {
     command: UpdateOrder,
     now: Timestamp,
-    answer: Option<Attributed>,
+    answer: Option<Result<Attributed, Error>>,
 }
 
 type Stored = HashMap<OrderKey, Order>;
@@ -128,7 +128,12 @@ impl UpdateOrders {
         places.into_iter().zip(answers.into_iter().map(judged)).collect()
     }
 
-    fn ready(&self, command: UpdateOrder, clocks: &Clocks, answer: Option<Attributed>) -> Ready {
+    fn ready(
+        &self,
+        command: UpdateOrder,
+        clocks: &Clocks,
+        answer: Option<Result<Attributed, Error>>,
+    ) -> Ready {
         let tenant = &command.key.tenant;
         let now = fields::tenant_now(tenant, clocks.get(tenant).copied(), self.clock.as_ref());
         Ready { command, now, answer }
@@ -154,12 +159,9 @@ impl Work for UpdateOrders {
             Err(error) => return commands.iter().map(|_| Prepared::Answered(Err(error.clone()))).collect(),
         };
         let mut answers = self.ask(&commands, &stored).await;
-        let prepared =
-            commands.into_iter().enumerate().map(|(n, command)| match answers.remove(&n).transpose() {
-                Ok(answer) => Prepared::Apply(self.ready(command, &clocks, answer)),
-                Err(error) => Prepared::Answered(Err(error)),
-            });
-        prepared.collect()
+        // what attribution refused is the answer only if the command was not carried out before
+        let ready = |(n, command)| Prepared::Apply(self.ready(command, &clocks, answers.remove(&n)));
+        commands.into_iter().enumerate().map(ready).collect()
     }
 
     async fn apply(&self, slice: &[Ready]) -> Result<Vec<Result<Revised, Error>>, pg::Error> {
@@ -213,7 +215,7 @@ fn revise<'a>(
     };
     if !command.evidence.is_empty() {
         // it was not stored when attribution would have been asked: the caller's retry asks
-        let answer = answer.as_ref().ok_or(Error::NoAnswer)?;
+        let answer = answer.as_ref().ok_or(Error::NoAnswer)?.as_ref().map_err(Clone::clone)?;
         if let Some(linked) = link(&revision.order, answer)? {
             revision.kinds.push((ChangeKind::Linked, linked_fields(&revision.order, &linked)));
             revision.head = Some(answer.head);

@@ -1,5 +1,8 @@
 //! Orders from the wire, with the field's path in every error; and back.
 
+use std::collections::{BTreeMap, HashMap};
+
+use prost::Message;
 use proto::attribution::{self, InactiveReason, UnresolvedReason};
 use proto::common::ContactRef as WireContactRef;
 use proto::orders as wire;
@@ -170,4 +173,16 @@ fn wire_outcome(outcome: Outcome) -> (attribution::Outcome, InactiveReason, Unre
             (Wire::Unresolved, none, reason)
         }
     }
+}
+
+/// A request in the one form that is hashed for its `request_id`: `rest`, which lacks them, and its properties by name. A
+/// map is encoded in any order.
+pub(super) fn canonical(rest: &impl Message, properties: HashMap<String, wire::PropertyValue>) -> Vec<u8> {
+    let mut bytes = rest.encode_length_delimited_to_vec();
+    for (name, value) in BTreeMap::from_iter(properties) {
+        bytes.extend(name.as_bytes());
+        bytes.push(0);
+        bytes.extend(value.encode_length_delimited_to_vec());
+    }
+    bytes
 }

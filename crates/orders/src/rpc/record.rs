@@ -1,13 +1,12 @@
 //! RecordOrder and BatchRecordOrders.
 
-use prost::Message;
 use proto::orders as wire;
 use rpc::{Caller, Error, fields};
 use tonic::Request;
 use types::Origin;
 
 use super::Orders;
-use super::convert::{new_order, wire_order};
+use super::convert::{canonical, new_order, wire_order};
 use crate::commands::{Lane, RecordOrder, RecordResult, Recorded, RequestId};
 
 /// Orders of one batch call, at most.
@@ -66,7 +65,11 @@ impl Orders {
     ) -> Result<RecordOrder, Error> {
         let order = new_order(request, caller, &self.settings)?;
         let id = request.request_id.clone();
-        let hash = || self.hasher.hash(&request.encode_to_vec());
+        let hash = || {
+            let mut rest = request.clone();
+            let properties = rest.order.as_mut().map(|order| std::mem::take(&mut order.properties));
+            self.hasher.hash(&canonical(&rest, properties.unwrap_or_default()))
+        };
         let request = (!id.is_empty()).then(|| RequestId { id, hash: hash() });
         Ok(RecordOrder { order, origin, request, place: None })
     }

@@ -7,10 +7,10 @@ use tonic::Request;
 use types::Currency;
 
 use super::Orders;
-use super::convert::{self, wire_order};
+use super::convert::{self, canonical, wire_order};
 use super::errors::of_update;
 use super::properties::properties;
-use crate::commands::{Revised, UpdateOrder};
+use crate::commands::{RequestId, Revised, UpdateOrder};
 use crate::domain::{LineItem, Patch};
 
 impl Orders {
@@ -19,13 +19,19 @@ impl Orders {
         request: Request<wire::UpdateOrderRequest>,
     ) -> Result<wire::UpdateOrderResponse, Error> {
         let (tenant, origin) = (caller::tenant(&request)?, caller::origin(&request)?);
-        let wire = request.into_inner();
+        let mut wire = request.into_inner();
+        let asked = (!wire.request_id.is_empty()).then(|| {
+            let properties = std::mem::take(&mut wire.properties);
+            let hash = self.hasher.hash(&canonical(&wire, properties.clone()));
+            wire.properties = properties;
+            RequestId { id: wire.request_id.clone(), hash }
+        });
         let command = UpdateOrder {
             key: self.order_key(&tenant, &wire.source, &wire.order_id)?,
             patch: patch(&wire)?,
             evidence: convert::evidence("evidence", wire.evidence.as_ref())?,
             origin,
-            request: self.request_id(&wire.request_id, &wire),
+            request: asked,
         };
         let Revised { order, replayed } = self.updates.run(command).await.map_err(of_update)?;
         Ok(wire::UpdateOrderResponse { order: Some(wire_order(&order)), replayed })

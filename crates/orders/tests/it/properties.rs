@@ -160,6 +160,39 @@ async fn o9_an_order_holds_values_of_all_types_exactly() {
 }
 
 #[tokio::test]
+async fn o9_a_repeat_by_request_id_is_one_however_its_properties_are_ordered() {
+    let world = World::start().await;
+    let acme = world.of("acme");
+    acme.define_all().await;
+    let values = || [("color", text("red")), ("size", Value::IntegerValue(7)), ("weight", decimal("1.5"))];
+    let request = || v1::RecordOrderRequest {
+        order: Some(with("o-1", values())),
+        request_id: "r-1".into(),
+        ..Default::default()
+    };
+    let update = || v1::UpdateOrderRequest {
+        order_id: "o-1".into(),
+        properties: held([
+            ("gift", Value::BooleanValue(true)),
+            ("size", Value::IntegerValue(8)),
+            ("weight", decimal("2")),
+        ]),
+        request_id: "u-1".into(),
+        ..Default::default()
+    };
+    // a map of each call is put on the wire in an order of its own
+    for _ in 0..12 {
+        acme.orders().record_order(request()).await.unwrap();
+    }
+    for n in 0..12 {
+        let answer = acme.orders().update_order(update()).await.unwrap().into_inner();
+        assert_eq!(answer.replayed, n > 0);
+    }
+    let other = v1::UpdateOrderRequest { properties: held([("size", Value::IntegerValue(9))]), ..update() };
+    refused(acme.orders().update_order(other).await, Code::AlreadyExists, "REQUEST_ID_REUSED");
+}
+
+#[tokio::test]
 async fn o9_what_is_not_as_defined_is_named_and_comes_to_nothing() {
     let world = World::start().await;
     let acme = world.of("acme");

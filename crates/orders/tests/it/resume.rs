@@ -68,6 +68,20 @@ async fn o10_an_import_goes_on_after_the_rows_that_are_done() {
 }
 
 #[tokio::test]
+async fn o10_a_file_with_fewer_rows_than_are_done_is_another_one() {
+    let world = World::start().await;
+    let acme = world.of("acme");
+    broken_off(&acme, named("i-1"), file(0..3000)).await;
+    let done = acme.how_far("i-1").await.unwrap().progress.unwrap().rows;
+    assert!(done > 10);
+    let (_, end) = acme.import(named("i-1"), vec![file(0..10)]).await;
+    refused(end, Code::AlreadyExists, "IMPORT_DIFFERS");
+    assert_eq!(acme.how_far("i-1").await.unwrap().finished_at, None);
+    let (_, summary) = acme.import(named("i-1"), vec![file(0..3500)]).await;
+    assert_eq!(summary.unwrap().recorded, 3500);
+}
+
+#[tokio::test]
 async fn o10_an_import_id_is_good_for_one_import() {
     let world = World::start().await;
     let acme = world.of("acme");

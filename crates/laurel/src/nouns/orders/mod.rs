@@ -58,7 +58,7 @@ pub enum Command {
         #[command(flatten)]
         limit: Limit,
     },
-    /// Change revenue, states and lines of an order: those that are given
+    /// Change revenue, states, lines and properties of an order: those that are given
     Update(Box<update::Update>),
     /// Link an order that was recorded without attribution to an advocate, once
     Link(Box<update::Link>),
@@ -168,7 +168,7 @@ pub(super) async fn run(command: &Command, session: &Session) -> anyhow::Result<
             session.answer(&call!(session.orders.update_order(request)))
         }
         Command::Link(link) => {
-            let request = link.wire();
+            let request = link.wire()?;
             session.answer(&call!(session.orders.update_order(request)))
         }
         Command::Refund(refund) => {

@@ -11,7 +11,7 @@ use proto::orders::{
 };
 
 use super::super::{Limit, Session, call};
-use crate::arguments::{mapping, one_of};
+use crate::arguments::one_of;
 use crate::refusal::Refused;
 
 pub(in crate::nouns) const COLUMNS: &[&str] =
@@ -110,8 +110,8 @@ async fn list(session: &Session, limit: &Limit) -> anyhow::Result<()> {
 /// Values of properties.
 #[derive(Debug, Clone, Args)]
 pub(super) struct PropertyArguments {
-    /// A property that is defined, and its value; may be repeated
-    #[arg(long = "property", value_name = "NAME=VALUE", value_parser = mapping)]
+    /// A property that is defined, and its value; may be repeated. An empty value is none
+    #[arg(long = "property", value_name = "NAME=VALUE", value_parser = named)]
     properties: Vec<(String, String)>,
 }
 
@@ -132,6 +132,7 @@ impl PropertyArguments {
             // one that is not defined is for the service to refuse
             let property = defined.iter().find(|property| property.name == name);
             let kind = property.map_or(OrderPropertyType::String, OrderProperty::r#type);
+            let kind = if text.is_empty() { OrderPropertyType::String } else { kind };
             let value = typed(kind, &text).ok_or_else(|| {
                 let kind = kind.as_str_name().trim_start_matches("ORDER_PROPERTY_TYPE_").to_lowercase();
                 Refused::field("properties", format!("`{name}` is to be of the type {kind}"))
@@ -140,6 +141,17 @@ impl PropertyArguments {
         };
         self.properties.into_iter().map(value).collect()
     }
+}
+
+/// Whether it is the same as none.
+pub(super) fn is_empty(value: &PropertyValue) -> bool {
+    matches!(&value.value, Some(Value::StringValue(text)) if text.is_empty())
+}
+
+/// Reads NAME=VALUE. A value may have any character, a name has no `=`.
+fn named(text: &str) -> Result<(String, String), &'static str> {
+    let pair = text.split_once('=').filter(|(name, _)| !name.is_empty());
+    pair.map(|(name, value)| (name.to_owned(), value.to_owned())).ok_or("it is to be NAME=VALUE")
 }
 
 fn typed(kind: OrderPropertyType, text: &str) -> Option<Value> {
@@ -164,6 +176,8 @@ mod tests {
         assert_eq!(typed(OrderPropertyType::Boolean, "true"), Some(Value::BooleanValue(true)));
         assert_eq!(typed(OrderPropertyType::Boolean, "yes"), None);
         assert_eq!(typed(OrderPropertyType::Decimal, "12.50"), Some(Value::DecimalValue("12.50".into())));
+        assert_eq!(named("url=https://x?a=b"), Ok(("url".into(), "https://x?a=b".into())));
+        assert!(named("=7").is_err() && named("size").is_err());
         assert_eq!(typed(OrderPropertyType::String, "7"), Some(Value::StringValue("7".into())));
     }
 }

@@ -1,16 +1,19 @@
 //! `laurel orders update` and `laurel orders link`.
 
+use std::collections::HashMap;
+
 use clap::Args;
 use prost_types::FieldMask;
-use proto::orders::UpdateOrderRequest;
+use proto::orders::{GetOrderRequest, UpdateOrderRequest};
 use types::Currency;
 
 use super::super::attributions::EvidenceArguments;
-use super::super::{RequestId, Session};
+use super::super::{RequestId, Session, call};
 use super::Which;
-use super::properties::PropertyArguments;
+use super::properties::{PropertyArguments, is_empty};
 use super::record::{Lines, lines};
 use crate::arguments::{currency, money};
+use crate::refusal::{Exit, Refused};
 
 /// What is to be different.
 #[derive(Debug, Clone, Args)]
@@ -51,6 +54,18 @@ impl Update {
         let paths = given.into_iter().filter(|(_, given)| *given).map(|(path, _)| path.to_owned());
         let revenue = self.revenue.zip(self.currency);
         let revenue = revenue.map(|(amount, currency)| money("revenue", &amount, currency)).transpose()?;
+        // those that are not given stay, and an empty one goes
+        let properties = if self.properties.is_empty() {
+            HashMap::new()
+        } else {
+            let request =
+                GetOrderRequest { order_id: self.which.order_id.clone(), source: self.which.source.clone() };
+            let mut properties =
+                call!(session.orders.get_order(request)).order.unwrap_or_default().properties;
+            properties.extend(self.properties.wire(session).await?);
+            properties.retain(|_, value| !is_empty(value));
+            properties
+        };
         let line_items = self.line_items.zip(self.currency);
         let line_items = line_items.map(|(lines, currency)| lines.wire(currency)).transpose()?;
         Ok(UpdateOrderRequest {
@@ -61,7 +76,7 @@ impl Update {
             external_status: self.external_status.unwrap_or_default(),
             hubspot_dealstage: self.hubspot_dealstage.unwrap_or_default(),
             line_items: line_items.unwrap_or_default(),
-            properties: self.properties.wire(session).await?,
+            properties,
             request_id: self.request.request_id,
             ..Default::default()
         })
@@ -81,13 +96,15 @@ pub struct Link {
 
 impl Link {
     /// For the wire.
-    pub(super) fn wire(self) -> UpdateOrderRequest {
-        UpdateOrderRequest {
+    pub(super) fn wire(self) -> Result<UpdateOrderRequest, Refused> {
+        let none = "whose referral it was is missing: give --code, --coupon, --advocate or --visitor";
+        let evidence = self.evidence.wire().ok_or_else(|| Refused::new(Exit::Usage, none.to_owned()))?;
+        Ok(UpdateOrderRequest {
             order_id: self.which.order_id,
             source: self.which.source,
-            evidence: self.evidence.wire(),
+            evidence: Some(evidence),
             request_id: self.request.request_id,
             ..Default::default()
-        }
+        })
     }
 }

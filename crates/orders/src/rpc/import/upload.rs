@@ -9,7 +9,7 @@ use tonic::{Code, Status, Streaming};
 
 use super::header::{Columns, Options};
 use super::row::RowReader;
-use crate::commands::Row;
+use crate::commands::{self, Row};
 use crate::domain::Definitions;
 
 /// What was received, and how far it is read.
@@ -80,11 +80,13 @@ impl Upload {
                 () = rows.closed() => return Ok(()),
             };
             if !more {
-                if let Some(record) = self.records.finish()
-                    && done == 0
-                {
+                match self.records.finish() {
                     // nobody wants it: nothing is lost
-                    let _ = rows.send(reader.read(record)).await;
+                    Some(record) if done == 0 => drop(rows.send(reader.read(record)).await),
+                    Some(_) if done == 1 => {}
+                    // it has fewer rows than are done: it is another file, or was cut
+                    _ if done > 0 => return Err(commands::Error::ImportDiffers.into()),
+                    _ => {}
                 }
                 return Ok(());
             }
