@@ -7,6 +7,7 @@ use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, ReflectMessage, Value
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
+use crate::laws::set;
 use crate::seed;
 use crate::values::{Values, is_required};
 use crate::world::{Method, TENANT, World, methods, told};
@@ -100,6 +101,12 @@ fn changed(values: &Values, filter: &FieldDescriptor) -> Value {
             "attribution_id" => Value::String(values.ids.attributions[1].clone()),
             other => panic!("{}: no other value of {other} is known", filter.full_name()),
         },
+        // whom it is about
+        (Kind::Message(message), true) => {
+            let mut other = values.least(&message);
+            set(&mut other, "email", "bob@example.com");
+            Value::Message(other)
+        }
         _ => values.one(filter),
     }
 }
