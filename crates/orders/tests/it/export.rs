@@ -183,6 +183,7 @@ fn any_order(n: usize) -> impl Strategy<Value = v1::NewOrder> {
         prop::option::of(any::<bool>()),
     );
     let at = prop::option::of(-60_000_000_000_000_000_i64..1_700_000_000_000_000);
+    // a dot after the number, so that no two are the same
     ("[!-~]{0,5}", text(), text(), text(), 0_i64..10_000_000, lines, properties, at).prop_map(
         move |(id, source, external_status, hubspot_dealstage, cents, lines, properties, micros)| {
             let line = |(sku, name, quantity, price)| v1::LineItem {
@@ -202,7 +203,7 @@ fn any_order(n: usize) -> impl Strategy<Value = v1::NewOrder> {
                 line_items: lines.into_iter().map(line).collect(),
                 properties: properties_of(properties),
                 occurred_at: micros.map(at),
-                ..order(&format!("o-{n}{id}"), &format!("c{}", n % 7), cents)
+                ..order(&format!("o-{n}.{id}"), &format!("c{}", n % 7), cents)
             }
         },
     )
