@@ -14,6 +14,9 @@ use std::time::Duration;
 
 use anyhow::Context;
 use laurel::client::Clients;
+use pg::embedded::Cluster;
+use pg::sqlx::ConnectOptions;
+use pg::sqlx::postgres::{PgConnectOptions, PgConnection};
 use running::Running;
 
 /// Longest wait for a fact.
@@ -34,6 +37,17 @@ impl DataDir {
     pub fn path(&self) -> PathBuf {
         self.0.path().join("data")
     }
+}
+
+/// The embedded cluster of a running process, as its administrator.
+pub async fn database(data_dir: &Path) -> anyhow::Result<PgConnection> {
+    let options = PgConnectOptions::new_without_pgpass()
+        .host("localhost")
+        .username(Cluster::SUPERUSER)
+        .socket(data_dir.join("run"))
+        .port(Cluster::PORT)
+        .database("laurel");
+    Ok(options.connect().await?)
 }
 
 /// The `laurel` command on a data directory, with nothing of our own environment in its settings.

@@ -24,13 +24,14 @@ use std::sync::Arc;
 use ::rpc::server::ServiceRoutes;
 use batch::{Batcher, Options};
 use commands::change_contacts::ChangeContacts;
+use commands::erase_contact::Sweeper;
 use commands::import_coupons::ImportCoupons;
 use commands::issue_shortcodes::IssueShortcodes;
 use commands::maintain;
 use commands::move_attributions::MoveAttributions;
 use commands::record_attempts::RecordAttempts;
 use commands::record_visits::RecordVisits;
-use outbox::Source;
+use outbox::{Erasures, Source};
 use pg::Database;
 use pg::requests::Hasher;
 use pg::sqlx::migrate::Migrator;
@@ -60,6 +61,7 @@ struct App {
     codes: Batcher<IssueShortcodes>,
     coupons: Batcher<ImportCoupons>,
     visits: Batcher<RecordVisits>,
+    erasures: Erasures,
     /// Ends what goes on by itself.
     stop: CancellationToken,
 }
@@ -72,6 +74,9 @@ pub async fn start(
 ) -> anyhow::Result<ServiceRoutes> {
     maintain::once(&db, &*clock).await?;
     lifecycle.spawn("attribution upkeep", maintain::run(db.clone(), Arc::clone(&clock), lifecycle.stop()));
+    let erasures = Erasures::new(db.clone());
+    let sweep = erasures.clone().run(Sweeper, Arc::clone(&clock), lifecycle.stop());
+    lifecycle.spawn("attribution erasures", sweep);
     let app = App {
         source: Source::open(db.clone(), lifecycle.stop()).await?,
         hasher: Hasher::load(&db).await?,
@@ -99,6 +104,7 @@ pub async fn start(
             RecordVisits { db: db.clone(), clock: Arc::clone(&clock) },
             Options::default(),
         ),
+        erasures,
         stop: lifecycle.stop(),
         db,
         clock,

@@ -1,5 +1,6 @@
 //! The domain in the form of the contract, for answers and events alike.
 
+use outbox::erasure::Open;
 use proto::attribution as v1;
 use proto::attribution::attribution_event::Fact as WireFact;
 use rpc::fields::wire_time;
@@ -30,6 +31,7 @@ pub(crate) fn contact(contact: &Contact) -> v1::Contact {
         segment_ids: contact.segments.iter().map(SegmentId::to_string).collect(),
         created_at: Some(wire_time(contact.created_at)),
         flags: contact.flags.iter().map(|(cause, flag)| contact_flag(*cause, flag)).collect(),
+        erased_at: contact.erased_at.map(wire_time),
     }
 }
 
@@ -213,6 +215,21 @@ pub(crate) fn event(tenant: &TenantId, event: &Event, now: Timestamp) -> v1::Att
         occurred_at: Some(wire_time(event.occurred_at)),
         recorded_at: Some(wire_time(now)),
         fact: Some(fact(&event.fact)),
+    }
+}
+
+/// The fact that a contact was erased here.
+pub(crate) fn erased(done: &Open, now: Timestamp) -> v1::AttributionEvent {
+    let erased =
+        v1::ContactErased { contact_id: done.contact.to_string(), parts: done.receipt.parts.clone() };
+    v1::AttributionEvent {
+        traceparent: done.traceparent.as_deref().unwrap_or_default().to_owned(),
+        event_id: new_id::<EventId>(now).to_string(),
+        tenant_id: done.tenant.to_string(),
+        cursor: String::new(),
+        occurred_at: done.receipt.erased_at,
+        recorded_at: Some(wire_time(now)),
+        fact: Some(WireFact::ContactErased(erased)),
     }
 }
 

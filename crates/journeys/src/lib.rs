@@ -26,9 +26,10 @@ use ::rpc::Channel;
 use ::rpc::channel::for_service;
 use ::rpc::server::ServiceRoutes;
 use batch::Batcher;
-use outbox::{Follower, Source};
+use outbox::{Erasures, Follower, Source};
 use pg::Database;
 use proto::journeys::audit_service_server::AuditServiceServer;
+use proto::journeys::erasure_service_server::ErasureServiceServer;
 use proto::journeys::funnel_service_server::FunnelServiceServer;
 use proto::journeys::journey_service_server::JourneyServiceServer;
 use proto::journeys::run_service_server::RunServiceServer;
@@ -75,6 +76,7 @@ pub fn subscribers(
         definitions,
         clock: Arc::clone(clock),
         attribution: subscribers::orders::AttributionCursor::new(db.clone()),
+        erasures: Erasures::new(db.clone()),
     };
     (attribution, orders)
 }
@@ -95,6 +97,7 @@ pub async fn start(
     lifecycle.spawn("journeys.orders", follower.run(stop.clone()));
     let work = EnterStages { db: db.clone(), definitions: definitions.clone(), clock: Arc::clone(&clock) };
     let audits = rpc::audit::Audits(db.clone());
+    let erasures = rpc::erasures::ErasureRpcs(orders.erasures.clone());
     let server = rpc::Server {
         source: Source::open(db.clone(), stop).await?,
         entries: Batcher::start(work, batch::Options::default()),
@@ -108,5 +111,6 @@ pub async fn start(
         .with(JourneyServiceServer::new(server.clone()))
         .with(RunServiceServer::new(server.clone()))
         .with(FunnelServiceServer::new(server))
+        .with(ErasureServiceServer::new(erasures))
         .with(AuditServiceServer::new(audits)))
 }

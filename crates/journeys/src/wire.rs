@@ -1,11 +1,12 @@
 //! Domain to proto, for answers and for the stream.
 
+use outbox::erasure::Open;
 use proto::common::ErrorReason as Reason;
 use proto::google::r#type::{Date, Money as WireMoney};
 use proto::journeys as wire;
 use proto::journeys::journey_event::Fact as WireFact;
 use rpc::fields::{wire_money, wire_time};
-use types::{CampaignId, EventId, Money, RunId, Timestamp};
+use types::{CampaignId, EventId, Money, RunId, Timestamp, new_id};
 
 use crate::domain::definition::{self, Definition};
 use crate::domain::event::{Cause, Order, Transition};
@@ -58,6 +59,21 @@ pub(crate) fn event(fact: &Fact, traceparent: Option<&str>, recorded_at: Timesta
         occurred_at: Some(wire_time(occurred_at)),
         recorded_at: Some(wire_time(recorded_at)),
         fact: Some(fact),
+    }
+}
+
+/// The fact that a contact is erased up to here (A13).
+pub(crate) fn erased(done: &Open, recorded_at: Timestamp) -> wire::JourneyEvent {
+    let parts = done.receipt.parts.clone();
+    let erased = wire::ContactErased { contact_id: done.contact.to_string(), parts };
+    wire::JourneyEvent {
+        traceparent: done.traceparent.as_deref().unwrap_or_default().to_owned(),
+        event_id: new_id::<EventId>(recorded_at).to_string(),
+        tenant_id: done.tenant.to_string(),
+        cursor: String::new(),
+        occurred_at: done.receipt.erased_at,
+        recorded_at: Some(wire_time(recorded_at)),
+        fact: Some(WireFact::ContactErased(erased)),
     }
 }
 

@@ -5,17 +5,21 @@ use proto::attribution::audit_service_client::AuditServiceClient as AttributionA
 use proto::attribution::campaign_service_client::CampaignServiceClient;
 use proto::attribution::code_service_client::CodeServiceClient;
 use proto::attribution::contact_service_client::ContactServiceClient;
+use proto::attribution::erasure_service_client::ErasureServiceClient;
 use proto::attribution::segment_service_client::SegmentServiceClient;
 use proto::attribution::test_clock_service_client::TestClockServiceClient;
 use proto::attribution::visit_service_client::VisitServiceClient;
 use proto::journeys::audit_service_client::AuditServiceClient as JourneysAuditClient;
+use proto::journeys::erasure_service_client::ErasureServiceClient as JourneysErasureClient;
 use proto::journeys::funnel_service_client::FunnelServiceClient;
 use proto::journeys::journey_service_client::JourneyServiceClient;
 use proto::journeys::run_service_client::RunServiceClient;
 use proto::orders::audit_service_client::AuditServiceClient as OrdersAuditClient;
+use proto::orders::erasure_service_client::ErasureServiceClient as OrdersErasureClient;
 use proto::orders::order_property_service_client::OrderPropertyServiceClient;
 use proto::orders::order_service_client::OrderServiceClient;
 use proto::rewards::audit_service_client::AuditServiceClient as RewardsAuditClient;
+use proto::rewards::erasure_service_client::ErasureServiceClient as RewardsErasureClient;
 use proto::rewards::ledger_service_client::LedgerServiceClient;
 use proto::rewards::program_service_client::ProgramServiceClient;
 use proto::rewards::reward_service_client::RewardServiceClient;
@@ -57,6 +61,8 @@ pub struct Clients {
     pub ledger: LedgerServiceClient<Channel>,
     /// Who did what.
     pub audits: Audits,
+    /// Erasures of contacts.
+    pub erasures: Erasures,
 }
 
 /// Who did what, service by service.
@@ -70,6 +76,19 @@ pub struct Audits {
     pub journeys: JourneysAuditClient<Channel>,
     /// In rewards.
     pub rewards: RewardsAuditClient<Channel>,
+}
+
+/// Erasures of contacts, service by service.
+#[derive(Debug, Clone)]
+pub struct Erasures {
+    /// In attribution, where they begin.
+    pub attribution: ErasureServiceClient<Channel>,
+    /// In orders.
+    pub orders: OrdersErasureClient<Channel>,
+    /// In journeys.
+    pub journeys: JourneysErasureClient<Channel>,
+    /// In rewards, where they end.
+    pub rewards: RewardsErasureClient<Channel>,
 }
 
 impl Clients {
@@ -96,7 +115,13 @@ impl Clients {
                 attribution: AttributionAuditClient::new(channel.clone()),
                 orders: OrdersAuditClient::new(channel.clone()),
                 journeys: JourneysAuditClient::new(channel.clone()),
-                rewards: RewardsAuditClient::new(channel),
+                rewards: RewardsAuditClient::new(channel.clone()),
+            },
+            erasures: Erasures {
+                attribution: ErasureServiceClient::new(channel.clone()),
+                orders: OrdersErasureClient::new(channel.clone()),
+                journeys: JourneysErasureClient::new(channel.clone()),
+                rewards: RewardsErasureClient::new(channel),
             },
         }
     }

@@ -6,7 +6,7 @@
 //! | `domain/` | pure: what an order is, what recording it again does, what an update may change |
 //! | `store/` | the only SQL: load and save slices, read lists |
 //! | `commands/` | one file per command: an orders slice, asking attribution, importing |
-//! | `subscribers/` | the attribution stream: test clocks |
+//! | `subscribers/` | the attribution stream: test clocks, erasures |
 
 mod commands;
 mod domain;
@@ -21,19 +21,20 @@ use std::time::Duration;
 use ::rpc::Channel;
 use ::rpc::server::ServiceRoutes;
 use batch::{Batcher, Options};
-use outbox::{Follower, Source};
+use outbox::{Erasures, Follower, Source};
 use pg::requests::{self, Hasher};
 use pg::{Database, Schema};
 use proto::orders::audit_service_server::AuditServiceServer;
+use proto::orders::erasure_service_server::ErasureServiceServer;
 use proto::orders::order_property_service_server::OrderPropertyServiceServer;
 use proto::orders::order_service_server::OrderServiceServer;
 use runtime::Lifecycle;
 use sqlx::migrate::Migrator;
 use types::{Clock, OrderId, TenantId};
 
-use crate::commands::{RecordOrders, ReverseOrders, UpdateOrders};
+use crate::commands::{RecordOrders, ReverseOrders, Sweeper, UpdateOrders};
 use crate::domain::OrderKey;
-use crate::rpc::{Audits, OrderProperties, Orders, export_places};
+use crate::rpc::{Audits, ErasureRpcs, OrderProperties, Orders, export_places};
 use crate::subscribers::AttributionStream;
 
 /// This service's schema.
@@ -91,7 +92,10 @@ pub async fn start(
     let updates = Batcher::start(updates, Options::default());
     let reversals =
         Batcher::start(ReverseOrders { db: db.clone(), clock: Arc::clone(&clock) }, Options::default());
-    let attribution = AttributionStream::new(channel, Arc::clone(&clock));
+    let erasures = Erasures::new(db.clone());
+    let sweep = erasures.clone().run(Sweeper::new(channel.clone()), Arc::clone(&clock), lifecycle.stop());
+    lifecycle.spawn("orders.erasures", sweep);
+    let attribution = AttributionStream::new(channel, erasures.clone(), Arc::clone(&clock));
     let follower = Follower::new(db.clone(), attribution.clone(), Arc::clone(&clock));
     lifecycle.spawn("orders.attribution", follower.run(lifecycle.stop()));
     lifecycle.spawn("orders.maintenance", maintain(db.clone(), Arc::clone(&clock), lifecycle.clone()));
@@ -115,7 +119,10 @@ pub async fn start(
         stop,
     };
     let routes = ServiceRoutes::default().with(OrderServiceServer::new(orders));
-    Ok(routes.with(OrderPropertyServiceServer::new(properties)).with(AuditServiceServer::new(audits)))
+    Ok(routes
+        .with(OrderPropertyServiceServer::new(properties))
+        .with(ErasureServiceServer::new(ErasureRpcs(erasures)))
+        .with(AuditServiceServer::new(audits)))
 }
 
 /// Keeps the table of request ids in bounds; a failed round is made up for by the next.

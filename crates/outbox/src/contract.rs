@@ -119,7 +119,8 @@ contract!(
     AttributionDeactivated: "attribution_deactivated",
     ClockMoved: "clock_moved",
     ContactFlagged: "contact_flagged",
-    ContactUnflagged: "contact_unflagged"
+    ContactUnflagged: "contact_unflagged",
+    ContactErased: "contact_erased"
 );
 contract!(
     orders,
@@ -132,7 +133,8 @@ contract!(
     OrderUpdated: "order_updated",
     OrderRefunded: "order_refunded",
     OrderCancelled: "order_cancelled",
-    ClockMoved: "clock_moved"
+    ClockMoved: "clock_moved",
+    ContactErased: "contact_erased"
 );
 contract!(
     journeys,
@@ -147,7 +149,8 @@ contract!(
     ContactStatusChanged: "contact_status_changed",
     ClockMoved: "clock_moved",
     ContactFlagged: "contact_flagged",
-    ContactUnflagged: "contact_unflagged"
+    ContactUnflagged: "contact_unflagged",
+    ContactErased: "contact_erased"
 );
 contract!(
     rewards,
@@ -161,7 +164,8 @@ contract!(
     RewardFulfilled: "reward_fulfilled",
     RewardDenied: "reward_denied",
     RewardReopened: "reward_reopened",
-    ClockMoved: "clock_moved"
+    ClockMoved: "clock_moved",
+    ContactErased: "contact_erased"
 );
 
 mod attribution {
@@ -180,6 +184,7 @@ mod attribution {
             Fact::ClockMoved(_) => None,
             Fact::ContactFlagged(f) => Some(&f.contact_id),
             Fact::ContactUnflagged(f) => Some(&f.contact_id),
+            Fact::ContactErased(f) => Some(&f.contact_id),
         }
     }
 }
@@ -194,6 +199,7 @@ mod orders {
             Fact::OrderRefunded(f) => f.order.as_ref().map(|o| o.contact_id.as_str()),
             Fact::OrderCancelled(f) => f.order.as_ref().map(|o| o.contact_id.as_str()),
             Fact::ClockMoved(_) => None,
+            Fact::ContactErased(f) => Some(&f.contact_id),
         }
     }
 }
@@ -210,6 +216,7 @@ mod journeys {
             Fact::ClockMoved(_) => None,
             Fact::ContactFlagged(f) => Some(&f.contact_id),
             Fact::ContactUnflagged(f) => Some(&f.contact_id),
+            Fact::ContactErased(f) => Some(&f.contact_id),
         }
     }
 }
@@ -225,6 +232,7 @@ mod rewards {
             Fact::RewardDenied(f) => Some(&f.beneficiary_id),
             Fact::RewardReopened(f) => Some(&f.beneficiary_id),
             Fact::ClockMoved(_) => None,
+            Fact::ContactErased(f) => Some(&f.contact_id),
         }
     }
 }

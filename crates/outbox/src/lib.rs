@@ -12,10 +12,12 @@
 //! | [`follow`] | a follower: fenced cursor, parking, back-off |
 //! | [`subscription`] | where a follower stands |
 //! | [`parked`] | events set aside |
+//! | [`erasure`] | erasures of contacts on their way through the services |
 
 pub mod append;
 pub mod contract;
 pub mod cursor;
+pub mod erasure;
 pub mod follow;
 mod observed;
 pub mod parked;
@@ -25,6 +27,7 @@ pub mod subscription;
 pub use append::append;
 pub use contract::{Event, WatchResponse};
 pub use cursor::{Cursor, Scope};
+pub use erasure::{EraseError, Eraser, Erasures};
 pub use follow::{ApplyError, Follower, Subscriber};
 pub use source::Source;
 

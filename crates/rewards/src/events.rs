@@ -1,8 +1,10 @@
 //! Domain facts as events of the contract. They hold no personal data (A13).
 
+use outbox::erasure::Open;
 use proto::rewards::reward_event::Fact as WireFact;
 use proto::rewards::{
-    ClockMoved, RewardApproved, RewardCreated, RewardDenied, RewardEvent, RewardFulfilled, RewardReopened,
+    ClockMoved, ContactErased, RewardApproved, RewardCreated, RewardDenied, RewardEvent, RewardFulfilled,
+    RewardReopened,
 };
 use rpc::fields::{wire_money, wire_time};
 use types::{EventId, Timestamp};
@@ -25,6 +27,20 @@ fn event(fact: &Fact, traceparent: Option<&str>, now: Timestamp) -> RewardEvent 
         occurred_at: Some(wire_time(fact.occurred_at)),
         recorded_at: Some(wire_time(now)),
         fact: Some(what(&fact.what)),
+    }
+}
+
+/// The fact that a contact is erased everywhere (A13).
+pub(crate) fn erased(done: &Open, now: Timestamp) -> RewardEvent {
+    let parts = done.receipt.parts.clone();
+    RewardEvent {
+        traceparent: done.traceparent.as_deref().unwrap_or_default().to_owned(),
+        event_id: types::new_id::<EventId>(now).to_string(),
+        tenant_id: done.tenant.to_string(),
+        cursor: String::new(),
+        occurred_at: done.receipt.erased_at,
+        recorded_at: Some(wire_time(now)),
+        fact: Some(WireFact::ContactErased(ContactErased { contact_id: done.contact.to_string(), parts })),
     }
 }
 

@@ -24,11 +24,13 @@ use std::sync::Arc;
 use ::rpc::Channel;
 use ::rpc::server::ServiceRoutes;
 use batch::Batcher;
+use commands::erase::Sweeper;
 use commands::fire_holds::FireHolds;
 use commands::move_rewards::MoveRewards;
 use outbox::{Follower, Source};
 use pg::Database;
 use proto::rewards::audit_service_server::AuditServiceServer;
+use proto::rewards::erasure_service_server::ErasureServiceServer;
 use proto::rewards::ledger_service_server::LedgerServiceServer;
 use proto::rewards::program_service_server::ProgramServiceServer;
 use proto::rewards::reward_service_server::RewardServiceServer;
@@ -36,7 +38,7 @@ use runtime::Lifecycle;
 use sqlx::migrate::Migrator;
 use types::Clock;
 
-use crate::rpc::{Audits, Ledger, Programs, Rewards};
+use crate::rpc::{Audits, ErasureRpcs, Ledger, Programs, Rewards};
 
 /// The schema of this service.
 pub const SCHEMA: pg::Schema = pg::Schema { name: "rewards" };
@@ -70,6 +72,10 @@ pub async fn start(
     let follower = Follower::new(db.clone(), journeys.clone(), Arc::clone(&clock));
     lifecycle.spawn("rewards.journeys", follower.run(lifecycle.stop()));
 
+    let erasures = journeys.erasures().clone();
+    let sweep = erasures.clone().run(Sweeper, Arc::clone(&clock), lifecycle.stop());
+    lifecycle.spawn("rewards.erasures", sweep);
+
     let fire = FireHolds::new(db.clone(), Arc::clone(&clock));
     lifecycle.spawn("rewards.holds", holds::run(db.clone(), Arc::clone(&clock), fire, lifecycle.stop()));
 
@@ -80,6 +86,7 @@ pub async fn start(
     Ok(ServiceRoutes::default()
         .with(ProgramServiceServer::new(Programs::new(db.clone(), Arc::clone(&clock))))
         .with(RewardServiceServer::new(rewards))
+        .with(ErasureServiceServer::new(ErasureRpcs(erasures)))
         .with(AuditServiceServer::new(Audits(db.clone())))
         .with(LedgerServiceServer::new(Ledger::new(db, upstream.journeys, programs))))
 }

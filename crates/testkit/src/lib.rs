@@ -3,8 +3,10 @@
 //! The cluster is started by `with-postgres` (`make test` does it), which sets `LAUREL_TEST_POSTGRES`.
 
 mod proxy;
+mod search;
 
 pub use proxy::Proxy;
+pub use search::tables_with;
 
 use std::str::FromStr;
 
@@ -60,6 +62,11 @@ impl Sandbox {
     /// A connection as the administrator, for looking at what no role may.
     pub async fn admin(&self) -> anyhow::Result<PgConnection> {
         Ok(self.server.admin().connect().await?)
+    }
+
+    /// The tables of a schema that hold one of these texts.
+    pub async fn tables_with(&self, schema: Schema, texts: &[&str]) -> anyhow::Result<Vec<String>> {
+        tables_with(&mut self.admin().await?, schema.name, texts).await
     }
 }
 

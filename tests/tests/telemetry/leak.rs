@@ -1,15 +1,12 @@
 //! What processes do not tell, however much they log: who the contacts are, and what callers prove themselves with.
 
-use std::path::Path;
-
 use laurel::client::Clients;
-use pg::embedded::Cluster;
-use pg::sqlx::postgres::{PgConnectOptions, PgConnection};
-use pg::sqlx::{AssertSqlSafe, ConnectOptions, query_scalar};
+use pg::sqlx::postgres::PgConnection;
+use pg::sqlx::{AssertSqlSafe, query_scalar};
 use rpc::channel::{Access, Token, connect_as};
 use tests::process::{Deployment, SERVICES, Service};
 use tests::story::{SCOPES, rewarded};
-use tests::{DataDir, Up, program, said};
+use tests::{DataDir, Up, database, program, said};
 use tonic::Code;
 
 use crate::collector::{Collector, named};
@@ -107,17 +104,6 @@ async fn no_personal_data_and_no_credential_is_logged_exported_or_streamed() -> 
     seen.push(("traces".to_owned(), collector.bytes()));
     hold_nothing_of(&seen, &tokens);
     Ok(())
-}
-
-/// The embedded cluster of a running process, as its administrator.
-async fn database(data_dir: &Path) -> anyhow::Result<PgConnection> {
-    let options = PgConnectOptions::new_without_pgpass()
-        .host("localhost")
-        .username(Cluster::SUPERUSER)
-        .socket(data_dir.join("run"))
-        .port(Cluster::PORT)
-        .database("laurel");
-    Ok(options.connect().await?)
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,5 @@
 //! What is forgotten with time: request ids after 7 days, unresolved attempts after 90 (A12), visits after 400, which is
-//! more than the longest window (A8).
+//! more than the longest window (A8), names of erased contacts that nobody asked for after 7 (A13).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +14,8 @@ use crate::store;
 const EVERY: Duration = Duration::from_hours(1);
 const ATTEMPTS_KEPT: time::Duration = time::Duration::days(90);
 const VISITS_KEPT: time::Duration = time::Duration::days(400);
+/// As long as the reports are kept that these names are looked for in (A13).
+const NAMES_KEPT: time::Duration = time::Duration::days(7);
 
 /// Does the upkeep once an hour until `stop`. A failure is logged, and the next hour tries again.
 pub(crate) async fn run(
@@ -45,6 +47,7 @@ pub(crate) async fn once(db: &Database, clock: &dyn Clock) -> Result<(), pg::Err
         let more = [
             store::purge_attempts(&mut tx, now - ATTEMPTS_KEPT).await?,
             store::purge_visits(&mut tx, now - VISITS_KEPT).await?,
+            store::purge_names(&mut tx, now - NAMES_KEPT).await?,
         ];
         tx.commit().await?;
         if !more.contains(&true) {

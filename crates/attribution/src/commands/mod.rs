@@ -9,6 +9,7 @@
 //! | [`issue_shortcodes`] | shortcodes, in batches |
 //! | [`issue_coupons`], [`import_coupons`] | coupon codes: made in bulk, and imported in batches |
 //! | [`create_segment`], [`update_segment_members`] | segments |
+//! | [`erase_contact`] | erasure: who it is at once, what else names it in slices |
 //! | [`create_campaign`], [`update_campaign`] | campaigns |
 //! | [`move_test_clock`] | test clocks |
 //! | [`maintain`] | what is forgotten with time |
@@ -16,6 +17,7 @@
 pub(crate) mod change_contacts;
 pub(crate) mod create_campaign;
 pub(crate) mod create_segment;
+pub(crate) mod erase_contact;
 pub(crate) mod import_coupons;
 pub(crate) mod issue_coupons;
 pub(crate) mod issue_shortcodes;

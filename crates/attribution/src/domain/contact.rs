@@ -122,6 +122,8 @@ pub(crate) struct Contact {
     pub(crate) created_at: Timestamp,
     /// Its flags, those lifted among them.
     pub(crate) flags: BTreeMap<FlagCause, Flag>,
+    /// When it was erased, if it was (A13).
+    pub(crate) erased_at: Option<Timestamp>,
 }
 
 impl Contact {

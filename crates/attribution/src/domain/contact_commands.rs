@@ -180,6 +180,7 @@ impl Book {
             segments: BTreeSet::new(),
             created_at: when.occurred_at,
             flags: BTreeMap::new(),
+            erased_at: None,
         });
         self.record(when.occurred_at, Fact::ContactCreated(id));
         id
@@ -232,7 +233,7 @@ impl Book {
         Ok((id, created))
     }
 
-    fn set_status(&mut self, contact: ContactId, to: ContactStatus, reason: &str, when: Moment) {
+    pub(super) fn set_status(&mut self, contact: ContactId, to: ContactStatus, reason: &str, when: Moment) {
         let from = self.people.get(contact).map(|contact| contact.status).filter(|from| *from != to);
         if let Some(from) = from
             && let Some(stored) = self.people.change(contact)

@@ -17,6 +17,7 @@
 //! | [`attempt`] | what comes of it (A2-A12) |
 //! | [`lifecycle`] | activating, deactivating and reassigning by hand (A3) |
 //! | [`history`] | what became of attributions and contacts (A10) |
+//! | [`erasure`] | what is gone of an erased contact at once (A13) |
 //! | [`test_clock`] | moving a test clock |
 //! | [`event`] | what goes out on the stream |
 //! | [`violation`] | every way a command can breach a rule |
@@ -35,6 +36,7 @@ pub(crate) mod code;
 pub(crate) mod contact;
 pub(crate) mod contact_commands;
 pub(crate) mod coupon;
+pub(crate) mod erasure;
 pub(crate) mod event;
 pub(crate) mod flag;
 pub(crate) mod history;

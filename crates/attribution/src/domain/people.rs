@@ -52,10 +52,11 @@ impl People {
         std::mem::take(&mut self.touched)
     }
 
-    /// Whom the keys that are known belong to; `None` if none is known. An id has to be known, and different contacts
-    /// are a conflict (A15).
+    /// Whom the keys that are known belong to; `None` if none is known. An id has to be known, and of nobody erased (A13);
+    /// different contacts are a conflict (A15).
     pub(crate) fn find(&self, who: &ContactRef) -> Result<Option<ContactId>, Violation> {
-        if let Some(id) = who.id.filter(|id| !self.contacts.contains_key(id)) {
+        if let Some(id) = who.id.filter(|id| self.get(*id).is_none_or(|contact| contact.erased_at.is_some()))
+        {
             return Err(Violation::ContactNotFound(Some(id)));
         }
         let by_email = who.email.as_ref().and_then(|email| self.by_email.get(email)).copied();
@@ -77,6 +78,15 @@ impl People {
         let agrees = who.email.as_ref().is_none_or(|email| contact.email.as_ref() == Some(email))
             && who.uid.as_ref().is_none_or(|uid| contact.uid.as_ref() == Some(uid));
         if agrees { Ok(contact) } else { Err(Violation::ContactNotFound(who.id)) }
+    }
+
+    /// The same, but an erased contact is found by its id, if nothing else is given.
+    pub(crate) fn find_stored(&self, who: &ContactRef) -> Result<&Contact, Violation> {
+        let erased = who.id.and_then(|id| self.get(id)).filter(|contact| contact.erased_at.is_some());
+        match erased {
+            Some(contact) if who.email.is_none() && who.uid.is_none() => Ok(contact),
+            _ => self.find_known(who),
+        }
     }
 
     /// Takes in a new contact.
@@ -110,6 +120,26 @@ impl People {
             self.by_uid.remove(&old);
         }
         self.by_uid.insert(uid.clone(), id);
+    }
+
+    /// Takes its e-mail address and uid from a contact: nobody finds it by them any more.
+    pub(super) fn forget_keys(&mut self, id: ContactId) -> (Option<Email>, Option<Uid>) {
+        let Some(contact) = self.contacts.get_mut(&id).map(Tracked::change) else { return (None, None) };
+        self.touched.insert(id);
+        let (email, uid) = (contact.email.take(), contact.uid.take());
+        if let Some(email) = &email {
+            self.by_email.remove(email);
+        }
+        if let Some(uid) = &uid {
+            self.by_uid.remove(uid);
+        }
+        (email, uid)
+    }
+
+    /// Takes a contact out of all segments; out of how many.
+    pub(super) fn leave_all(&mut self, id: ContactId) -> usize {
+        let segments = self.get(id).map(|contact| contact.segments.clone()).unwrap_or_default();
+        segments.iter().filter(|segment| self.leave(id, segment)).count()
     }
 
     /// Puts a contact into a segment; whether it was not in it.

@@ -6,6 +6,7 @@ mod audit;
 mod campaigns;
 mod codes;
 mod contacts;
+mod erasures;
 mod errors;
 mod import_codes;
 mod moves;
@@ -21,6 +22,7 @@ use proto::attribution::audit_service_server::AuditServiceServer;
 use proto::attribution::campaign_service_server::CampaignServiceServer;
 use proto::attribution::code_service_server::CodeServiceServer;
 use proto::attribution::contact_service_server::ContactServiceServer;
+use proto::attribution::erasure_service_server::ErasureServiceServer;
 use proto::attribution::segment_service_server::SegmentServiceServer;
 use proto::attribution::test_clock_service_server::TestClockServiceServer;
 use proto::attribution::visit_service_server::VisitServiceServer;
@@ -37,6 +39,7 @@ pub(crate) fn routes(app: &Arc<App>) -> ServiceRoutes {
         .with(CodeServiceServer::new(codes::Codes(Arc::clone(app))))
         .with(VisitServiceServer::new(visits::Visits(Arc::clone(app))))
         .with(AttributionServiceServer::new(attributions::Attributions(Arc::clone(app))))
+        .with(ErasureServiceServer::new(erasures::ErasureRpcs(Arc::clone(app))))
         .with(TestClockServiceServer::new(test_clock::TestClocks(Arc::clone(app))))
         .with(AuditServiceServer::new(audit::Audits(app.db.clone())))
 }

@@ -67,7 +67,7 @@ pub(super) fn after(page: &rpc::page::Page) -> Result<Option<Uuid>, Error> {
     page.after_as()
 }
 
-/// The contact that `who` names, and the book it is in.
+/// The contact that `who` names, and the book it is in; one that was erased is found by its id.
 pub(super) async fn known_contact(
     app: &App,
     tenant: &TenantId,
@@ -79,6 +79,6 @@ pub(super) async fn known_contact(
     keys.add(tenant, who);
     store::load_contacts(&mut conn, &keys, &mut books).await?;
     let book = books.get(tenant).ok_or(Violation::ContactNotFound(who.id))?;
-    let contact = book.people.find_known(who)?.clone();
+    let contact = book.people.find_stored(who)?.clone();
     Ok((books, contact))
 }

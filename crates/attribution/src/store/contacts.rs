@@ -73,6 +73,7 @@ struct Row {
     status: i16,
     created_at: Timestamp,
     flags: String,
+    erased_at: Option<Timestamp>,
     segment_ids: Vec<SegmentId>,
 }
 
@@ -96,6 +97,7 @@ impl Row {
             segments: self.segment_ids.into_iter().collect(),
             created_at: self.created_at,
             flags: super::flags::read(&self.flags)?,
+            erased_at: self.erased_at,
         })
     }
 }
@@ -113,7 +115,7 @@ pub(crate) async fn load(
         keys.uids.iter().map(|(t, uid)| (t.as_str(), uid.as_str())).unzip();
     let rows: Vec<Row> = sqlx::query_as(
         "SELECT c.tenant_id, c.contact_id, c.email, c.uid, c.first_name, c.last_name, c.company, c.locale, c.tags,
-                c.status, c.created_at, c.flags::text AS flags,
+                c.status, c.created_at, c.flags::text AS flags, c.erased_at,
                 ARRAY (SELECT m.segment_id FROM segment_members m
                         WHERE m.tenant_id = c.tenant_id AND m.contact_id = c.contact_id) AS segment_ids
            FROM (SELECT c.* FROM unnest($1::text[], $2::uuid[]) AS k (tenant_id, contact_id)
@@ -146,7 +148,7 @@ pub(crate) async fn load(
     Ok(())
 }
 
-/// A page of a tenant's contacts that match, newest first.
+/// A page of a tenant's contacts that match, newest first; without those that were erased.
 pub(crate) async fn list(
     conn: &mut PgConnection,
     tenant: &TenantId,
@@ -156,10 +158,10 @@ pub(crate) async fn list(
 ) -> Result<Vec<Contact>, pg::Error> {
     let mut query = QueryBuilder::<Postgres>::new(
         "SELECT c.tenant_id, c.contact_id, c.email, c.uid, c.first_name, c.last_name, c.company, c.locale, c.tags,
-                c.status, c.created_at, c.flags::text AS flags, ",
+                c.status, c.created_at, c.flags::text AS flags, c.erased_at, ",
     );
     query.push(SEGMENT_IDS).push(" AS segment_ids FROM contacts c WHERE c.tenant_id = ").push_bind(tenant);
-    query.push(" AND c.contact_id < ").push_bind(after.unwrap_or(Uuid::max()));
+    query.push(" AND c.erased_at IS NULL AND c.contact_id < ").push_bind(after.unwrap_or(Uuid::max()));
     matching.narrow(&mut query);
     query.push(" ORDER BY c.contact_id DESC LIMIT ").push_bind(limit);
     let rows: Vec<Row> = query.build_query_as().persistent(matching.is_blank()).fetch_all(conn).await?;
@@ -200,6 +202,7 @@ struct Columns<'a> {
     statuses: Vec<i16>,
     created_at: Vec<Timestamp>,
     flags: Vec<String>,
+    erased_at: Vec<Option<Timestamp>>,
 }
 
 impl<'a> Columns<'a> {
@@ -217,6 +220,7 @@ impl<'a> Columns<'a> {
         self.statuses.push(contact.status.number());
         self.created_at.push(contact.created_at);
         self.flags.push(super::flags::write(&contact.flags)?);
+        self.erased_at.push(contact.erased_at);
         Ok(())
     }
 }
@@ -257,12 +261,12 @@ async fn update(tx: &mut WriteTx, changed: &Columns<'_>) -> Result<(), pg::Error
     let done = sqlx::query(
         "UPDATE contacts c
             SET email = n.email, uid = n.uid, first_name = n.first_name, last_name = n.last_name,
-                company = n.company, locale = n.locale, tags = string_to_array(n.tags, $12), status = n.status,
-                flags = n.flags::jsonb
+                company = n.company, locale = n.locale, tags = string_to_array(n.tags, $13), status = n.status,
+                flags = n.flags::jsonb, erased_at = n.erased_at
            FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
-                       $8::text[], $9::text[], $10::smallint[], $11::text[])
+                       $8::text[], $9::text[], $10::smallint[], $11::text[], $12::timestamptz[])
                 AS n (tenant_id, contact_id, email, uid, first_name, last_name, company, locale, tags, status,
-                      flags)
+                      flags, erased_at)
           WHERE c.tenant_id = n.tenant_id AND c.contact_id = n.contact_id",
     )
     .bind(&changed.tenants)
@@ -276,6 +280,7 @@ async fn update(tx: &mut WriteTx, changed: &Columns<'_>) -> Result<(), pg::Error
     .bind(&changed.tags)
     .bind(&changed.statuses)
     .bind(&changed.flags)
+    .bind(&changed.erased_at)
     .bind(SEPARATOR)
     .execute(&mut **tx)
     .await?;

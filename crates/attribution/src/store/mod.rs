@@ -9,6 +9,7 @@ mod code_list;
 mod codes;
 mod contacts;
 mod coupons;
+mod erasures;
 mod events;
 mod flags;
 mod history;
@@ -33,6 +34,9 @@ pub(crate) use contacts::{
     ContactKeys, FIELDS as CONTACT_FIELDS, list as list_contacts, load as load_contacts,
 };
 pub(crate) use coupons::{load as load_coupons, load_pools as load_coupon_pools};
+pub(crate) use erasures::{
+    forget_names, keep_names, names as erased_names, purge_names, remove as remove_erased,
+};
 pub(crate) use history::{attribution_changes, contact_changes};
 pub(crate) use segments::{
     Segment, SegmentKeys, get as get_segment, insert as insert_segment, list as list_segments,

@@ -6,9 +6,11 @@
 //! | [`runs`] | RunService |
 //! | [`funnel`] | FunnelService |
 //! | [`audit`] | AuditService |
+//! | [`erasures`] | ErasureService |
 //! | [`errors`] | violations to public errors, in one place |
 
 pub(crate) mod audit;
+pub(crate) mod erasures;
 pub(crate) mod errors;
 pub(crate) mod funnel;
 pub(crate) mod journeys;

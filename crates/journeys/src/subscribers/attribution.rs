@@ -113,8 +113,9 @@ impl Told {
             Some(WireFact::ClockMoved(fact)) => {
                 self.steps.push(Step::Clock(about.tenant, time("clock_moved.to", fact.to.as_ref())?));
             }
-            // one that never counted; or a fact that this version does not know: contracts only grow
-            Some(WireFact::AttributionLoggedInactive(_)) | None => {}
+            // one that never counted; an erasure comes by way of orders, with its part of the receipt; or a fact that this
+            // version does not know: contracts only grow
+            Some(WireFact::AttributionLoggedInactive(_) | WireFact::ContactErased(_)) | None => {}
         }
         Ok(())
     }

@@ -2,8 +2,9 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use outbox::{ApplyError, Cursor, Subscriber};
-use pg::{Database, WriteTx};
+use outbox::erasure::Open;
+use outbox::{ApplyError, Cursor, Erasures, Subscriber};
+use pg::{Database, Inserts, WriteTx};
 use proto::google::r#type::Money as WireMoney;
 use proto::orders as wire;
 use proto::orders::order_event::Fact as WireFact;
@@ -28,6 +29,7 @@ pub struct OrderEvents {
     pub(crate) definitions: Definitions,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) attribution: AttributionCursor,
+    pub(crate) erasures: Erasures,
 }
 
 /// How far attribution's stream has been applied here; asked for only when what was last seen is not enough.
@@ -88,9 +90,24 @@ impl Subscriber for OrderEvents {
             let read = read(event).map_err(poison)?;
             steps.extend(read.into_iter().map(|step| (origin.clone(), step)));
         }
-        carry_out(tx, &self.definitions, Stream::Orders, steps, self.clock.now()).await?;
+        let now = self.clock.now();
+        carry_out(tx, &self.definitions, Stream::Orders, steps, now).await?;
+        // behind what else came of these events: nothing is told of an erased contact that was known before
+        let mut erased = Vec::new();
+        for open in events.iter().filter_map(|event| erasure(event).transpose()) {
+            let passed = self.erasures.pass(tx, open.map_err(poison)?, now).await?;
+            erased.push(crate::wire::erased(&passed, now));
+        }
+        outbox::append(tx, Inserts::default(), &erased).await?;
         Ok(())
     }
+}
+
+/// A13: who was erased, if this is such a fact. Journeys holds nothing of a contact but its id, and passes it on.
+fn erasure(event: &wire::OrderEvent) -> Result<Option<Open>, Error> {
+    let Some(WireFact::ContactErased(fact)) = &event.fact else { return Ok(None) };
+    let about = (event.tenant_id.as_str(), fact.contact_id.as_str());
+    Open::read(about, event.occurred_at.as_ref(), &fact.parts, &event.traceparent).map(Some)
 }
 
 fn read(event: &wire::OrderEvent) -> Result<Vec<Step>, Error> {
@@ -118,8 +135,8 @@ fn read(event: &wire::OrderEvent) -> Result<Vec<Step>, Error> {
         Some(WireFact::ClockMoved(fact)) => {
             steps.push(Step::Clock(about.tenant, time("clock_moved.to", fact.to.as_ref())?));
         }
-        // a fact that this version does not know: contracts only grow
-        None => {}
+        // one that goes its own way; or a fact that this version does not know: contracts only grow
+        Some(WireFact::ContactErased(_)) | None => {}
     }
     Ok(steps)
 }

@@ -8,7 +8,7 @@ use proto::attribution::{
 };
 use proto::common::ContactRef;
 
-use super::{Filter, Limit, Session, call};
+use super::{Filter, Limit, Session, call, erasures};
 use crate::arguments::{WHO, When, one_of, who};
 
 pub(super) const COLUMNS: &[&str] = &[
@@ -132,6 +132,24 @@ pub enum Command {
         #[command(flatten)]
         when: When,
     },
+    /// Erase a contact in all services, for good, and wait for the receipt; its id stays
+    Erase {
+        #[arg(value_parser = who, help = WHO)]
+        contact: ContactRef,
+        /// An id that you gave a browser of the contact: its visits go, too; may be repeated
+        #[arg(long = "visitor-id", value_name = "ID")]
+        visitor_ids: Vec<String>,
+        #[command(flatten)]
+        when: When,
+        /// Do not wait until all services have done it
+        #[arg(long)]
+        no_wait: bool,
+    },
+    /// Show what was removed of an erased contact, and where
+    Erasure {
+        /// The contact's id
+        contact_id: String,
+    },
 }
 
 pub(super) async fn run(command: &Command, session: &Session) -> anyhow::Result<()> {
@@ -167,6 +185,10 @@ pub(super) async fn run(command: &Command, session: &Session) -> anyhow::Result<
         }
         Command::Tag { contact, add, when } => tag(session, contact, (add, Vec::new()), &when).await,
         Command::Untag { contact, remove, when } => tag(session, contact, (Vec::new(), remove), &when).await,
+        Command::Erase { contact, visitor_ids, when, no_wait } => {
+            erasures::erase(session, contact, visitor_ids, &when, no_wait).await
+        }
+        Command::Erasure { contact_id } => erasures::show(session, &contact_id).await,
     }
 }
 

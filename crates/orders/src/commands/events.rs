@@ -1,5 +1,6 @@
 //! The facts of this service, as its stream carries them: no personal data (A13).
 
+use outbox::erasure::Open;
 use proto::attribution::StreamHead;
 use proto::orders as wire;
 use proto::orders::order_event::Fact;
@@ -53,6 +54,16 @@ pub(crate) fn clock_moved(
 ) -> wire::OrderEvent {
     let when = When { occurred_at: to, recorded_at, head: None, traceparent };
     event(tenant, when, Fact::ClockMoved(wire::ClockMoved { to: Some(wire_time(to)) }))
+}
+
+/// A customer was erased, and what was here of it is gone (A13).
+pub(super) fn erased(done: &Open, recorded_at: Timestamp) -> wire::OrderEvent {
+    let parts = done.receipt.parts.clone();
+    let erased = wire::ContactErased { contact_id: done.contact.to_string(), parts };
+    let traceparent = done.traceparent.as_deref();
+    let when = When { occurred_at: recorded_at, recorded_at, head: None, traceparent };
+    let event = event(&done.tenant, when, Fact::ContactErased(erased));
+    wire::OrderEvent { occurred_at: done.receipt.erased_at, ..event }
 }
 
 fn event(tenant: &TenantId, when: When<'_>, fact: Fact) -> wire::OrderEvent {

@@ -3,6 +3,7 @@
 mod attribute;
 mod book;
 mod check_orders;
+mod erase;
 mod error;
 mod events;
 mod import_orders;
@@ -16,6 +17,7 @@ mod try_import;
 mod update_orders;
 
 pub(crate) use attribute::Declined;
+pub(crate) use erase::Sweeper;
 pub(crate) use error::Error;
 pub(crate) use events::clock_moved;
 pub(crate) use import_orders::{BadRow, Importer, Report, Row};

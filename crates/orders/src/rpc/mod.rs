@@ -2,6 +2,7 @@
 
 mod audit;
 mod convert;
+mod erasures;
 mod errors;
 mod export;
 mod history;
@@ -15,6 +16,7 @@ mod update;
 mod watch;
 
 pub(crate) use audit::Audits;
+pub(crate) use erasures::ErasureRpcs;
 pub(crate) use export::places as export_places;
 pub(crate) use properties::OrderProperties;
 

@@ -1,5 +1,6 @@
 //! The only SQL: slices in and out, one statement each, and what is read for lists.
 
+pub(crate) mod erasures;
 pub(crate) mod history;
 pub(crate) mod imports;
 pub(crate) mod line_items;

@@ -160,7 +160,11 @@ pub(crate) fn insert(inserts: &mut Inserts, orders: &[&Order]) {
          SELECT tenant_id, id, source_scope, order_id, source, contact_id, customer_hash, campaign_id,
                  attribution_id, advocate_id, inactive_attribution_id, outcome, outcome_reason,
                  currency, revenue_minor, external_status, hubspot_dealstage, line_count, occurred_at, recorded_at,
-                 recorded_by, properties::jsonb
+                 recorded_by,
+                 -- one who was erased while attribution answered for it (A13)
+                 CASE WHEN properties <> '{}' AND EXISTS (
+                          SELECT FROM erasures e WHERE e.tenant_id = n.tenant_id AND e.contact_id = n.contact_id)
+                      THEN impersonal(tenant_id, properties::jsonb) ELSE properties::jsonb END
            FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::uuid[], $7::bytea[],
                  $8::text[], $9::uuid[], $10::uuid[], $11::uuid[], $12::text[], $13::text[],
                  $14::text[], $15::int8[], $16::text[], $17::text[], $18::int2[], $19::timestamptz[],

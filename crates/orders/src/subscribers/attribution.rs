@@ -1,9 +1,10 @@
-//! The attribution stream: test clocks move (M4). Its other facts are not about orders.
+//! The attribution stream: test clocks move (M4), contacts are erased (A13). Its other facts are not about orders.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use outbox::{ApplyError, Subscriber};
+use outbox::erasure::Open;
+use outbox::{ApplyError, Erasures, Subscriber};
 use pg::{Inserts, WriteTx};
 use proto::attribution::attribution_event::Fact;
 use proto::attribution::attribution_service_client::AttributionServiceClient;
@@ -19,13 +20,14 @@ use crate::{domain, store};
 #[derive(Debug, Clone)]
 pub(crate) struct AttributionStream {
     client: AttributionServiceClient<Channel>,
+    erasures: Erasures,
     clock: Arc<dyn Clock>,
 }
 
 impl AttributionStream {
     /// Watches through `channel`, which acts as a service.
-    pub(crate) fn new(channel: Channel, clock: Arc<dyn Clock>) -> Self {
-        Self { client: AttributionServiceClient::new(channel), clock }
+    pub(crate) fn new(channel: Channel, erasures: Erasures, clock: Arc<dyn Clock>) -> Self {
+        Self { client: AttributionServiceClient::new(channel), erasures, clock }
     }
 }
 
@@ -35,12 +37,15 @@ impl Subscriber for AttributionStream {
 
     async fn open(&self, cursor: String) -> Result<Streaming<Self::Response>, Status> {
         // what is not about orders shall cost orders nothing
-        let types = vec!["clock_moved".to_owned()];
+        let types = vec!["clock_moved".to_owned(), "contact_erased".to_owned()];
         let request = WatchAttributionEventsRequest { cursor, types, ..Default::default() };
         Ok(self.client.clone().watch_attribution_events(request).await?.into_inner())
     }
 
     async fn apply(&self, tx: &mut WriteTx, events: &[AttributionEvent]) -> Result<(), ApplyError> {
+        for open in events.iter().filter_map(|event| erased(event).transpose()) {
+            self.erasures.begin(tx, open?, &Vec::new(), self.clock.now()).await?;
+        }
         let moves =
             events.iter().filter_map(|event| moved(event).transpose()).collect::<Result<Vec<_>, _>>()?;
         if moves.is_empty() {
@@ -82,6 +87,14 @@ fn moved(event: &AttributionEvent) -> Result<Option<Moved>, ApplyError> {
         .ok_or_else(|| poison("the clock's new time is missing or malformed"))?;
     let origin = Origin::service(crate::SCHEMA.name, AttributionStream::NAME).traced(&event.traceparent);
     Ok(Some(Moved { tenant, to, origin }))
+}
+
+/// Who was erased, if this is such a fact.
+fn erased(event: &AttributionEvent) -> Result<Option<Open>, ApplyError> {
+    let Some(Fact::ContactErased(fact)) = &event.fact else { return Ok(None) };
+    let about = (event.tenant_id.as_str(), fact.contact_id.as_str());
+    let open = Open::read(about, event.occurred_at.as_ref(), &fact.parts, &event.traceparent);
+    open.map(Some).map_err(|error| poison(error.message()))
 }
 
 fn poison(reason: &str) -> ApplyError {

@@ -9,6 +9,8 @@ mod batch;
 #[cfg(test)]
 mod common;
 #[cfg(test)]
+mod erasures;
+#[cfg(test)]
 mod evidence;
 #[cfg(test)]
 mod export;

@@ -25,7 +25,10 @@ impl Caller {
         Ok(self.properties().create_order_property(new).await?.into_inner().property.unwrap())
     }
 
-    async fn redefine(&self, change: v1::UpdateOrderPropertyRequest) -> Result<v1::OrderProperty, Status> {
+    pub(crate) async fn redefine(
+        &self,
+        change: v1::UpdateOrderPropertyRequest,
+    ) -> Result<v1::OrderProperty, Status> {
         Ok(self.properties().update_order_property(change).await?.into_inner().property.unwrap())
     }
 

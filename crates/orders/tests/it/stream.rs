@@ -82,7 +82,7 @@ async fn o6_an_update_goes_out_and_revenue_lowered_as_a_refund_of_the_difference
             Fact::OrderRecorded(f) => ("recorded", net(f.order.as_ref()), 0),
             Fact::OrderUpdated(f) => ("updated", net(f.order.as_ref()), 0),
             Fact::OrderRefunded(f) => ("refunded", net(f.order.as_ref()), cents(f.amount.as_ref())),
-            Fact::OrderCancelled(_) | Fact::ClockMoved(_) => panic!("{fact:?}"),
+            Fact::OrderCancelled(_) | Fact::ClockMoved(_) | Fact::ContactErased(_) => panic!("{fact:?}"),
         })
         .collect();
     let expected = [

@@ -5,11 +5,13 @@
 //! | [`apply_program`] | publishing a program's next version |
 //! | [`judge_transitions`] | rules on stage transitions, for the stream's follower |
 //! | [`retry_decision`] | judging a parked decision again |
+//! | [`erase`] | forgetting an erased contact |
 //! | [`fire_holds`] | approving what is pending when its hold is over |
 //! | [`move_rewards`] | approving, denying, reopening, fulfilling by hand |
 //! | [`verify_ledger`] | deriving everything again and comparing; changes nothing |
 
 pub(crate) mod apply_program;
+pub(crate) mod erase;
 pub(crate) mod fire_holds;
 pub(crate) mod judge_transitions;
 pub(crate) mod move_rewards;

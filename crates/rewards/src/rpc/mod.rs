@@ -6,15 +6,18 @@
 //! | [`rewards`] | `RewardService` |
 //! | [`ledger`] | `LedgerService` |
 //! | [`audit`] | `AuditService` |
+//! | [`erasures`] | `ErasureService` |
 //! | [`errors`] | what each violation is to a client |
 
 mod audit;
+mod erasures;
 mod errors;
 mod ledger;
 mod programs;
 mod rewards;
 
 pub(crate) use audit::Audits;
+pub(crate) use erasures::ErasureRpcs;
 pub(crate) use ledger::Ledger;
 pub(crate) use programs::Programs;
 pub(crate) use rewards::Rewards;

@@ -10,6 +10,7 @@
 //! | [`credits`] | account credit |
 //! | [`clocks`] | test clocks |
 //! | [`effects`] | writing what a slice decided, events included |
+//! | [`erasures`] | what goes with an erased contact |
 //! | [`audit`] | reading everything again for verification |
 //! | [`codes`], [`row`] | enumerations as stored numbers; rows to strict types |
 
@@ -19,6 +20,7 @@ pub(crate) mod codes;
 pub(crate) mod credits;
 pub(crate) mod decisions;
 pub(crate) mod effects;
+pub(crate) mod erasures;
 pub(crate) mod moves;
 pub(crate) mod postings;
 pub(crate) mod programs;

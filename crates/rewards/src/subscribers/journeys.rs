@@ -5,7 +5,8 @@
 
 use std::sync::Arc;
 
-use outbox::{ApplyError, Subscriber};
+use outbox::erasure::Open;
+use outbox::{ApplyError, Erasures, Subscriber};
 use pg::{Audit, Database, WriteTx};
 use proto::journeys::journey_event::Fact as WireFact;
 use proto::journeys::run_service_client::RunServiceClient;
@@ -30,6 +31,7 @@ pub struct Journeys {
     client: RunServiceClient<Channel>,
     holds: FireHolds,
     programs: Programs,
+    erasures: Erasures,
     clock: Arc<dyn Clock>,
 }
 
@@ -38,10 +40,16 @@ impl Journeys {
     pub fn new(db: Database, clock: Arc<dyn Clock>, channel: Channel) -> Self {
         Self {
             client: RunServiceClient::new(channel),
-            holds: FireHolds::new(db, Arc::clone(&clock)),
+            holds: FireHolds::new(db.clone(), Arc::clone(&clock)),
             programs: Programs::default(),
+            erasures: Erasures::new(db),
             clock,
         }
+    }
+
+    /// Erasures that were heard of.
+    pub(crate) fn erasures(&self) -> &Erasures {
+        &self.erasures
     }
 }
 
@@ -92,6 +100,9 @@ impl Subscriber for Journeys {
             }
         }
         effects::save(tx, &effects, &Audit::default(), now).await?;
+        for open in events.iter().filter_map(|event| erased(event).transpose()) {
+            self.erasures.begin(tx, open?, &Vec::new(), now).await?;
+        }
         Ok(())
     }
 }
@@ -105,6 +116,14 @@ fn clock_moved(event: &JourneyEvent) -> Result<Option<(TenantId, Timestamp)>, Ap
         Ok((tenant, fields::required("clock_moved.to", to)?))
     };
     read().map(Some).map_err(|error| poison(&error))
+}
+
+/// Who was erased, if this is such a fact (A13).
+fn erased(event: &JourneyEvent) -> Result<Option<Open>, ApplyError> {
+    let Some(WireFact::ContactErased(fact)) = &event.fact else { return Ok(None) };
+    let about = (event.tenant_id.as_str(), fact.contact_id.as_str());
+    let open = Open::read(about, event.occurred_at.as_ref(), &fact.parts, &event.traceparent);
+    open.map(Some).map_err(|error| poison(&error))
 }
 
 /// The transition of an event that enters a stage in a campaign: without one there is no reward (R4).

@@ -14,6 +14,7 @@ use tower::{ServiceExt, service_fn};
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Network {
     losing: Arc<AtomicUsize>,
+    losing_erasures: Arc<AtomicUsize>,
     batches: Arc<AtomicUsize>,
 }
 
@@ -32,6 +33,11 @@ impl Network {
         self.losing.store(calls, Ordering::SeqCst);
     }
 
+    /// Loses the next `calls` about erasures.
+    pub(crate) fn lose_erasures(&self, calls: usize) {
+        self.losing_erasures.store(calls, Ordering::SeqCst);
+    }
+
     /// Calls for attribution so far, lost ones too.
     pub(crate) fn asked(&self) -> usize {
         self.batches.load(Ordering::SeqCst)
@@ -41,6 +47,13 @@ impl Network {
         if request.uri().path().ends_with("/BatchRecordAttributions") {
             self.batches.fetch_add(1, Ordering::SeqCst);
             let lost = self.losing.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1));
+            if lost.is_ok() {
+                return Err(Status::unavailable("the network is down"));
+            }
+        }
+        if request.uri().path().contains(".ErasureService/") {
+            let losing = &self.losing_erasures;
+            let lost = losing.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1));
             if lost.is_ok() {
                 return Err(Status::unavailable("the network is down"));
             }
