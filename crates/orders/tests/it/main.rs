@@ -27,6 +27,8 @@ mod read;
 #[cfg(test)]
 mod record;
 #[cfg(test)]
+mod report;
+#[cfg(test)]
 mod resume;
 #[cfg(test)]
 mod reversals;
