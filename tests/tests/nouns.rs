@@ -206,6 +206,41 @@ async fn orders_by_command_line() -> anyhow::Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn o10_what_an_import_rejects_is_mended_and_imported_by_command_line() -> anyhow::Result<()> {
+    let shop = Shop::open().await?;
+    let files = tempfile::tempdir()?;
+    let path = |name: &str| files.path().join(name).display().to_string();
+    let (orders, rejected, other) = (path("orders.csv"), path("rejected.csv"), path("other.csv"));
+    let rows = "order_id,email,revenue\no-1,eve@example.com,1\no-2,nobody,2\no-3,eve@example.com,x\n";
+    std::fs::write(&orders, rows)?;
+    let run = |line: &str| shop.run(&line.split(' ').collect::<Vec<_>>());
+    let import = format!("orders import --currency EUR --report {rejected}");
+    for tried in ["--dry-run", "--import-id i-1", ""] {
+        let line = format!("{import} {orders} {tried}");
+        let output = run(line.trim_end())?;
+        let said = String::from_utf8(output.stdout)?;
+        assert_eq!(output.status.code(), Some(5), "{said}");
+        assert!(said.contains("2 rejected") && said.ends_with("rejected.csv: 2 rows\n"), "{said}");
+        let report = std::fs::read_to_string(&rejected)?;
+        assert!(
+            report.starts_with("line,column,reason,order_id,email,revenue\n3,email,INVALID_FIELD: "),
+            "{report}"
+        );
+        std::fs::remove_file(&rejected)?;
+    }
+    let report = shop.says("orders import-report --import-id i-1")?;
+    let told = shop.tells(&format!("orders import-report --import-id i-1 --output {rejected}"))?;
+    assert_eq!((told, &std::fs::read_to_string(&rejected)?), (json!({ "rows": 2, "left_out": 0 }), &report));
+    std::fs::write(&rejected, report.replace("nobody", "eve@example.com").replace(",x\n", ",3\n"))?;
+    let mended = shop.tells(&format!("orders import {rejected} --currency EUR --report {other}"))?;
+    assert_eq!((&mended["recorded"], &mended["rejected"]), (&json!(2), &json!(0)));
+    assert!(!std::path::Path::new(&other).exists(), "nothing was rejected");
+    assert_eq!(shop.lists("orders list")?.len(), 3);
+    assert_eq!(shop.fails("orders import-report --import-id i-9")?.0, 3);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_wrong_is_said_of_the_argument_and_the_exit_code_says_of_what_kind() -> anyhow::Result<()> {
     let shop = Shop::open().await?;
     shop.stock()?;

@@ -46,7 +46,7 @@ static OWN: Migrator = sqlx::migrate!("./migrations");
 pub static MIGRATIONS: &[&Migrator] =
     &[&outbox::MIGRATIONS, &requests::MIGRATIONS, &pg::audit::MIGRATIONS, &OWN];
 
-/// How often old request ids are dropped.
+/// How often old request ids and imports are dropped.
 const MAINTENANCE: Duration = Duration::from_hours(1);
 
 /// The services that this one calls.
@@ -81,6 +81,7 @@ pub async fn start(
     settings: Settings,
 ) -> anyhow::Result<ServiceRoutes> {
     requests::maintain(&db, clock.now()).await?;
+    commands::forget_imports(&db, clock.now()).await?;
     let hasher = Hasher::load(&db).await?;
     let channel = ::rpc::channel::for_service(upstream.attribution, SCHEMA.name);
     let source = Source::open(db.clone(), lifecycle.stop()).await?;
@@ -125,7 +126,7 @@ pub async fn start(
         .with(AuditServiceServer::new(audits)))
 }
 
-/// Keeps the table of request ids in bounds; a failed round is made up for by the next.
+/// Keeps the tables of request ids and imports in bounds; a failed round is made up for by the next.
 async fn maintain(db: Database, clock: Arc<dyn Clock>, lifecycle: Lifecycle) -> Result<(), pg::Error> {
     let stop = lifecycle.stop();
     while stop.run_until_cancelled(tokio::time::sleep(MAINTENANCE)).await.is_some() {

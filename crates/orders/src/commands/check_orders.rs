@@ -5,15 +5,15 @@ use std::collections::{HashMap, VecDeque};
 use types::new_id;
 
 use super::attribute::customer_look_up;
-use super::record_orders::{Looked, RecordOrder, RecordOrders, RecordResult};
+use super::record_orders::{self, Looked, RecordOrder, RecordOrders, RecordResult};
 use super::{Declined, Error};
 use crate::domain::{
     Answer, Attributed, Facts, Head, NewOrder, Order, OrderKey, Outcome, Unresolved, Updated, check,
     record_again, record_new,
 };
 
-/// Orders of the file that are remembered, so that one that comes again is seen.
-const REMEMBERED: usize = 10_000;
+/// Orders of the file that are remembered, so that one that comes again is seen, and their bytes, about.
+const REMEMBERED: (usize, usize) = (10_000, 16 * 1024 * 1024);
 
 /// The last orders of a file, as they would be stored.
 #[derive(Debug, Default)]
@@ -21,20 +21,31 @@ pub(crate) struct Ahead {
     orders: HashMap<OrderKey, Order>,
     /// Oldest first.
     keys: VecDeque<OrderKey>,
+    /// Bytes of the orders.
+    held: usize,
 }
 
 impl Ahead {
     fn put(&mut self, order: Order) {
         let key = order.key.clone();
-        if self.orders.insert(key.clone(), order).is_none() {
-            self.keys.push_back(key);
+        self.held += held(&order);
+        match self.orders.insert(key.clone(), order) {
+            Some(before) => self.held -= held(&before),
+            None => self.keys.push_back(key),
         }
-        if self.keys.len() > REMEMBERED
+        while (self.keys.len() > REMEMBERED.0 || self.held > REMEMBERED.1)
             && let Some(oldest) = self.keys.pop_front()
         {
-            self.orders.remove(&oldest);
+            self.held -= self.orders.remove(&oldest).as_ref().map_or(0, held);
         }
     }
+}
+
+/// Bytes of an order, about.
+fn held(order: &Order) -> usize {
+    let lines: usize = order.line_items.iter().map(|line| line.sku.len() + line.name.len() + 64).sum();
+    let texts = [&order.source, &order.external_status, &order.hubspot_dealstage];
+    1024 + texts.map(String::len).iter().sum::<usize>() + lines + record_orders::held(&order.properties)
 }
 
 impl RecordOrders {
@@ -112,4 +123,32 @@ fn as_stored(new: &NewOrder, facts: &Facts, answer: &Answer) -> Result<Order, Er
         head: Head { epoch: 0, position: 0 },
     };
     Ok(record_new(new, facts, &answer, new_id(facts.now), facts.now)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{LineItem, test_order};
+
+    fn order(n: usize, lines: usize) -> Order {
+        let line = LineItem { sku: "s".repeat(128), name: "n".repeat(200), quantity: 1, unit_price_minor: 1 };
+        let mut order = Order { line_items: vec![line; lines], ..test_order(100) };
+        order.key.order_id = format!("o-{n}").parse().unwrap();
+        order
+    }
+
+    #[test]
+    fn o10_a_dry_run_remembers_so_many_orders_and_bytes_and_no_more() {
+        let mut ahead = Ahead::default();
+        (0..REMEMBERED.0 + 5).for_each(|n| ahead.put(order(n, 0)));
+        assert_eq!((ahead.orders.len(), ahead.keys.len()), (REMEMBERED.0, REMEMBERED.0));
+        (0..1_000).for_each(|n| ahead.put(order(n, 200)));
+        assert!(ahead.held <= REMEMBERED.1 && ahead.held > REMEMBERED.1 - held(&order(0, 200)));
+        assert!(ahead.orders.len() < 250 && ahead.orders.contains_key(&order(999, 0).key));
+        // the same again takes no more room
+        let before = (ahead.held, ahead.orders.len());
+        ahead.put(order(999, 200));
+        assert_eq!((ahead.held, ahead.orders.len()), before);
+        assert_eq!(ahead.held, ahead.orders.values().map(held).sum::<usize>());
+    }
 }

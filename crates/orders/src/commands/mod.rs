@@ -20,13 +20,13 @@ pub(crate) use attribute::Declined;
 pub(crate) use erase::Sweeper;
 pub(crate) use error::Error;
 pub(crate) use events::clock_moved;
-pub(crate) use import_orders::{BadRow, Importer, Report, Row};
-pub(crate) use journal::{Begin, Journal, forget as forget_imports};
+pub(crate) use import_orders::{BadRow, Importer, Report, Row, Telling, Unreadable};
+pub(crate) use journal::{Begin, Journal, Opening, forget as forget_imports};
 pub(crate) use lane::{Lane, Place};
 pub(crate) use properties::{
     By, DefinitionChange, create as create_property, delete as delete_property, update as update_property,
 };
 pub(crate) use record_orders::{RecordOrder, RecordOrders, RecordResult, Recorded, RequestId};
 pub(crate) use reverse_orders::{ReverseOrder, ReverseOrders, Reversed};
-pub(crate) use try_import::try_import;
+pub(crate) use try_import::Trial;
 pub(crate) use update_orders::{Revised, UpdateOrder, UpdateOrders};

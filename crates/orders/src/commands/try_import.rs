@@ -1,4 +1,4 @@
-//! A dry run of an import (O10): every row is read and checked, nothing is written.
+//! A dry run of an import (O10): every row is read and checked, no order is written.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,76 +6,111 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use types::Origin;
 
-use super::Error;
 use super::check_orders::Ahead;
-use super::import_orders::{BACK_OFF_MS, BadRow, Report, Row};
+use super::import_orders::{BACK_OFF_MS, BadRow, Imported, Report, Row, Telling};
 use super::record_orders::{RecordOrder, RecordOrders, RecordResult};
+use super::{Error, Journal};
 use crate::domain::Progress;
 
 /// Rows that are checked at once.
 const SLICE: usize = 256;
+/// Slices after which it is kept how far it is.
+const KEPT: u32 = 40;
 
-/// Checks rows until there are no more; counts as if they had been recorded.
-pub(crate) async fn try_import<R: Send + 'static>(
+/// A dry run.
+pub(crate) struct Trial<'a> {
     orders: Arc<RecordOrders>,
     origin: Origin,
-    mut rows: mpsc::Receiver<Row<R>>,
-    reports: mpsc::Sender<Report<R>>,
-) -> Result<Progress, Error> {
-    let (mut progress, mut ahead) = (Progress::default(), Ahead::default());
-    let mut slice = Vec::with_capacity(SLICE);
-    while rows.recv_many(&mut slice, SLICE).await > 0 {
-        let commands: Vec<RecordOrder> = slice.iter().filter_map(|row| command(row, &origin)).collect();
-        let mut answers = check(&orders, &commands, &mut ahead).await?.into_iter();
+    telling: Telling<'a>,
+    journal: Option<Journal>,
+    progress: Progress,
+    /// Keyed hash of all rows so far.
+    hash: Vec<u8>,
+    ahead: Ahead,
+    /// Slices since it was kept how far it is.
+    unkept: u32,
+}
+
+impl<'a> Trial<'a> {
+    /// A dry run that has not begun.
+    pub(crate) fn new(
+        orders: Arc<RecordOrders>,
+        origin: Origin,
+        telling: Telling<'a>,
+        journal: Option<Journal>,
+    ) -> Self {
+        let progress = journal.as_ref().map(Journal::progress).unwrap_or_default();
+        let hash = journal.as_ref().map(|journal| journal.rows_hash().to_vec()).unwrap_or_default();
+        Self { orders, origin, telling, journal, progress, hash, ahead: Ahead::default(), unkept: 0 }
+    }
+
+    /// Checks rows until there are no more; counts as if they had been recorded.
+    pub(crate) async fn run(mut self, mut rows: mpsc::Receiver<Row>) -> Result<Imported, Error> {
+        let mut slice = Vec::with_capacity(SLICE);
+        while rows.recv_many(&mut slice, SLICE).await > 0 {
+            self.check_slice(&mut slice).await?;
+        }
+        Ok((self.progress, self.journal.map(|journal| (journal, self.hash))))
+    }
+
+    async fn check_slice(&mut self, slice: &mut Vec<Row>) -> Result<(), Error> {
+        let command = |row: &Row| {
+            let order = (**row.order.as_ref().ok()?).clone();
+            Some(RecordOrder { order, origin: self.origin.clone(), request: None, place: None })
+        };
+        let commands: Vec<RecordOrder> = slice.iter().filter_map(command).collect();
+        let mut answers = self.check(&commands).await?.into_iter();
         let mut bad = Vec::new();
-        for row in slice.drain(..) {
-            progress.rows += 1;
-            let row = match row {
-                Row::Bad(unreadable) => Some(BadRow::Unreadable(unreadable)),
+        for Row { sent, order } in slice.drain(..) {
+            self.progress.rows += 1;
+            self.hash.clone_from(&sent.hash);
+            let refused = match order {
+                Err(unreadable) => unreadable,
                 // there is an answer for each order
-                Row::Order { line, .. } => match answers.next().unwrap_or(Err(Error::NoAnswer)) {
+                Ok(order) => match answers.next().unwrap_or(Err(Error::NoAnswer)) {
                     Ok(result) => {
-                        match result {
-                            RecordResult::Recorded => progress.recorded += 1,
-                            RecordResult::AlreadyRecorded => progress.already_recorded += 1,
-                            RecordResult::Updated => progress.updated += 1,
-                        }
-                        None
+                        self.progress.count(result);
+                        continue;
                     }
-                    Err(error) => Some(BadRow::Refused { line, error }),
+                    Err(error) => self.telling.refused(error, &order, &sent),
                 },
             };
-            bad.extend(row);
+            self.progress.rejected += 1;
+            bad.push(BadRow { line: sent.line, fault: refused.fault.clone() });
+            if let Some(journal) = &mut self.journal {
+                journal.note(refused.of(sent));
+            }
         }
-        progress.rejected = progress.rows - progress.recorded - progress.already_recorded - progress.updated;
-        if !bad.is_empty() {
-            // bad rows wait for the caller: none is lost
-            let _ = reports.send(Report::Bad(bad)).await;
-        }
-        let _ = reports.try_send(Report::Progress(progress));
+        self.report(bad).await;
+        Ok(())
     }
-    Ok(progress)
-}
 
-fn command<R>(row: &Row<R>, origin: &Origin) -> Option<RecordOrder> {
-    let Row::Order { order, .. } = row else { return None };
-    Some(RecordOrder { order: (**order).clone(), origin: origin.clone(), request: None, place: None })
-}
-
-/// Checks a slice; a transient failure is tried again.
-async fn check(
-    orders: &RecordOrders,
-    commands: &[RecordOrder],
-    ahead: &mut Ahead,
-) -> Result<Vec<Result<RecordResult, Error>>, Error> {
-    if commands.is_empty() {
-        return Ok(Vec::new());
-    }
-    for wait in BACK_OFF_MS {
-        match orders.check(commands, ahead).await {
-            Err(error) if error.is_transient() => tokio::time::sleep(Duration::from_millis(wait)).await,
-            checked => return checked,
+    /// Tells what came of a slice, and keeps it now and then.
+    async fn report(&mut self, mut bad: Vec<BadRow>) {
+        if !self.telling.bad(&mut bad).await {
+            self.journal = None;
+        }
+        let _ = self.telling.reports.try_send(Report::Progress(self.progress));
+        self.unkept += 1;
+        if let Some(journal) = &mut self.journal
+            && (journal.is_full() || self.unkept >= KEPT)
+        {
+            self.unkept = 0;
+            journal.keep(self.progress, &self.hash).await;
         }
     }
-    orders.check(commands, ahead).await
+
+    /// Checks a slice; a transient failure is tried again.
+    async fn check(&mut self, commands: &[RecordOrder]) -> Result<Vec<Result<RecordResult, Error>>, Error> {
+        if commands.is_empty() {
+            return Ok(Vec::new());
+        }
+        for wait in BACK_OFF_MS {
+            match self.orders.check(commands, &mut self.ahead).await {
+                Err(error) if error.is_transient() => tokio::time::sleep(Duration::from_millis(wait)).await,
+                checked => return checked,
+            }
+        }
+        self.orders.check(commands, &mut self.ahead).await
+    }
 }

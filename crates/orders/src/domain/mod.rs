@@ -5,6 +5,7 @@ mod clock;
 mod contact_ref;
 mod history;
 mod import;
+mod names;
 mod new_order;
 mod order;
 mod property;
@@ -16,7 +17,8 @@ pub(crate) use attributed::{Answer, Attributed, Head, InForce, Inactive, Outcome
 pub(crate) use clock::advance;
 pub(crate) use contact_ref::{ContactRef, Uid};
 pub(crate) use history::{Change, ChangeKind, FieldChange, changed_fields, linked_fields};
-pub(crate) use import::{Import, ImportKey, Progress};
+pub(crate) use import::{Fault, Import, ImportKey, Kept, Progress, Rejected, Sent};
+pub(crate) use names::{names, names_anywhere, names_of, normal, text};
 pub(crate) use new_order::{Evidence, NewOrder, OnConflict, OnUnattributed};
 pub(crate) use order::{LineItem, Order, OrderKey};
 pub(crate) use property::{
@@ -26,3 +28,6 @@ pub(crate) use property::{
 pub(crate) use record::{Facts, Violation, record_again, record_new};
 pub(crate) use reversal::{Cancellation, NewRefund, Reversal, cancel, refund, refund_again};
 pub(crate) use update::{Patch, Updated, link, update};
+
+#[cfg(test)]
+pub(crate) use reversal::tests::order as test_order;

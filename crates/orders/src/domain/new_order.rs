@@ -1,8 +1,10 @@
 //! An order as a caller gives it.
 
+use std::sync::Arc;
+
 use types::{CampaignId, Money, Timestamp};
 
-use super::{ContactRef, LineItem, OrderKey, Properties};
+use super::{ContactRef, LineItem, OrderKey, Properties, PropertyName};
 
 /// What to do when the order is stored with different content (O6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,10 +70,22 @@ pub(crate) struct NewOrder {
     pub(crate) line_items: Vec<LineItem>,
     /// Custom properties (O9).
     pub(crate) properties: Properties,
+    /// The properties it tells of, whether it has a value of them or not; `None` if it is all there are.
+    pub(crate) told_properties: Option<Arc<[PropertyName]>>,
     /// When it was placed, if given.
     pub(crate) occurred_at: Option<Timestamp>,
     /// If it is stored with different content.
     pub(crate) on_conflict: OnConflict,
     /// If the evidence comes to nobody.
     pub(crate) on_unattributed: OnUnattributed,
+}
+
+impl NewOrder {
+    /// All its properties, where an order is stored that has `stored`: those it does not tell of stay as they are (O6).
+    pub(crate) fn properties_over(&self, stored: &Properties) -> Properties {
+        let Some(told) = &self.told_properties else { return self.properties.clone() };
+        let others = stored.iter().filter(|(name, _)| !told.contains(name));
+        let others = others.map(|(name, value)| (name.clone(), value.clone()));
+        others.chain(self.properties.clone()).collect()
+    }
 }

@@ -6,8 +6,8 @@ use types::{ContactId, Money, OrderId, Timestamp};
 use uuid::Uuid;
 
 use super::{
-    Attributed, Definitions, NewOrder, OnConflict, OnUnattributed, Order, Outcome, Patch, PropertyFault,
-    PropertyName, Unresolved, Updated, update,
+    Attributed, Definitions, NewOrder, OnConflict, OnUnattributed, Order, Outcome, Patch, Properties,
+    PropertyFault, PropertyName, Unresolved, Updated, update,
 };
 
 /// What an update may change (O6), by their names in the contract.
@@ -109,7 +109,8 @@ pub(crate) fn record_again(
     definitions: &Definitions,
 ) -> Result<Updated, Violation> {
     let same_customer = stored.customer_hash == facts.customer_hash || contact == Some(stored.contact_id);
-    let differing = differences(new, stored, same_customer);
+    let properties = new.properties_over(&stored.properties);
+    let differing = differences(new, &properties, stored, same_customer);
     if differing.is_empty() {
         return Ok(Updated::Same);
     }
@@ -122,14 +123,19 @@ pub(crate) fn record_again(
         external_status: Some(new.external_status.clone()),
         hubspot_dealstage: Some(new.hubspot_dealstage.clone()),
         line_items: Some((Some(new.revenue.currency), new.line_items.clone())),
-        properties: Some(new.properties.clone()),
+        properties: Some(properties),
     };
     update(stored, patch, definitions)
 }
 
 /// The fields that differ, by their names in the contract. Evidence is not content: it is judged once. Campaign and time
 /// count only if given, since both have defaults.
-fn differences(new: &NewOrder, stored: &Order, same_customer: bool) -> Vec<&'static str> {
+fn differences(
+    new: &NewOrder,
+    properties: &Properties,
+    stored: &Order,
+    same_customer: bool,
+) -> Vec<&'static str> {
     let campaign_differs = new.campaign_id.is_some() && new.campaign_id != stored.campaign_id;
     let time_differs = new.occurred_at.is_some_and(|at| at != stored.occurred_at);
     let same_currency = new.revenue.currency == stored.currency();
@@ -142,7 +148,7 @@ fn differences(new: &NewOrder, stored: &Order, same_customer: bool) -> Vec<&'sta
         ("external_status", new.external_status != stored.external_status),
         ("hubspot_dealstage", new.hubspot_dealstage != stored.hubspot_dealstage),
         ("line_items", same_currency && new.line_items != stored.line_items),
-        ("properties", new.properties != stored.properties),
+        ("properties", *properties != stored.properties),
         ("occurred_at", time_differs),
     ]
     .into_iter()

@@ -38,6 +38,7 @@ pub(super) fn new_order(
         hubspot_dealstage: order.hubspot_dealstage.clone(),
         line_items: line_items("order.line_items", &order.line_items, revenue.currency)?,
         properties: properties("order.properties", &order.properties)?,
+        told_properties: None,
         occurred_at: fields::timestamp("order.occurred_at", order.occurred_at.as_ref())?,
         on_conflict: on_conflict(request.on_conflict()),
         on_unattributed: match request.on_unattributed() {

@@ -16,7 +16,7 @@ impl From<commands::Error> for Error {
                 Self::already_exists(Reason::RequestIdReused, message)
             }
             commands::Error::ImportDiffers => {
-                let message = "the import id was used with other options, or with a file of another header";
+                let message = "the import id was used with other options, or with another file";
                 Self::already_exists(Reason::ImportDiffers, message)
             }
             commands::Error::Declined(declined) => declined.into(),

@@ -11,6 +11,7 @@ mod lines;
 mod properties;
 mod read;
 mod record;
+mod report;
 mod reversals;
 mod update;
 mod watch;
@@ -57,7 +58,7 @@ pub(crate) struct Orders {
     pub(crate) updates: Batcher<UpdateOrders>,
     /// Refunds and cancels orders.
     pub(crate) reversals: Batcher<ReverseOrders>,
-    /// Places of exports that read.
+    /// Places of exports and reports that read.
     pub(crate) exports: Arc<Semaphore>,
     /// The order stream.
     pub(crate) source: Source,
@@ -99,6 +100,16 @@ impl OrderService for Orders {
 
     async fn get_import(&self, request: Request<wire::GetImportRequest>) -> Answer<wire::GetImportResponse> {
         Ok(self.find_import(request).await.map(Response::new)?)
+    }
+
+    type DownloadImportReportStream =
+        Pin<Box<dyn Stream<Item = Result<wire::DownloadImportReportResponse, Status>> + Send>>;
+
+    async fn download_import_report(
+        &self,
+        request: Request<wire::DownloadImportReportRequest>,
+    ) -> Answer<Self::DownloadImportReportStream> {
+        Ok(Response::new(self.report(request).await?))
     }
 
     async fn get_order(&self, request: Request<wire::GetOrderRequest>) -> Answer<wire::GetOrderResponse> {

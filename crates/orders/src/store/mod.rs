@@ -7,4 +7,5 @@ pub(crate) mod line_items;
 pub(crate) mod list;
 pub(crate) mod orders;
 pub(crate) mod properties;
+pub(crate) mod rejected;
 pub(crate) mod test_clocks;

@@ -29,6 +29,8 @@ mod read;
 #[cfg(test)]
 mod record;
 #[cfg(test)]
+mod report;
+#[cfg(test)]
 mod resume;
 #[cfg(test)]
 mod reversals;

@@ -341,6 +341,26 @@ async fn o10_an_import_takes_properties_and_says_what_is_wrong_with_them() {
     assert!(acme.get("o-2").await.unwrap().properties.is_empty());
     let unknown = b"order_id,email,revenue,property.hue\n".to_vec();
     bad_field(acme.import(options(&[]), vec![unknown]).await.1, "header.property.hue");
+    // of what an update has no column for, nothing changes; an empty cell takes its value away
+    let update = v1::ImportOrdersOptions { on_conflict: v1::OnConflict::Update.into(), ..options(&[]) };
+    for (file, left) in [
+        (&b"order_id,email,revenue\no-1,eve@example.com,2\n"[..], vec!["color", "gift", "size", "weight"]),
+        (b"order_id,email,revenue,property.color\no-1,eve@example.com,2,\n", vec!["gift", "size", "weight"]),
+        (b"order_id,email,revenue,property.size\no-1,eve@example.com,3,7\n", vec!["gift", "size", "weight"]),
+    ] {
+        let (bad, summary) = acme.import(update.clone(), vec![file.to_vec()]).await;
+        assert_eq!((bad, summary.unwrap().updated), (vec![], 1));
+        let properties = acme.get("o-1").await.unwrap().properties;
+        let mut names: Vec<&str> = properties.keys().map(String::as_str).collect();
+        names.sort_unstable();
+        assert_eq!(names, left);
+    }
+    let again = b"order_id,email,revenue\no-1,eve@example.com,3\n".to_vec();
+    let (bad, summary) = acme.import(options(&[]), vec![again]).await;
+    assert_eq!((bad, summary.unwrap().already_recorded), (vec![], 1), "they do not differ either");
+    // a call tells all there are
+    acme.update(order("o-1", "eve", 300)).await.unwrap();
+    assert!(acme.get("o-1").await.unwrap().properties.is_empty());
     // one that is required and has no column is wrong in each row
     let must = v1::CreateOrderPropertyRequest { required: true, ..definition("must", Type::String) };
     acme.try_define(must).await.unwrap();

@@ -12,6 +12,8 @@ pub use self::quotes::Fault;
 
 /// Bytes of one record, at most, quotes not counted: an order with as many and as long lines as there can be fits.
 const MAX_RECORD: usize = 256 * 1024;
+/// Bytes of one record as it was sent that are kept, at most.
+const MAX_SENT: usize = 64 * 1024;
 /// Fields of one record, at most.
 const MAX_FIELDS: usize = 1024;
 /// What may stand before a UTF-8 file.
@@ -24,6 +26,8 @@ pub struct Record<'a> {
     pub line: u64,
     /// Its fields, without their quotes, or why they cannot be told.
     pub fields: Result<Fields<'a>, Malformed>,
+    /// Its bytes as they were sent, without the line break that ends it; `None` if they are more than 64 KiB.
+    pub sent: Option<&'a [u8]>,
 }
 
 /// Why a record cannot be read.
@@ -95,6 +99,8 @@ pub struct RecordReader {
     ends: Box<[usize]>,
     /// How much of the two is filled by the present record.
     filled: (usize, usize),
+    /// The present record as it was sent, as far as it is kept, and how long it is.
+    sent: (Vec<u8>, usize),
     quotes: Quotes,
     /// What is wrong with the present record, the first in the file.
     malformed: Option<Malformed>,
@@ -122,6 +128,7 @@ impl RecordReader {
             bytes: vec![0; MAX_RECORD + 1].into_boxed_slice(),
             ends: vec![0; MAX_FIELDS + 1].into_boxed_slice(),
             filled: (0, 0),
+            sent: (Vec::new(), 0),
             quotes: Quotes::at(1),
             malformed: None,
             mark: Some(0),
@@ -134,7 +141,8 @@ impl RecordReader {
     pub fn next(&mut self, input: &mut &[u8]) -> Option<Record<'_>> {
         self.skip_mark(input);
         let line = self.advance(input)?;
-        Some(self.record(line))
+        // one byte ended it: of two that make a line break, the other is skipped
+        Some(self.record(line, 1))
     }
 
     /// The last record, if the file does not end with a line break.
@@ -147,7 +155,7 @@ impl RecordReader {
         while let ReadRecordResult::OutputFull | ReadRecordResult::OutputEndsFull = self.read(&[]).0 {}
         // the worst, whatever else is wrong: it took the rest of the file
         self.malformed = never_closed.map(Malformed::Quotes).or(self.malformed);
-        Some(self.record(line))
+        Some(self.record(line, 0))
     }
 
     /// Decides whether the file begins with a byte-order mark, which may be cut anywhere.
@@ -173,12 +181,16 @@ impl RecordReader {
             if self.began.is_none() {
                 self.began = Some(self.line);
                 self.filled = (0, 0);
+                self.sent.0.clear();
+                self.sent.1 = 0;
                 self.quotes = Quotes::at(self.line);
                 self.malformed = None;
             }
             let (result, read) = self.read(input);
             self.line = self.quotes.line();
-            *input = &input[read..];
+            let (read, rest) = input.split_at(read);
+            self.keep(read);
+            *input = rest;
             if matches!(result, ReadRecordResult::Record) {
                 return self.began.take();
             }
@@ -200,6 +212,14 @@ impl RecordReader {
         (result, read)
     }
 
+    /// Keeps what was sent, and no more than there is room for.
+    fn keep(&mut self, bytes: &[u8]) {
+        let (kept, length) = &mut self.sent;
+        let room = (MAX_SENT + 1).saturating_sub(kept.len());
+        kept.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        *length += bytes.len();
+    }
+
     /// Empty lines are no records.
     fn skip_line_breaks(&mut self, input: &mut &[u8]) {
         let end = input.iter().position(|b| !matches!(b, b'\r' | b'\n')).unwrap_or(input.len());
@@ -208,9 +228,12 @@ impl RecordReader {
         *input = rest;
     }
 
-    fn record(&self, line: u64) -> Record<'_> {
+    /// The present record, which the last `ended_by` bytes are no part of.
+    fn record(&self, line: u64, ended_by: usize) -> Record<'_> {
         let fields = Fields { bytes: &self.bytes[..self.filled.0], ends: &self.ends[..self.filled.1] };
-        Record { line, fields: self.malformed.map_or(Ok(fields), Err) }
+        let length = self.sent.1.saturating_sub(ended_by);
+        let sent = self.sent.0.get(..length).filter(|sent| sent.len() <= MAX_SENT);
+        Record { line, fields: self.malformed.map_or(Ok(fields), Err), sent }
     }
 }
 

@@ -142,7 +142,62 @@ fn o10_a_record_too_long_for_an_open_quote_is_told_with_the_line_of_the_quote() 
     assert_eq!(said(&file), [(1, Some(0), "a quote inside a field that is not quoted".to_owned())]);
 }
 
+/// What was sent of each record.
+fn sent<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> Vec<Option<Vec<u8>>> {
+    let mut reader = RecordReader::new();
+    let mut all = Vec::new();
+    for mut chunk in chunks {
+        while let Some(record) = reader.next(&mut chunk) {
+            all.push(record.sent.map(<[u8]>::to_vec));
+        }
+    }
+    all.extend(reader.finish().map(|record| record.sent.map(<[u8]>::to_vec)));
+    all
+}
+
+#[test]
+fn o10_a_record_comes_with_its_bytes_as_they_were_sent() {
+    let file = b"\xef\xbb\xbfa,b\r\n\"x\r\ny\",\"say \"\"hi\"\"\"\n\ncaf\xe9,\"q\"x\rlast,\"open\n\r\n";
+    let expected: [&[u8]; 4] =
+        [b"a,b", b"\"x\r\ny\",\"say \"\"hi\"\"\"", b"caf\xe9,\"q\"x", b"last,\"open\n\r\n"];
+    for size in 1..=file.len() {
+        assert_eq!(
+            sent(file.chunks(size)),
+            expected.map(|bytes| Some(bytes.to_vec())),
+            "in pieces of {size}"
+        );
+    }
+    assert_eq!(sent([&b"\xef\xbb"[..], b"x\n"]), [Some(b"\xef\xbbx".to_vec())], "half a mark is content");
+}
+
+#[test]
+fn o10_a_record_that_is_too_large_to_keep_comes_without_its_bytes() {
+    let (fits, exceeds) = ("x".repeat(MAX_SENT), "y".repeat(MAX_SENT + 1));
+    let file = format!("{fits}\r\n{exceeds}\nz\n{exceeds}");
+    let kept = [Some(fits.into_bytes()), None, Some(b"z".to_vec()), None];
+    for size in [1000, file.len()] {
+        assert_eq!(sent(file.as_bytes().chunks(size)), kept);
+    }
+}
+
 proptest! {
+    #[test]
+    fn o10_what_was_sent_reads_as_the_same_record(
+        file in "([a-c]|,|\"|\r|\n|\r\n|\"\"|é){0,200}",
+    ) {
+        let records = read([file.as_bytes()]);
+        let sent = sent([file.as_bytes()]);
+        prop_assert_eq!(records.len(), sent.len());
+        for ((_, fields), sent) in records.into_iter().zip(sent) {
+            let again = read([&sent.unwrap()[..]]).remove(0).1;
+            // lines are counted anew
+            match (fields, again) {
+                (Err(fault), Err(again)) => prop_assert_eq!(fault.column(), again.column()),
+                (fields, again) => prop_assert_eq!(fields, again),
+            }
+        }
+    }
+
     #[test]
     fn any_chunking_yields_the_same_records(
         file in "(\u{feff})?([a-c]|,|\"|\r|\n|\r\n|\"\"|é){0,200}",

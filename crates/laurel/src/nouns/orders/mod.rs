@@ -76,6 +76,8 @@ pub enum Command {
     },
     /// Import orders from a CSV file; rejected rows go to standard error, by line and column
     Import(upload::ImportArguments),
+    /// Write the rows that an import rejected as CSV: mended, it is imported as it is, with another id
+    ImportReport(download::Report),
     /// Export orders as CSV, which `laurel orders import` takes as it is
     Export(download::Export),
 }
@@ -200,6 +202,7 @@ pub(super) async fn run(command: &Command, session: &Session) -> anyhow::Result<
             session.answer(&call!(session.orders.get_import(GetImportRequest { import_id })))
         }
         Command::Import(import) => upload::import_file(session, &import).await,
+        Command::ImportReport(report) => download::import_report(session, report).await,
         Command::Export(export) => download::export(session, export).await,
     }
 }

@@ -8,11 +8,14 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::Args;
 use proto::orders::ImportOrdersOptions;
+use types::{Clock, SystemClock, new_id};
+use uuid::Uuid;
 
 use super::super::Session;
+use super::download;
 use crate::arguments::{mapping, one_of};
 use crate::import::{import, rejected_line};
-use crate::refusal::{Exit, Refused};
+use crate::refusal::{ConnectionError, Exit, Refused};
 use crate::show::{self, Progress};
 use crate::tools::counted;
 
@@ -36,43 +39,68 @@ pub struct ImportArguments {
     /// external_status, hubspot_dealstage, line_items, occurred_at, coupon_code, visitor_id, property.NAME.
     #[arg(long = "map", value_name = "HEADER=FIELD", value_parser = mapping)]
     columns: Vec<(String, String)>,
-    /// Read and check all rows, and write nothing
-    #[arg(long, conflicts_with = "import_id")]
+    /// Read and check all rows, and record nothing
+    #[arg(long)]
     dry_run: bool,
     /// Your id of this import: if it breaks off, the same command goes on where it was
     #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
     import_id: String,
+    /// Where to write the rejected rows, if there are any: a CSV to be mended and imported, as it is
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+}
+
+impl ImportArguments {
+    /// The id of the import: one of ours if there is to be a report, which it is known by.
+    fn import_id(&self) -> String {
+        if self.import_id.is_empty() && self.report.is_some() {
+            return new_id::<Uuid>(SystemClock.now()).to_string();
+        }
+        self.import_id.clone()
+    }
 }
 
 /// Imports a file; rejected rows go to standard error, and are an error in the end.
 pub(super) async fn import_file(session: &Session, arguments: &ImportArguments) -> anyhow::Result<()> {
+    let import_id = arguments.import_id();
     let options = ImportOrdersOptions {
         columns: mappings(&arguments.columns)?,
         default_currency: arguments.currency.clone(),
         default_source: arguments.source.clone(),
         on_conflict: arguments.on_conflict.unwrap_or_default(),
-        import_id: arguments.import_id.clone(),
+        import_id: import_id.clone(),
         dry_run: arguments.dry_run,
     };
     let file = open(&arguments.file)?;
     let progress = Progress::of("rows");
-    let summary = import(
+    let imported = import(
         &session.clients,
         file,
         options,
         |counts| progress.at(counts.rows.unsigned_abs()),
         |row| progress.say(&rejected_line(row)),
     )
-    .await?;
+    .await;
+    if arguments.import_id != import_id && imported.as_ref().is_err_and(|error| error.is::<ConnectionError>())
+    {
+        progress.say(&format!("--import-id {import_id} goes on where it was"));
+    }
+    let summary = imported?;
     drop(progress);
     if session.json {
         session.answer(&summary)?;
     } else {
-        let tried = if arguments.dry_run { "nothing was written, it would be: " } else { "" };
+        let tried = if arguments.dry_run { "nothing was recorded, it would be: " } else { "" };
         show::print([format!(
             "{tried}{} recorded, {} already recorded, {} updated, {} rejected",
             summary.recorded, summary.already_recorded, summary.updated, summary.rejected
         )])?;
+    }
+    if let Some(path) = arguments.report.as_deref().filter(|_| summary.rejected > 0) {
+        let refused = download::save_report(session, import_id, Some(path)).await?;
+        if !session.json {
+            show::print([format!("{}: {}", path.display(), refused.told())])?;
+        }
     }
     partly_rejected(summary.rejected)
 }

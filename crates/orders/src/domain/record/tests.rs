@@ -3,7 +3,10 @@
 use types::{AttributionId, ContactId, Currency, Email, TenantId};
 
 use super::*;
-use crate::domain::{ContactRef, Evidence, Head, InForce, Inactive, LineItem, OrderKey, Properties};
+use crate::domain::{
+    ContactRef, Definition, Evidence, Head, InForce, Inactive, LineItem, OrderKey, PropertyType,
+    PropertyValue,
+};
 
 fn usd() -> Currency {
     "USD".parse().unwrap()
@@ -32,6 +35,7 @@ fn new_order() -> NewOrder {
         hubspot_dealstage: String::new(),
         line_items: Vec::new(),
         properties: Properties::new(),
+        told_properties: None,
         occurred_at: None,
         on_conflict: OnConflict::Refuse,
         on_unattributed: OnUnattributed::Record,
@@ -203,4 +207,48 @@ fn o6_revenue_is_never_lowered_below_what_was_refunded() {
     };
     assert_eq!(recorded_again(&update(2_999), &stored, &facts(), None), Err(Violation::BelowRefunded));
     assert!(recorded_again(&update(3_000), &stored, &facts(), None).is_ok());
+}
+
+/// Properties of texts, and what defines them.
+fn properties(texts: &[(&str, &str)]) -> (Properties, Definitions) {
+    let property = |(name, text): &(&str, &str)| {
+        let name: PropertyName = name.parse().unwrap();
+        let definition = Definition {
+            name: name.clone(),
+            kind: PropertyType::String,
+            required: false,
+            personal: true,
+            description: String::new(),
+            used: true,
+            created_at: at(0),
+        };
+        ((name.clone(), PropertyValue::Text((*text).to_owned())), (name, definition))
+    };
+    texts.iter().map(property).unzip()
+}
+
+#[test]
+fn o6_properties_that_are_not_told_of_stay_as_they_are() {
+    let (both, definitions) = properties(&[("color", "red"), ("size", "L")]);
+    let stored = Order { properties: both.clone(), ..stored() };
+    let becomes = |told: Option<&[&str]>, given: &[(&str, &str)]| {
+        let told = told.map(|names| names.iter().map(|name| name.parse().unwrap()).collect());
+        let properties = properties(given).0;
+        let new =
+            NewOrder { properties, told_properties: told, on_conflict: OnConflict::Update, ..new_order() };
+        match record_again(&new, &stored, &facts(), None, &definitions) {
+            Ok(Updated::Changed(order, None)) => Some(order.properties),
+            Ok(Updated::Same) => None,
+            odd => panic!("{odd:?}"),
+        }
+    };
+    assert_eq!(becomes(Some(&[]), &[]), None, "a file without columns of properties");
+    assert_eq!(becomes(Some(&["color"]), &[("color", "red")]), None);
+    let blue = properties(&[("color", "blue"), ("size", "L")]).0;
+    assert_eq!(becomes(Some(&["color"]), &[("color", "blue")]), Some(blue));
+    let none_in_the_cell = properties(&[("size", "L")]).0;
+    assert_eq!(becomes(Some(&["color"]), &[]), Some(none_in_the_cell));
+    assert_eq!(becomes(None, &[]), Some(Properties::new()), "a call tells all there are");
+    let refusing = NewOrder { told_properties: Some([].into()), ..new_order() };
+    assert_eq!(record_again(&refusing, &stored, &facts(), None, &definitions), Ok(Updated::Same));
 }

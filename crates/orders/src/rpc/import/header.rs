@@ -1,5 +1,7 @@
 //! The header of the file: which column is which field.
 
+use std::sync::Arc;
+
 use proto::orders::{ImportOrdersOptions, OnConflict as WireOnConflict};
 use rpc::csv::Fields;
 use rpc::{Error, fields};
@@ -8,7 +10,7 @@ use types::Currency;
 use super::row::MAX_SHORT;
 use crate::domain::{Definitions, OnConflict, PropertyName, PropertyType};
 use crate::rpc::export::PROPERTY;
-use crate::rpc::{convert, export};
+use crate::rpc::{convert, export, report};
 
 /// A field of an imported order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +53,8 @@ impl Field {
         Self::CouponCode,
         Self::VisitorId,
     ];
+    /// Those that name a contact.
+    pub(super) const NAMES: [Self; 4] = [Self::Email, Self::Uid, Self::ContactId, Self::AdvocateEmail];
 
     /// As the contract names it.
     pub(super) fn name(self) -> &'static str {
@@ -149,10 +153,6 @@ impl Options {
         // a map has no order of its own: the same mistake gives the same answer
         columns.sort_by(|a, b| a.0.cmp(&b.0));
         let import_id = fields::text("options.import_id", &wire.import_id, MAX_SHORT)?;
-        if wire.dry_run && !import_id.is_empty() {
-            let what = "is not for a dry run, of which nothing is kept";
-            return Err(Error::field("options.import_id", what));
-        }
         let on_conflict = WireOnConflict::try_from(wire.on_conflict)
             .map_err(|_| Error::field("options.on_conflict", "is not a known value"))?;
         Ok(Self {
@@ -177,7 +177,7 @@ impl Options {
         if let Some((_, meaning)) = self.columns.iter().find(|(name, _)| name == column) {
             return Ok(meaning.clone());
         }
-        if is_export && export::ONLY_THERE.contains(&column) {
+        if is_export && export::ONLY_THERE.contains(&column) || report::COLUMNS.contains(&column) {
             return Ok(Meaning::Skipped);
         }
         let unknown = "is no field of an import; map it to one in options.columns, or to `-` to skip it";
@@ -197,6 +197,10 @@ pub(super) struct Columns {
     of: [Option<usize>; Field::ALL.len()],
     /// Columns of properties.
     properties: Vec<PropertyColumn>,
+    /// The properties of these columns.
+    told: Arc<[PropertyName]>,
+    /// Whether the file is a report of refused rows: the first columns are not those of what was imported.
+    is_report: bool,
 }
 
 /// A column that is a custom property (O9).
@@ -224,7 +228,10 @@ impl Columns {
         let names = header.iter().enumerate().map(name).collect::<Result<Vec<String>, Error>>()?;
         // a shop's own file may well have a column `refunded`, which is not to be lost without a word
         let is_export = export::ONLY_THERE.iter().all(|column| names.iter().any(|name| name == column));
-        let mut columns = Self { names, of: [None; Field::ALL.len()], properties: Vec::new() };
+        let is_report = names.starts_with(&report::COLUMNS.map(str::to_owned))
+            && !options.columns.iter().any(|(column, _)| report::COLUMNS.contains(&column.as_str()));
+        let of = [None; Field::ALL.len()];
+        let mut columns = Self { names, of, properties: Vec::new(), told: Arc::default(), is_report };
         for n in 0..columns.names.len() {
             let meaning = options.meaning(columns.name(n), is_export)?;
             let (what, other) = match meaning {
@@ -243,6 +250,7 @@ impl Columns {
             }
         }
         columns.require(options)?;
+        columns.told = columns.properties.iter().map(|column| column.name.clone()).collect();
         Ok(columns)
     }
 
@@ -294,6 +302,22 @@ impl Columns {
         &self.properties
     }
 
+    /// The properties that the file tells of.
+    pub(super) fn told_properties(&self) -> Arc<[PropertyName]> {
+        Arc::clone(&self.told)
+    }
+
+    /// The names as one CSV record, for the report.
+    pub(super) fn header(&self) -> Vec<u8> {
+        let names = self.names.iter().skip(if self.is_report { report::COLUMNS.len() } else { 0 });
+        report::record(names)
+    }
+
+    /// A record as it was sent, without what a report had put before it.
+    pub(super) fn without_report<'r>(&self, sent: &'r [u8]) -> &'r [u8] {
+        if self.is_report { report::behind(sent) } else { sent }
+    }
+
     /// Name of the column that a path of an order is about, such as `order.customer.email` or `order.properties[size]`;
     /// empty if there is none.
     pub(super) fn name_at(&self, path: &str) -> &str {
@@ -325,6 +349,7 @@ fn canonical(wire: &ImportOrdersOptions) -> Vec<u8> {
     let columns = columns.into_iter().flat_map(|(column, name)| [column, name]);
     let conflict = wire.on_conflict().as_str_name();
     let texts = columns.chain(["\u{1}", &wire.default_currency, &wire.default_source, conflict]);
+    let texts = texts.chain(wire.dry_run.then_some("dry run"));
     texts.flat_map(|text| [text.as_bytes(), b"\0"].concat()).collect()
 }
 

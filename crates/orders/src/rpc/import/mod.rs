@@ -17,7 +17,6 @@ use pg::requests::Hasher;
 use proto::orders as wire;
 use proto::orders::{
     GetImportRequest, GetImportResponse, ImportOrdersRequest, ImportOrdersResponse, ImportProgress,
-    RejectedRow,
 };
 use rpc::fields::wire_time;
 use rpc::{Error, Reason};
@@ -28,10 +27,10 @@ use types::{Clock, Origin, TenantId};
 
 use self::header::{Columns, Options};
 use self::row::RowReader;
-use self::upload::Upload;
+use self::upload::{Done, Upload};
 use super::Orders;
 use crate::Settings;
-use crate::commands::{BadRow, Begin, Importer, Journal, RecordOrders, Report, try_import};
+use crate::commands::{self, Begin, Importer, Journal, Opening, RecordOrders, Report, Telling, Trial};
 use crate::domain::{ImportKey, Progress};
 use crate::store;
 
@@ -107,6 +106,7 @@ impl Orders {
                 started_at: Some(wire_time(import.started_at)),
                 updated_at: Some(wire_time(import.updated_at)),
                 finished_at: import.finished_at.map(wire_time),
+                dry_run: import.dry_run,
             }),
         })
     }
@@ -130,24 +130,26 @@ impl Imports {
             Some(Begin::At(journal)) => Some(*journal),
             None => None,
         };
-        let done = journal.as_ref().map_or(0, |journal| journal.progress().rows);
+        let done = Done::of(journal.as_ref(), &self.hasher);
         let (rows, to_record) = mpsc::channel(ROWS);
         let (reports, to_tell) = mpsc::channel(MESSAGES);
         let reader = RowReader { tenant, settings: &self.settings, options: &options, columns: &columns };
+        let fault = |error: commands::Error| row::refused(&columns, error);
+        let telling = Telling { reports, fault: &fault };
         let record = async {
             if options.dry_run {
                 let orders = Arc::clone(&self.orders);
-                return Ok((try_import(orders, origin, to_record, reports).await?, None));
+                return Trial::new(orders, origin, telling, journal).run(to_record).await;
             }
             let batcher = self.batcher.clone();
-            Importer::new(batcher, origin, options.on_conflict, reports, journal).run(to_record).await
+            Importer::new(batcher, origin, options.on_conflict, telling, journal).run(to_record).await
         };
         let (read, imported, ()) =
-            tokio::join!(upload.rows(&reader, done, rows), record, tell(to_tell, &columns, answers));
+            tokio::join!(upload.rows(&reader, done, rows), record, tell(to_tell, answers));
         let (progress, journal) = imported?;
         read?;
-        if let Some(journal) = journal {
-            journal.finish(progress).await?;
+        if let Some((journal, hash)) = journal {
+            journal.finish(progress, &hash).await?;
         }
         Ok(progress)
     }
@@ -163,23 +165,21 @@ impl Imports {
         let Some(import_id) = options.import_id.clone() else { return Ok(None) };
         let key = ImportKey { tenant: tenant.clone(), import_id };
         let hash = self.hasher.hash(&options.identity(columns));
-        Ok(Some(Journal::open((&self.db, &self.clock), key, hash, &origin.principal).await?))
+        let opening = Opening { hash, header: columns.header(), dry_run: options.dry_run };
+        Ok(Some(Journal::open((&self.db, &self.clock), key, opening, &origin.principal).await?))
     }
 }
 
 /// Passes reports on to the caller.
-async fn tell(mut reports: mpsc::Receiver<Report<RejectedRow>>, columns: &Columns, answers: Answers) {
+async fn tell(mut reports: mpsc::Receiver<Report>, answers: Answers) {
     while let Some(report) = reports.recv().await {
         let answer = match report {
             Report::Progress(progress) => {
                 ImportOrdersResponse { progress: Some(wire_progress(progress)), ..Default::default() }
             }
             Report::Bad(rows) => {
-                let rejected = rows.into_iter().map(|row| match row {
-                    BadRow::Unreadable(rejected) => rejected,
-                    BadRow::Refused { line, error } => row::refused(columns, line, error),
-                });
-                ImportOrdersResponse { rejected: rejected.collect(), ..Default::default() }
+                let rejected = rows.into_iter().map(row::rejected).collect();
+                ImportOrdersResponse { rejected, ..Default::default() }
             }
         };
         if answers.send(Ok(answer)).await.is_err() {

@@ -10,14 +10,18 @@ use types::{Email, Money, TenantId, Timestamp};
 
 use super::header::{Columns, Field, Options, PropertyColumn};
 use crate::Settings;
-use crate::commands::{self, Row};
-use crate::domain::{ContactRef, Evidence, NewOrder, OnUnattributed, Properties, Uid};
+use crate::commands::{self, BadRow, Row, Unreadable};
+use crate::domain::{
+    ContactRef, Evidence, Fault, NewOrder, OnUnattributed, Properties, Sent, Uid, names, names_anywhere, text,
+};
 use crate::rpc::lines;
 
 /// Bytes of source and statuses, at most.
 pub(super) const MAX_SHORT: usize = 64;
 /// Characters of a shortcode as it was sent, at most; attribution keeps as many.
 const MAX_CODE: usize = 64;
+/// What the names of reasons begin with in the contract.
+const REASON: &str = "ERROR_REASON_";
 
 /// All that is needed to read rows.
 #[derive(Debug)]
@@ -33,28 +37,45 @@ pub(super) struct RowReader<'a> {
 }
 
 impl RowReader<'_> {
-    /// The order in a record, or why it is none.
-    pub(super) fn read(&self, record: Record<'_>) -> Row<RejectedRow> {
-        let read = self.texts(record.fields).and_then(|texts| {
-            let fault = |error: Error| {
+    /// The order in a record, or why it is none; `n` and `hash` are those of the row.
+    pub(super) fn read(&self, record: Record<'_>, n: u64, hash: Vec<u8>) -> Row {
+        let order = self.texts(record.fields).and_then(|texts| {
+            self.order(&texts).map_err(|error| {
                 let path = error.first_field();
                 let column = Field::from_name(path).map(|field| self.columns.name_of(field));
-                let column = column.unwrap_or_else(|| self.columns.name_at(path));
-                rejected(record.line, column, error.reason(), error.message())
-            };
-            self.order(&texts).map_err(fault)
+                fault(column.unwrap_or_else(|| self.columns.name_at(path)), error.reason(), error.message())
+            })
         });
-        match read {
-            Ok(order) => Row::Order { line: record.line, order: Box::new(order) },
-            Err(row) => Row::Bad(RejectedRow { line: line_number(record.line), ..row }),
+        // only of an import that bears an id is there a report
+        let sent = record.sent.filter(|_| self.options.import_id.is_some());
+        let sent = sent.map(|sent| self.columns.without_report(sent));
+        let unreadable = |fault| {
+            let names = sent.map(|sent| self.names(record.fields, sent)).unwrap_or_default();
+            Unreadable { fault, names }
+        };
+        Row {
+            order: order.map(Box::new).map_err(unreadable),
+            sent: Sent { n, line: record.line, hash, record: sent.map(<[u8]>::to_vec) },
+        }
+    }
+
+    /// By what a record that is no order may name contacts (A13).
+    fn names(&self, fields: Result<Fields<'_>, Malformed>, sent: &[u8]) -> Vec<String> {
+        match fields {
+            Ok(fields) if fields.len() == self.columns.len() => {
+                let cells: Vec<&[u8]> = fields.iter().collect();
+                let of_people = Field::NAMES.into_iter().filter_map(|field| self.columns.index(field));
+                names(of_people.filter_map(|n| cells.get(n)).map(|cell| text(cell)), sent)
+            }
+            _ => names_anywhere(sent),
         }
     }
 
     /// The row as text, one for each column.
-    fn texts<'r>(&self, record: Result<Fields<'r>, Malformed>) -> Result<Vec<&'r str>, RejectedRow> {
-        let whole = |message: &str| rejected(0, "", Reason::InvalidField, message);
+    fn texts<'r>(&self, record: Result<Fields<'r>, Malformed>) -> Result<Vec<&'r str>, Fault> {
+        let whole = |message: &str| fault("", Reason::InvalidField, message);
         let record = record.map_err(|malformed| match malformed.column() {
-            Some(n) => rejected(0, self.columns.name(n), Reason::InvalidField, &malformed.to_string()),
+            Some(n) => fault(self.columns.name(n), Reason::InvalidField, &malformed.to_string()),
             None => whole(&format!("the row {malformed}")),
         })?;
         if record.len() != self.columns.len() {
@@ -63,7 +84,7 @@ impl RowReader<'_> {
         }
         let text = |(n, bytes)| {
             std::str::from_utf8(bytes)
-                .map_err(|_| rejected(0, self.columns.name(n), Reason::InvalidField, "is not UTF-8"))
+                .map_err(|_| fault(self.columns.name(n), Reason::InvalidField, "is not UTF-8"))
         };
         record.iter().enumerate().map(text).collect()
     }
@@ -88,6 +109,7 @@ impl RowReader<'_> {
             hubspot_dealstage: short(Field::HubspotDealstage)?,
             line_items: lines::read(text(Field::LineItems), revenue.currency)?,
             properties: self.properties(texts)?,
+            told_properties: Some(self.columns.told_properties()),
             occurred_at: moment(text(Field::OccurredAt))?,
             on_conflict: self.options.on_conflict,
             on_unattributed: OnUnattributed::Record,
@@ -119,8 +141,8 @@ impl RowReader<'_> {
     }
 }
 
-/// A row that a rule refused.
-pub(super) fn refused(columns: &Columns, line: u64, error: commands::Error) -> RejectedRow {
+/// What is told of a row that a rule refused.
+pub(super) fn refused(columns: &Columns, error: commands::Error) -> Fault {
     let error = Error::from(error);
     let column = match (columns.name_at(error.first_field()), error.reason()) {
         ("", Reason::ContactNotFound) => columns.name_of(Field::ContactId),
@@ -128,7 +150,7 @@ pub(super) fn refused(columns: &Columns, line: u64, error: commands::Error) -> R
         ("", Reason::CampaignMismatch) => columns.name_of(Field::Shortcode),
         (column, _) => column,
     };
-    rejected(line, column, error.reason(), error.message())
+    fault(column, error.reason(), error.message())
 }
 
 fn customer<'t>(text: impl Fn(Field) -> &'t str) -> Result<ContactRef, Error> {
@@ -181,17 +203,16 @@ fn moment(text: &str) -> Result<Option<Timestamp>, Error> {
     at.replace_microsecond(at.microsecond()).map(Some).map_err(|_| odd())
 }
 
-fn rejected(line: u64, column: &str, reason: Reason, message: &str) -> RejectedRow {
-    RejectedRow {
-        line: line_number(line),
-        column: column.to_owned(),
-        reason: reason.into(),
-        message: message.to_owned(),
-    }
+fn fault(column: &str, reason: Reason, message: &str) -> Fault {
+    let reason = reason.as_str_name().trim_start_matches(REASON).to_owned();
+    Fault { column: column.to_owned(), reason, message: message.to_owned() }
 }
 
-fn line_number(line: u64) -> i64 {
-    i64::try_from(line).unwrap_or(i64::MAX)
+/// A row that was refused, as callers are told of it.
+pub(super) fn rejected(row: BadRow) -> RejectedRow {
+    let Fault { column, reason, message } = row.fault;
+    let reason = Reason::from_str_name(&format!("{REASON}{reason}")).unwrap_or_default().into();
+    RejectedRow { line: i64::try_from(row.line).unwrap_or(i64::MAX), column, reason, message }
 }
 
 #[cfg(test)]

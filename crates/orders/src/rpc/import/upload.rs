@@ -1,7 +1,8 @@
 //! The file as the caller sends it: options, then pieces cut anywhere.
 
+use pg::requests::Hasher;
 use proto::common::ErrorReason as Reason;
-use proto::orders::{ImportOrdersRequest, RejectedRow};
+use proto::orders::ImportOrdersRequest;
 use rpc::csv::{Record, RecordReader};
 use rpc::{Error, fields};
 use tokio::sync::mpsc;
@@ -9,7 +10,7 @@ use tonic::{Code, Status, Streaming};
 
 use super::header::{Columns, Options};
 use super::row::RowReader;
-use crate::commands::{self, Row};
+use crate::commands::{self, Journal, Row};
 use crate::domain::Definitions;
 
 /// What was received, and how far it is read.
@@ -18,6 +19,50 @@ pub(super) struct Upload {
     records: RecordReader,
     chunk: Vec<u8>,
     read: usize,
+}
+
+/// The rows of the file that are done, and how far one has come (O10).
+pub(super) struct Done<'a> {
+    /// How many they are, and their hash.
+    rows: (u64, Vec<u8>),
+    /// What hashes rows; none if the import bears no id.
+    hasher: Option<&'a Hasher>,
+    /// The row one is at, from 1.
+    n: u64,
+    /// Hash of all up to it, each chained to those before it.
+    hash: Vec<u8>,
+}
+
+impl<'a> Done<'a> {
+    /// What a journal says is done.
+    pub(super) fn of(journal: Option<&Journal>, hasher: &'a Hasher) -> Self {
+        let rows = journal.map(|journal| (journal.progress().rows, journal.rows_hash().to_vec()));
+        Self { rows: rows.unwrap_or_default(), hasher: journal.map(|_| hasher), n: 0, hash: Vec::new() }
+    }
+
+    /// Goes on to the next row. True if it is done; an error if what is done is not what was sent before.
+    fn passes(&mut self, record: &Record<'_>) -> Result<bool, Error> {
+        self.n += 1;
+        if let Some(hasher) = self.hasher {
+            let mut bytes = std::mem::take(&mut self.hash);
+            match (record.sent, record.fields) {
+                (Some(sent), _) => bytes.extend(sent),
+                (None, Ok(fields)) => fields.iter().for_each(|field| bytes.extend([field, b"\xff"].concat())),
+                // whatever it holds, it was refused
+                (None, Err(_)) => {}
+            }
+            self.hash = hasher.hash(&bytes);
+        }
+        if self.n == self.rows.0 && self.hash != self.rows.1 {
+            return Err(commands::Error::ImportDiffers.into());
+        }
+        Ok(self.n <= self.rows.0)
+    }
+
+    /// The file ends: if it has fewer rows than are done, it is another one, or was cut.
+    fn ends(&self) -> Result<(), Error> {
+        if self.n < self.rows.0 { Err(commands::Error::ImportDiffers.into()) } else { Ok(()) }
+    }
 }
 
 impl Upload {
@@ -56,21 +101,20 @@ impl Upload {
         }
     }
 
-    /// All other records but the first `done`, in their order, until nobody wants them any more.
+    /// All other records but those that are done, in their order, until nobody wants them any more.
     pub(super) async fn rows(
         &mut self,
         reader: &RowReader<'_>,
-        mut done: u64,
-        rows: mpsc::Sender<Row<RejectedRow>>,
+        mut done: Done<'_>,
+        rows: mpsc::Sender<Row>,
     ) -> Result<(), Error> {
         loop {
             let mut input = self.chunk.get(self.read..).unwrap_or_default();
             while let Some(record) = self.records.next(&mut input) {
-                if done > 0 {
-                    done -= 1;
+                if done.passes(&record)? {
                     continue;
                 }
-                if rows.send(reader.read(record)).await.is_err() {
+                if rows.send(reader.read(record, done.n, done.hash.clone())).await.is_err() {
                     return Ok(());
                 }
             }
@@ -80,15 +124,13 @@ impl Upload {
                 () = rows.closed() => return Ok(()),
             };
             if !more {
-                match self.records.finish() {
+                if let Some(record) = self.records.finish()
+                    && !done.passes(&record)?
+                {
                     // nobody wants it: nothing is lost
-                    Some(record) if done == 0 => drop(rows.send(reader.read(record)).await),
-                    Some(_) if done == 1 => {}
-                    // it has fewer rows than are done: it is another file, or was cut
-                    _ if done > 0 => return Err(commands::Error::ImportDiffers.into()),
-                    _ => {}
+                    drop(rows.send(reader.read(record, done.n, done.hash.clone())).await);
                 }
-                return Ok(());
+                return done.ends();
             }
         }
     }

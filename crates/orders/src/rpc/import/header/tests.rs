@@ -122,3 +122,22 @@ fn o9_columns_of_properties_are_found_and_mapped() {
         assert!(told.starts_with(expected), "{told}");
     }
 }
+
+#[test]
+fn o10_a_report_of_refused_rows_has_the_columns_of_what_was_imported() {
+    let plain = options(&[], "USD");
+    let columns = read(b"line,column,reason,order_id,email,revenue", &plain).unwrap();
+    assert_eq!(columns.index(Field::OrderId), Some(3));
+    assert_eq!(columns.header(), b"order_id,email,revenue");
+    assert_eq!(columns.without_report(b"2,,NO: no,o-1,,"), b"o-1,,");
+    // whoever takes some of them away, or puts them elsewhere, has columns that are skipped
+    let some = read(b"line,order_id,reason,email,revenue", &plain).unwrap();
+    assert_eq!(some.header(), b"line,order_id,reason,email,revenue");
+    assert_eq!(some.without_report(b"2,o-1,NO,,"), b"2,o-1,NO,,");
+    // and one that is mapped is none of a report
+    let mapped = read(b"line,column,reason,email,revenue", &options(&[("line", "order_id")], "USD")).unwrap();
+    assert_eq!(mapped.index(Field::OrderId), Some(0));
+    assert_eq!(mapped.header(), b"line,column,reason,email,revenue");
+    let quoted = read(b"\"Order, No\",email,revenue", &options(&[("Order, No", "order_id")], "USD")).unwrap();
+    assert_eq!(quoted.header(), b"\"Order, No\",email,revenue");
+}

@@ -32,10 +32,16 @@ pub(in crate::rpc::import) fn definitions() -> Definitions {
 }
 
 /// What becomes of the row below `header`.
-fn read(header: &str, row: &[u8]) -> Row<RejectedRow> {
+fn read(header: &str, row: &[u8]) -> Row {
+    read_with("", header, row)
+}
+
+/// The same, in an import of this id.
+fn read_with(import_id: &str, header: &str, row: &[u8]) -> Row {
     let wire = ImportOrdersOptions {
         default_currency: "USD".to_owned(),
         default_source: "file".to_owned(),
+        import_id: import_id.to_owned(),
         ..Default::default()
     };
     let (options, settings, tenant) =
@@ -49,14 +55,17 @@ fn read(header: &str, row: &[u8]) -> Row<RejectedRow> {
     let reader = RowReader { tenant: &tenant, settings: &settings, options: &options, columns: &columns };
     let mut input = row;
     assert!(records.next(&mut input).is_none());
-    reader.read(records.finish().unwrap())
+    reader.read(records.finish().unwrap(), 1, Vec::new())
 }
 
 fn order(header: &str, row: &str) -> NewOrder {
-    match read(header, row.as_bytes()) {
-        Row::Order { order, .. } => *order,
-        Row::Bad(rejected) => panic!("{rejected:?}"),
-    }
+    *read(header, row.as_bytes()).order.unwrap()
+}
+
+/// What is told of the row, and its line.
+fn refusal(header: &str, row: &[u8]) -> (u64, Fault) {
+    let Row { sent, order } = read(header, row);
+    (sent.line, order.map(|order| panic!("{order:?}")).unwrap_err().fault)
 }
 
 #[test]
@@ -111,17 +120,17 @@ fn o10_a_bad_row_is_refused_with_line_column_and_reason() {
         (b"o,a@b.c", "", "the row has 2 fields, the header 7"),
         (b"o,a@b.c,1,,,,,more", "", "the row has 8 fields, the header 7"),
     ] {
-        let Row::Bad(rejected) = read(header, row) else { panic!("{row:?} is an order") };
-        assert_eq!((rejected.line, rejected.column.as_str()), (2, column), "{rejected:?}");
-        assert!(rejected.message.starts_with(message), "{rejected:?}");
-        assert_eq!(rejected.reason(), Reason::InvalidField);
+        let (line, fault) = refusal(header, row);
+        assert_eq!((line, fault.column.as_str()), (2, column), "{fault:?}");
+        assert!(fault.message.starts_with(message), "{fault:?}");
+        assert_eq!(fault.reason, "INVALID_FIELD");
     }
 }
 
 #[test]
 fn a13_what_is_said_about_a_bad_row_quotes_nothing_of_it() {
-    let Row::Bad(rejected) = read("order_id,email,revenue", b"o,secret name,1") else { panic!() };
-    assert!(!format!("{rejected:?}").contains("secret"));
+    let told = refusal("order_id,email,revenue", b"o,secret name,1");
+    assert!(!format!("{told:?}").contains("secret"));
 }
 
 #[test]
@@ -135,8 +144,10 @@ fn o10_a_refusal_of_a_rule_names_the_column_of_the_file() {
     };
     let header = records.next(&mut input).unwrap().fields.unwrap();
     let columns = Columns::read(&header, &Options::read(&wire).unwrap(), &definitions()).unwrap();
-    let rejected = refused(&columns, 7, commands::Error::InFuture("order.occurred_at"));
-    assert_eq!((rejected.line, rejected.column.as_str()), (7, "When"));
+    let fault = refused(&columns, commands::Error::InFuture("order.occurred_at"));
+    assert_eq!(fault.column, "When");
+    let told = rejected(BadRow { line: 7, fault });
+    assert_eq!((told.line, told.column.as_str(), told.reason()), (7, "When", Reason::InvalidField));
 }
 
 #[test]
@@ -152,7 +163,33 @@ fn o9_cells_of_properties_are_read_as_their_types() {
         ("o-1,a@b.c,1,x,,1e5,", "property.weight"),
         ("o-1,a@b.c,1,x,,,yes", "property.gift"),
     ] {
-        let Row::Bad(rejected) = read(header, row.as_bytes()) else { panic!("{row}") };
-        assert_eq!((rejected.column.as_str(), rejected.reason()), (column, Reason::InvalidField));
+        assert_eq!(refusal(header, row.as_bytes()).1.column, column);
+    }
+}
+
+#[test]
+fn o10_a_row_is_kept_as_it_was_sent_if_there_will_be_a_report() {
+    let (header, row) = ("order_id,email,revenue", &b"\"o 1\",caf\xe9@example.com,1"[..]);
+    assert_eq!(read_with("i-1", header, row).sent.record.as_deref(), Some(row));
+    assert_eq!(read(header, row).sent.record, None);
+    let report = b"3,email,\"INVALID_FIELD: is, so\",\"o 1\",caf\xe9@example.com,1";
+    let again = read_with("i-1", "line,column,reason,order_id,email,revenue", report);
+    assert_eq!(again.sent.record.as_deref(), Some(row), "without what a report had put before it");
+}
+
+#[test]
+fn a13_a_refused_row_is_found_by_whom_it_names_whatever_is_wrong_with_it() {
+    let header = "order_id,email,uid,advocate_email,revenue";
+    for row in [
+        &b"o-1,Eve@,U-7,ann@example.com,1"[..],
+        b"o-1,eve@,u-7,ann@example.com",
+        b"o-1,eve@,\"u-7,ann@example.com,1",
+        b"o-1,\"eve@\",u-7,\"ann@example.com\"x,1",
+    ] {
+        let names = read_with("i-1", header, row).order.unwrap_err().names;
+        for name in ["eve@", "u-7", "ann@example.com"] {
+            assert!(names.contains(&name.to_owned()), "{names:?}");
+        }
+        assert_eq!(read(header, row).order.unwrap_err().names, [""; 0]);
     }
 }
