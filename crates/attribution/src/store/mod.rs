@@ -13,6 +13,8 @@ mod events;
 mod flags;
 mod history;
 mod segments;
+#[cfg(test)]
+mod tests;
 mod visits;
 
 pub(crate) use attempts::{
@@ -40,11 +42,13 @@ pub(crate) use segments::{
 };
 
 pub(crate) use visits::{
-    VisitPage, VisitorKeys, list as list_visits, load as load_visits, purge as purge_visits,
+    VisitKeys, VisitPage, VisitorKeys, list as list_visits, load as load_visits,
+    load_evidence as load_visits_as_evidence, purge as purge_visits,
 };
 
 use pg::{Inserts, WriteTx};
-use types::{ContactId, Timestamp};
+use sqlx::{Postgres, QueryBuilder};
+use types::{CampaignId, ContactId, TenantId, Timestamp};
 
 use crate::domain::Books;
 
@@ -77,6 +81,11 @@ fn people_of(books: &Books) -> (Vec<&str>, Vec<ContactId>) {
         .iter()
         .flat_map(|(tenant, book)| book.people.iter().map(move |contact| (tenant.as_str(), contact.get().id)))
         .unzip()
+}
+
+/// Narrows a list to what is of a tenant's campaign, as the one index that serves it has it.
+fn push_of_campaign(query: &mut QueryBuilder<Postgres>, tenant: &TenantId, campaign: &CampaignId) {
+    query.push(" AND tenant_id || '/' || campaign_id = ").push_bind(format!("{tenant}/{campaign}"));
 }
 
 /// A number of the contract, or the column that holds another.
