@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::rpc::Channel;
+use ::rpc::csv::export::Places;
 use ::rpc::server::ServiceRoutes;
 use batch::{Batcher, Options};
 use outbox::{Follower, Source};
@@ -33,7 +34,7 @@ use types::{Clock, OrderId, TenantId};
 
 use crate::commands::{RecordOrders, ReverseOrders, UpdateOrders};
 use crate::domain::OrderKey;
-use crate::rpc::{Audits, OrderProperties, Orders, export_places};
+use crate::rpc::{Audits, OrderProperties, Orders};
 use crate::subscribers::AttributionStream;
 
 /// This service's schema.
@@ -99,7 +100,7 @@ pub async fn start(
     let stop = lifecycle.stop();
     let audits = Audits(db.clone());
     let properties = OrderProperties { db: db.clone(), clock: Arc::clone(&clock) };
-    let exports = export_places();
+    let exports = Places::default();
     let orders = Orders {
         db,
         clock,

@@ -4,6 +4,7 @@
 mod attributions;
 mod audit;
 mod campaigns;
+mod cells;
 mod codes;
 mod contacts;
 mod errors;
