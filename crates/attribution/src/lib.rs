@@ -21,6 +21,7 @@ mod wire;
 
 use std::sync::Arc;
 
+use ::rpc::csv::export::Places;
 use ::rpc::server::ServiceRoutes;
 use batch::{Batcher, Options};
 use commands::change_contacts::ChangeContacts;
@@ -60,6 +61,8 @@ struct App {
     codes: Batcher<IssueShortcodes>,
     coupons: Batcher<ImportCoupons>,
     visits: Batcher<RecordVisits>,
+    /// Places of exports that read.
+    exports: Places,
     /// Ends what goes on by itself.
     stop: CancellationToken,
 }
@@ -99,6 +102,7 @@ pub async fn start(
             RecordVisits { db: db.clone(), clock: Arc::clone(&clock) },
             Options::default(),
         ),
+        exports: Places::default(),
         stop: lifecycle.stop(),
         db,
         clock,

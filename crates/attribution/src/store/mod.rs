@@ -2,6 +2,7 @@
 //! did not change is not written.
 
 mod attempts;
+mod attribution_list;
 mod attributions;
 mod campaigns;
 mod clocks;
@@ -20,9 +21,12 @@ mod visits;
 pub(crate) use attempts::{
     AttemptPage, list as list_attempts, load as load_attempts, purge as purge_attempts,
 };
+pub(crate) use attribution_list::{
+    AttributionSelection, ExportedAttribution, FIELDS as ATTRIBUTION_FIELDS, export as export_attributions,
+    list as list_attributions,
+};
 pub(crate) use attributions::{
-    AttributionPage, FIELDS as ATTRIBUTION_FIELDS, Parties, get as get_attribution,
-    list as list_attributions, load as load_attributions, parties as load_parties,
+    Parties, get as get_attribution, load as load_attributions, parties as load_parties,
 };
 pub(crate) use campaigns::{
     CampaignKeys, list as list_campaigns, load as load_campaigns,
