@@ -160,6 +160,34 @@ async fn codes_attributions_and_the_clock_by_command_line() -> anyhow::Result<()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn attributions_as_files_by_command_line() -> anyhow::Result<()> {
+    let shop = Shop::open().await?;
+    shop.stock()?;
+    let directory = tempfile::tempdir()?;
+    let file = directory.path().join("attributions.csv");
+    let path = file.display();
+    std::fs::write(&file, "contact,shortcode\neve@example.com,ann\nfay@example.com,nosuch\n")?;
+    let import = format!("attributions import {path} --import-id a");
+    let summary = shop.tells(&import)?;
+    assert_eq!((&summary["recorded"], &summary["unresolved"]), (&json!(1), &json!(1)), "{summary}");
+    assert_eq!(shop.tells(&import)?["unchanged"], 2);
+    let list = "attributions list --contact eve@example.com --advocate ann@example.com";
+    assert_eq!(shop.lists(list)?.len(), 1);
+    let export = format!("attributions export {path} --contact eve@example.com --state active");
+    assert_eq!(shop.tells(&export)?, json!({ "rows": 1 }));
+    let said = shop.says(&format!("attributions import {path}"))?;
+    let unchanged = "0 recorded, 0 activated, 0 deactivated, 0 reassigned, 1 unchanged, 0 logged inactive, 0 unresolved, 0 rejected";
+    assert_eq!(said.trim(), unchanged);
+    assert!(shop.says("attributions export")?.starts_with("attribution_id,campaign,"));
+    std::fs::write(&file, "Who,How\n\"\",ann\n")?;
+    let mapped = format!("attributions import {path} --map Who=contact --map How=shortcode");
+    let output = shop.run(&mapped.split(' ').collect::<Vec<_>>())?;
+    let told = String::from_utf8(output.stderr)?;
+    assert!(output.status.code() == Some(5) && told.contains("line 2, column Who: "), "{told}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn orders_by_command_line() -> anyhow::Result<()> {
     let shop = Shop::open().await?;
     shop.stock()?;

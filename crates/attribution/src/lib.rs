@@ -21,6 +21,7 @@ mod wire;
 
 use std::sync::Arc;
 
+use ::rpc::csv::export::Places;
 use ::rpc::server::ServiceRoutes;
 use batch::{Batcher, Options};
 use commands::change_contacts::ChangeContacts;
@@ -62,6 +63,8 @@ struct App {
     coupons: Batcher<ImportCoupons>,
     visits: Batcher<RecordVisits>,
     erasures: Erasures,
+    /// Places of exports that read.
+    exports: Places,
     /// Ends what goes on by itself.
     stop: CancellationToken,
 }
@@ -105,6 +108,7 @@ pub async fn start(
             Options::default(),
         ),
         erasures,
+        exports: Places::default(),
         stop: lifecycle.stop(),
         db,
         clock,

@@ -360,3 +360,25 @@ async fn a14_what_cannot_be_issued_is_refused_by_its_field() {
     refused(try_issue(&acme, stranger).await, Code::NotFound, "CONTACT_NOT_FOUND");
     bad_field(acme.try_record(by_coupon("joe", &"x".repeat(65))).await, "attempt.evidence.coupon_code");
 }
+
+#[tokio::test]
+async fn a14_who_has_a_code_of_the_campaign_already_draws_none_whatever_other_codes_there_are() {
+    let service = Service::start().await;
+    let acme = service.of("acme");
+    acme.program().await;
+    acme.campaign("summer").await;
+    issue(&acme, for_advocates("summer", &["ann"], "own")).await;
+    issue(&acme, for_pool("spring", 3)).await;
+    issue(&acme, for_pool("summer", 3)).await;
+    // ann has one in summer, and gets one of spring; bob gets one of each; nobody gets another by joining again
+    for (name, drawn) in [("ann", 1), ("bob", 2), ("ann", 0), ("bob", 0)] {
+        let leave = v1::UpdateSegmentMembersRequest {
+            segment_id: "vips".into(),
+            remove: vec![email(name)],
+            ..Default::default()
+        };
+        acme.segments().update_segment_members(leave).await.unwrap();
+        assert_eq!(enroll(&acme, name).await.1.len(), drawn, "{name}");
+    }
+    assert_eq!(service.count("SELECT count(*) FROM coupon_codes WHERE advocate_id IS NULL").await, 3);
+}

@@ -106,9 +106,9 @@ async fn a14_a_file_whose_header_is_wrong_is_refused_by_its_column() {
     for (file, path) in [
         ("campaign,advocate\n", "header.code"),
         ("code\n", "header.campaign"),
-        ("code,kampagne\n", "header[1]"),
+        ("code,kampagne\n", "header.kampagne"),
         ("code,code\n", "header.code"),
-        ("co\"de\n", "header"),
+        ("co\"de\n", "header[0]"),
     ] {
         bad_field(import(&acme, file.as_bytes(), 100, false).await, path);
     }
@@ -116,4 +116,39 @@ async fn a14_a_file_whose_header_is_wrong_is_refused_by_its_column() {
     bad_field(nothing.into_inner().message().await, "chunk");
     let (rejected, _) = import(&acme, b"code,campaign\n\xff,spring\n", 100, false).await.unwrap();
     assert_eq!((rejected[0].line, rejected[0].column.as_str()), (2, "code"));
+}
+
+#[tokio::test]
+async fn a14_an_advocate_whose_uid_looks_like_an_id_is_named_in_a_column_of_its_own() {
+    let service = Service::start().await;
+    let acme = service.of("acme");
+    acme.program().await;
+    let odd = "00000000-0000-7000-8000-000000000007";
+    let known = v1::UpsertContactRequest { uid: odd.into(), ..Default::default() };
+    acme.contacts().upsert_contact(known).await.unwrap();
+    let enroll = v1::EnrollContactRequest {
+        contact: Some(uid(odd)),
+        segment_ids: vec!["vips".into()],
+        occurred_at: None,
+    };
+    let odd_one = acme.contacts().enroll_contact(enroll).await.unwrap().into_inner().contact.unwrap();
+    let file = format!(
+        "code,campaign,advocate_uid,advocate\n\
+         ODD-1,spring,{odd},\n\
+         ODD-2,spring,,{odd}\n\
+         ODD-3,spring,{odd},u-2\n\
+         ODD-4,spring,nobody,\n"
+    );
+    let (rejected, summary) = import(&acme, file.as_bytes(), 4096, false).await.unwrap();
+    let told: Vec<_> = rejected.iter().map(|row| (row.line, row.column.as_str(), row.reason())).collect();
+    let expected = [
+        (3, "advocate", Reason::ContactNotFound),
+        (4, "advocate", Reason::InvalidField),
+        (5, "advocate_uid", Reason::ContactNotFound),
+    ];
+    assert_eq!(told, expected);
+    assert_eq!(summary, progress(4, 1, 0, 3));
+    let codes =
+        acme.codes().list_codes(v1::ListCodesRequest { kind: 2, ..Default::default() }).await.unwrap();
+    assert_eq!(codes.into_inner().codes[0].advocate_id, odd_one.contact_id);
 }

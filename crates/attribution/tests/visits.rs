@@ -229,3 +229,36 @@ async fn a8_a_malformed_visit_is_refused_by_its_field() {
     let too_long = by_visit("joe", &"b".repeat(129), Duration::DAY);
     bad_field(acme.try_record(too_long).await, "attempt.evidence.visitor_id");
 }
+
+#[tokio::test]
+async fn a8_the_newest_visit_whose_advocate_is_eligible_counts_however_many_machines_came_since() {
+    let service = Service::start().await;
+    let acme = service.of("acme");
+    let (ann, bob) = acme.program().await;
+    let later = |hours| Some(wire_time(THEN + Duration::hours(hours)));
+    visit(&acme, through("ANN10", "b-1")).await;
+    visit(&acme, RecordVisitRequest { occurred_at: later(1), ..through("BOB10", "b-1") }).await;
+    let visits = "INSERT INTO visits SELECT tenant_id, gen_random_uuid(), visitor_id, shortcode, campaign_id, advocate_id,
+                         channel, source, landing_path, user_agent, network, true, occurred_at + n * interval '1 s', recorded_at
+                    FROM visits CROSS JOIN generate_series(1, 2000) AS n";
+    let db = service.sandbox.database(attribution::SCHEMA).await.unwrap();
+    sqlx::query(visits).execute(db.read()).await.unwrap();
+    let result = acme.record(by_visit("joe", "b-1", Duration::DAY)).await;
+    assert_eq!(result.in_force.unwrap().advocate_id, bob);
+    // bob's visit is newer, and comes to nothing
+    acme.set_status("bob", v1::ContactStatus::Unsubscribed).await.unwrap();
+    let result = acme.record(by_visit("jim", "b-1", Duration::DAY)).await;
+    assert_eq!(result.in_force.unwrap().advocate_id, ann);
+    // also where the campaign is not given, and the newest visit was in one that has ended
+    acme.campaign("summer").await;
+    acme.code("summer", "ann", "ANNS").await;
+    visit(&acme, RecordVisitRequest { occurred_at: later(2), ..through("ANNS", "b-1") }).await;
+    let pause =
+        v1::UpdateCampaignRequest { campaign_id: "summer".into(), ends_at: later(3), ..Default::default() };
+    acme.campaigns().update_campaign(pause).await.unwrap();
+    let anywhere = v1::Attempt { campaign_id: String::new(), ..by_visit("kim", "b-1", Duration::DAY) };
+    assert_eq!(acme.record(anywhere).await.campaign_id, "spring");
+    acme.set_status("ann", v1::ContactStatus::Banned).await.unwrap();
+    let nobody = acme.record(by_visit("lou", "b-1", Duration::DAY)).await;
+    unresolved(&nobody, UnresolvedReason::AdvocateNotEligible);
+}

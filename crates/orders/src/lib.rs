@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::rpc::Channel;
+use ::rpc::csv::export::Places;
 use ::rpc::server::ServiceRoutes;
 use batch::{Batcher, Options};
 use outbox::{Erasures, Follower, Source};
@@ -34,7 +35,7 @@ use types::{Clock, OrderId, TenantId};
 
 use crate::commands::{RecordOrders, ReverseOrders, Sweeper, UpdateOrders};
 use crate::domain::OrderKey;
-use crate::rpc::{Audits, ErasureRpcs, OrderProperties, Orders, export_places};
+use crate::rpc::{Audits, ErasureRpcs, OrderProperties, Orders};
 use crate::subscribers::AttributionStream;
 
 /// This service's schema.
@@ -104,7 +105,7 @@ pub async fn start(
     let stop = lifecycle.stop();
     let audits = Audits(db.clone());
     let properties = OrderProperties { db: db.clone(), clock: Arc::clone(&clock) };
-    let exports = export_places();
+    let exports = Places::default();
     let orders = Orders {
         db,
         clock,

@@ -329,9 +329,10 @@ async fn a_stream_of_another_epoch_stops_the_follower() -> anyhow::Result<()> {
 /// The watch of the attribution contract over any source; the other calls are not needed here.
 mod server {
     use super::*;
+    use futures::stream::BoxStream;
     use proto::attribution as v1;
     use rpc::server::ServiceRoutes;
-    use tonic::{Request, Response};
+    use tonic::{Request, Response, Streaming};
 
     pub(super) fn routes(source: Source) -> ServiceRoutes {
         ServiceRoutes::default().with(AttributionServiceServer::new(Upstream(source)))
@@ -346,6 +347,20 @@ mod server {
                 $(async fn $name(&self, _: Request<v1::$request>) -> Result<Response<v1::$response>, Status> {
                     Err(Status::unimplemented("not needed here"))
                 })+
+                type ExportAttributionsStream = BoxStream<'static, Result<v1::ExportAttributionsResponse, Status>>;
+                async fn export_attributions(
+                    &self,
+                    _: Request<v1::ExportAttributionsRequest>,
+                ) -> Result<Response<Self::ExportAttributionsStream>, Status> {
+                    Err(Status::unimplemented("not needed here"))
+                }
+                type ImportAttributionsStream = BoxStream<'static, Result<v1::ImportAttributionsResponse, Status>>;
+                async fn import_attributions(
+                    &self,
+                    _: Request<Streaming<v1::ImportAttributionsRequest>>,
+                ) -> Result<Response<Self::ImportAttributionsStream>, Status> {
+                    Err(Status::unimplemented("not needed here"))
+                }
                 type WatchAttributionEventsStream = outbox::source::Watch<WatchAttributionEventsResponse>;
                 async fn watch_attribution_events(
                     &self,

@@ -7,7 +7,7 @@
 //! | [`caller`] | who calls: the tenant, or a service (M6) |
 //! | [`fields`] | wire types to strict ones, with the field's path in the error |
 //! | [`audit`] | listing who did what, the same in every service |
-//! | [`csv`] | records of CSV files that come in pieces |
+//! | [`csv`] | CSV files in pieces: records and columns of those that come, and those that go out |
 //! | [`mask`] | which fields an update touches |
 //! | [`order`] | the orders a list can be had in |
 //! | [`page`] | page sizes and page tokens |

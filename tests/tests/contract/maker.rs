@@ -199,6 +199,9 @@ impl Maker {
             }
             Kind::Int64 => Value::I64(self.pick(&[1, 2, 3600])),
             Kind::Bytes if field.full_name().contains("Coupon") => Value::Bytes(self.codes().into()),
+            Kind::Bytes if field.full_name().contains("Attributions") => {
+                Value::Bytes(self.attributions().into())
+            }
             Kind::Bytes => Value::Bytes(self.file().into()),
             other => panic!("{}: no value of kind {other:?} is known", field.full_name()),
         }
@@ -335,6 +338,12 @@ impl Maker {
 
     fn codes(&mut self) -> Vec<u8> {
         self.csv("code,campaign,advocate", &["code-", "spring", "ann@example.com"])
+    }
+
+    fn attributions(&mut self) -> Vec<u8> {
+        let action = self.pick(&["", "ACTIVATE", "DEACTIVATE", "REASSIGN"]);
+        let row = ["c", action, "spring", "bob@example.com", "2025-01-02T00:00:00Z"];
+        self.csv("contact,action,campaign,advocate_email,occurred_at", &row)
     }
 
     /// Some rows like `row`, the first of its cells numbered.

@@ -7,39 +7,40 @@ use batch::{Prepared, Refused, Work};
 use observe::metrics::{Duplicate, duplicates};
 use pg::requests::{self, Key, Seen};
 use pg::{Audit, Database, Inserts, WriteTx};
-use types::{AttributionId, CampaignId, Clock, Origin, TenantId, Timestamp};
+use types::{AttributionId, CampaignId, Clock, ContactId, Origin, TenantId, Timestamp};
 
 use super::{Error, Request};
 use crate::domain::lifecycle::Moved;
 use crate::domain::{Book, Books, ContactRef, Moment, Violation};
 use crate::store::{self, CampaignKeys, ContactKeys};
 
-/// What is to become of an attribution.
+/// Which attribution is meant.
 #[derive(Debug, Clone)]
-pub(crate) enum Move {
-    /// Make it the active one.
-    Activate(AttributionId),
-    /// End it.
-    Deactivate(AttributionId),
-    /// Make an advocate's the active one, in place of the one that is.
-    Reassign {
+pub(crate) enum Which {
+    /// The one with this id.
+    Named(AttributionId),
+    /// The one between these.
+    Between {
         /// In which campaign.
         campaign: CampaignId,
         /// The referred contact.
         contact: ContactRef,
-        /// The advocate it is to belong to.
+        /// The advocate.
         advocate: ContactRef,
     },
 }
 
-impl Move {
-    /// The attribution that it names.
-    fn named(&self) -> Option<AttributionId> {
-        match self {
-            Self::Activate(id) | Self::Deactivate(id) => Some(*id),
-            Self::Reassign { .. } => None,
-        }
-    }
+/// What is to become of an attribution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// It is to be the active one.
+    Activate,
+    /// It is to end, and to stay so.
+    Deactivate,
+    /// It is to end if it is active, and else to be as it is.
+    Retire,
+    /// It is to be the active one in place of the one that is, and to come to be if it is none.
+    Reassign,
 }
 
 /// A move of one tenant's attribution.
@@ -49,8 +50,10 @@ pub(crate) struct Command {
     pub(crate) tenant: TenantId,
     /// Who asks, how, and under which trace.
     pub(crate) origin: Origin,
+    /// Which attribution.
+    pub(crate) which: Which,
     /// What is to become of it.
-    pub(crate) to: Move,
+    pub(crate) fate: Fate,
     /// Why, in the caller's words.
     pub(crate) reason: String,
     /// When it happened; default now.
@@ -128,10 +131,33 @@ impl Slice {
 
 fn move_one(book: &mut Book, command: &Command, when: Moment) -> Result<Moved, Error> {
     let reason = &command.reason;
-    match &command.to {
-        Move::Activate(id) => Ok(book.activate(*id, reason, when)?),
-        Move::Deactivate(id) => Ok(book.deactivate(*id, reason, when)?),
-        Move::Reassign { campaign, contact, advocate } => {
+    if command.fate == Fate::Reassign {
+        let (campaign, parties) = parties(book, &command.which)?;
+        return Ok(book.reassign(&campaign, parties, reason, when)?);
+    }
+    let id = match &command.which {
+        Which::Named(id) => *id,
+        which @ Which::Between { .. } => {
+            let (campaign, (contact, advocate)) = parties(book, which)?;
+            let found = book.attributions.between(&campaign, contact, advocate);
+            found.ok_or(Violation::AttributionNotFound(None))?.id
+        }
+    };
+    Ok(match command.fate {
+        Fate::Activate | Fate::Reassign => book.activate(id, reason, when)?,
+        Fate::Deactivate => book.deactivate(id, reason, when)?,
+        Fate::Retire => book.retire(id, reason, when)?,
+    })
+}
+
+/// The campaign of an attribution, and its referred contact and advocate.
+fn parties(book: &Book, which: &Which) -> Result<(CampaignId, (ContactId, ContactId)), Error> {
+    match which {
+        Which::Named(id) => {
+            let row = book.attributions.get(*id).ok_or(Violation::AttributionNotFound(Some(*id)))?;
+            Ok((row.campaign.clone(), (row.contact, row.advocate)))
+        }
+        Which::Between { campaign, contact, advocate } => {
             if !book.campaigns.contains_key(campaign) {
                 return Err(Violation::CampaignNotFound(campaign.clone()).into());
             }
@@ -139,8 +165,7 @@ fn move_one(book: &mut Book, command: &Command, when: Moment) -> Result<Moved, E
                 let known = book.people.find_known(who);
                 known.map(|known| known.id).map_err(|violation| Error::At(field.to_owned(), violation))
             };
-            let parties = (found(contact, "contact")?, found(advocate, "advocate")?);
-            Ok(book.reassign(campaign, parties, reason, when)?)
+            Ok((campaign.clone(), (found(contact, "contact")?, found(advocate, "advocate")?)))
         }
     }
 }
@@ -165,7 +190,10 @@ async fn load(tx: &mut WriteTx, commands: &[Command]) -> Result<Slice, pg::Error
     let keys: Vec<Key> = commands.iter().filter_map(|c| c.request.as_ref()).map(|r| r.key.clone()).collect();
     let requests = requests::load(tx, &keys).await?;
     let replayed = requests.iter().filter_map(|(key, seen)| Some((&key.tenant, ids_of(seen).next()?)));
-    let named = commands.iter().filter_map(|command| Some((&command.tenant, command.to.named()?)));
+    let named = commands.iter().filter_map(|command| match command.which {
+        Which::Named(id) => Some((&command.tenant, id)),
+        Which::Between { .. } => None,
+    });
     let named: Vec<(&TenantId, AttributionId)> = named.chain(replayed).collect();
     let parties = store::load_parties(tx, &named).await?;
     let mut books = Books::default();
@@ -177,8 +205,8 @@ async fn load(tx: &mut WriteTx, commands: &[Command]) -> Result<Slice, pg::Error
         contacts.add_id(tenant, *advocate);
         campaigns.add(tenant, campaign.clone());
     }
-    for Command { tenant, to, .. } in commands {
-        if let Move::Reassign { campaign, contact, advocate } = to {
+    for Command { tenant, which, .. } in commands {
+        if let Which::Between { campaign, contact, advocate } = which {
             contacts.add(tenant, contact);
             contacts.add(tenant, advocate);
             campaigns.add(tenant, campaign.clone());

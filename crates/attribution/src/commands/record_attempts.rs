@@ -192,5 +192,5 @@ async fn load_evidence(
     }
     store::load_codes(tx, &codes, books).await?;
     store::load_coupons(tx, &coupons, books).await?;
-    store::load_visits(tx, &visitors, books).await
+    store::load_visits_as_evidence(tx, &visitors, books).await
 }

@@ -10,7 +10,7 @@ use types::{Clock, Origin, TenantId, Timestamp};
 use super::Error;
 use crate::domain::Books;
 use crate::domain::visit::{NewVisit, Visit};
-use crate::store::{self, CodeKeys, ContactKeys, VisitorKeys};
+use crate::store::{self, CodeKeys, ContactKeys, VisitKeys};
 
 /// One visit of one tenant.
 #[derive(Debug)]
@@ -69,14 +69,14 @@ impl Work for RecordVisits {
 async fn load(tx: &mut WriteTx, slice: &[Command], clock: &dyn Clock) -> Result<Books, pg::Error> {
     let mut books = Books::default();
     store::load_clocks(tx, slice.iter().map(|command| &command.tenant), &mut books).await?;
-    let (mut codes, mut visitors) = (CodeKeys::default(), VisitorKeys::default());
+    let (mut codes, mut visits) = (CodeKeys::default(), VisitKeys::default());
     for Command { tenant, visit, occurred_at, .. } in slice {
         codes.add(tenant, visit.shortcode.as_str());
         let now = || fields::tenant_now(tenant, books.get(tenant).and_then(|book| book.test_clock), clock);
-        visitors.add(tenant, &visit.visitor, occurred_at.unwrap_or_else(now));
+        visits.add(tenant, &visit.visitor, &visit.shortcode, occurred_at.unwrap_or_else(now));
     }
     store::load_codes(tx, &codes, &mut books).await?;
-    store::load_visits(tx, &visitors, &mut books).await?;
+    store::load_visits(tx, &visits, &mut books).await?;
     let mut contacts = ContactKeys::default();
     for Command { tenant, visit, .. } in slice {
         if let Some(owner) = books.get(tenant).and_then(|book| book.codes.owner(&visit.shortcode)) {

@@ -188,6 +188,16 @@ impl Attributions {
         self.0.get(&(campaign.clone(), contact)).into_iter().flatten().map(Tracked::get)
     }
 
+    /// The one between a contact and an advocate in a campaign.
+    pub(crate) fn between(
+        &self,
+        campaign: &CampaignId,
+        contact: ContactId,
+        advocate: ContactId,
+    ) -> Option<&Attribution> {
+        self.of(campaign, contact).find(|attribution| attribution.advocate == advocate)
+    }
+
     /// From when on, at `at` or later, an attribution of a contact in a campaign may be in force: until then another one
     /// was, and orders of that time never move (A3).
     pub(super) fn free_since(&self, campaign: &CampaignId, contact: ContactId, at: Timestamp) -> Timestamp {

@@ -43,6 +43,10 @@ impl Coupon {
 #[derive(Debug, Default)]
 pub(crate) struct Coupons {
     coupons: BTreeMap<CouponCode, Tracked<Coupon>>,
+    /// The pools of campaigns, oldest first.
+    pools: BTreeMap<CampaignId, BTreeSet<(Timestamp, CouponCode)>>,
+    /// Which advocates have a code in which campaign, as far as that was asked.
+    holders: BTreeSet<(ContactId, CampaignId)>,
     /// Those that were drawn from pools since the last look.
     drawn: Vec<CouponCode>,
 }
@@ -50,7 +54,14 @@ pub(crate) struct Coupons {
 impl Coupons {
     /// Takes in a stored code; one that is there already stays as it is.
     pub(crate) fn add(&mut self, coupon: Coupon) {
-        self.coupons.entry(coupon.code.clone()).or_insert_with(|| Tracked::stored(coupon));
+        if !self.coupons.contains_key(&coupon.code) {
+            self.put(Tracked::stored(coupon));
+        }
+    }
+
+    /// Takes in that an advocate has a code in a campaign.
+    pub(crate) fn add_holder(&mut self, advocate: ContactId, campaign: CampaignId) {
+        self.holders.insert((advocate, campaign));
     }
 
     /// One code.
@@ -73,16 +84,28 @@ impl Coupons {
         std::mem::take(&mut self.drawn)
     }
 
-    /// Whether an advocate has a code in a campaign.
-    fn has_one(&self, advocate: ContactId, campaign: &CampaignId) -> bool {
-        self.iter().any(|c| c.get().advocate == Some(advocate) && c.get().campaign.as_ref() == Some(campaign))
+    fn put(&mut self, coupon: Tracked<Coupon>) {
+        let Coupon { code, campaign, advocate, issued_at, .. } = coupon.get();
+        match (advocate, campaign) {
+            (Some(advocate), Some(campaign)) => drop(self.holders.insert((*advocate, campaign.clone()))),
+            (None, Some(campaign)) => {
+                self.pools.entry(campaign.clone()).or_default().insert((*issued_at, code.clone()));
+            }
+            (_, None) => {}
+        }
+        self.coupons.insert(code.clone(), coupon);
     }
 
-    /// The oldest code of a pool.
-    fn next_of_pool(&self, campaign: &CampaignId) -> Option<CouponCode> {
-        let pool = self.iter().map(Tracked::get);
-        let pool = pool.filter(|c| c.advocate.is_none() && c.campaign.as_ref() == Some(campaign));
-        pool.min_by_key(|c| (c.issued_at, c.code.clone())).map(|c| c.code.clone())
+    /// Gives an advocate who has no code in a campaign the oldest of its pool, if there is any.
+    fn draw(&mut self, advocate: ContactId, campaign: &CampaignId) -> Option<CouponCode> {
+        if self.holders.contains(&(advocate, campaign.clone())) {
+            return None;
+        }
+        let (_, code) = self.pools.get_mut(campaign)?.pop_first()?;
+        self.coupons.get_mut(&code)?.change().advocate = Some(advocate);
+        self.holders.insert((advocate, campaign.clone()));
+        self.drawn.push(code.clone());
+        Some(code)
     }
 }
 
@@ -181,18 +204,10 @@ impl Book {
                 && campaign.ends_at.is_none_or(|end| at < end)
         });
         let campaigns: BTreeSet<CampaignId> = eligible.map(|campaign| campaign.id.clone()).collect();
-        for campaign in campaigns
-            .iter()
-            .filter(|campaign| !self.coupons.has_one(advocate, campaign))
-            .cloned()
-            .collect::<Vec<_>>()
-        {
-            let Some(code) = self.coupons.next_of_pool(&campaign) else { continue };
-            if let Some(coupon) = self.coupons.coupons.get_mut(&code) {
-                coupon.change().advocate = Some(advocate);
+        for campaign in &campaigns {
+            if let Some(code) = self.coupons.draw(advocate, campaign) {
+                self.touch(&code);
             }
-            self.touch(&code);
-            self.coupons.drawn.push(code);
         }
     }
 
@@ -286,6 +301,6 @@ impl Book {
 
     fn put_coupon(&mut self, coupon: Coupon) {
         self.touch(&coupon.code);
-        self.coupons.coupons.insert(coupon.code.clone(), Tracked::created(coupon));
+        self.coupons.put(Tracked::created(coupon));
     }
 }

@@ -32,7 +32,7 @@ impl Book {
         reason: &str,
         when: Moment,
     ) -> Result<Moved, Violation> {
-        let row = self.attributions.get(id).ok_or(Violation::AttributionNotFound(id))?.clone();
+        let row = self.attributions.get(id).ok_or(Violation::AttributionNotFound(Some(id)))?.clone();
         if row.is_active() {
             return Ok(Moved::already(row));
         }
@@ -52,12 +52,25 @@ impl Book {
         reason: &str,
         when: Moment,
     ) -> Result<Moved, Violation> {
-        let row = self.attributions.get(id).ok_or(Violation::AttributionNotFound(id))?;
+        let row = self.attributions.get(id).ok_or(Violation::AttributionNotFound(Some(id)))?;
         if row.inactive == Some(InactiveReason::Deactivated) {
             return Ok(Moved::already(row.clone()));
         }
         let attribution = self.set_inactive(id, reason, when)?;
         Ok(Moved { attribution, deactivated: None, replayed: false })
+    }
+
+    /// Ends an attribution if it is active; one that is not stays as it is, for whatever reason.
+    pub(crate) fn retire(
+        &mut self,
+        id: AttributionId,
+        reason: &str,
+        when: Moment,
+    ) -> Result<Moved, Violation> {
+        match self.attributions.get(id) {
+            Some(row) if !row.is_active() => Ok(Moved::already(row.clone())),
+            _ => self.deactivate(id, reason, when),
+        }
     }
 
     /// Makes an advocate's attribution the active one, in place of the one that is: both or nothing.
@@ -75,7 +88,7 @@ impl Book {
         self.may_be_active(campaign, advocate, contact, when)?;
         self.is_free(campaign, contact, when)?;
         let deactivated = active.map(|active| self.set_inactive(active.id, reason, when)).transpose()?;
-        let known = self.attributions.of(campaign, contact).find(|a| a.advocate == advocate).cloned();
+        let known = self.attributions.between(campaign, contact, advocate).cloned();
         let attribution = match known {
             Some(row) => self.set_active(&row, reason, when)?,
             None => self.create_active(campaign, (contact, advocate), reason, when),
@@ -115,7 +128,7 @@ impl Book {
         reason: &str,
         when: Moment,
     ) -> Result<Attribution, Violation> {
-        let stored = self.attributions.change(row.id).ok_or(Violation::AttributionNotFound(row.id))?;
+        let stored = self.attributions.change(row.id).ok_or(Violation::AttributionNotFound(Some(row.id)))?;
         stored.activate(when.occurred_at);
         let after = stored.clone();
         self.moved(&after, Some(row.standing()), reason, when);
@@ -145,12 +158,12 @@ impl Book {
         reason: &str,
         when: Moment,
     ) -> Result<Attribution, Violation> {
-        let row = self.attributions.get(id).ok_or(Violation::AttributionNotFound(id))?;
+        let row = self.attributions.get(id).ok_or(Violation::AttributionNotFound(Some(id)))?;
         if row.is_active() && when.occurred_at < row.effective_from {
             return Err(Violation::TooEarly(row.effective_from));
         }
         let before = row.standing();
-        let stored = self.attributions.change(id).ok_or(Violation::AttributionNotFound(id))?;
+        let stored = self.attributions.change(id).ok_or(Violation::AttributionNotFound(Some(id)))?;
         stored.deactivate(when.occurred_at);
         let after = stored.clone();
         self.moved(&after, Some(before), reason, when);

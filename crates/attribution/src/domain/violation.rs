@@ -27,8 +27,8 @@ pub(crate) enum Violation {
     CodeTaken,
     /// Every code that was drawn at random was taken; drawing again will do.
     NoFreeCode,
-    /// No such attribution.
-    AttributionNotFound(AttributionId),
+    /// No such attribution. The id, if one was given.
+    AttributionNotFound(Option<AttributionId>),
     /// Another one is active for the contact in the campaign (A2).
     AnotherActive(AttributionId),
     /// The campaign takes no attributions at that time (A5).

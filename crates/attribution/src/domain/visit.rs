@@ -198,7 +198,8 @@ impl Book {
         Ok((visit, true))
     }
 
-    /// The newest visit of a person that counts at `at`: in this campaign, or in any, within its window (A8).
+    /// The newest visit of a person that counts at `at`: in this campaign, or in any, within its window (A8). One through an
+    /// advocate who is eligible in a campaign that is active goes before one that can come to nothing (A5).
     pub(super) fn visit_that_counts(
         &self,
         visitor: &VisitorId,
@@ -217,8 +218,14 @@ impl Book {
             let window = time::Duration::days(window.unwrap_or_default().days().into());
             at - visit.occurred_at <= window
         };
-        let newest = meant.into_iter().filter(counts).max_by_key(|visit| (visit.occurred_at, visit.id));
-        newest.ok_or(UnresolvedReason::OutsideWindow)
+        let best = meant.into_iter().filter(counts).max_by_key(|visit| {
+            let comes_to_something = self.campaigns.get(&visit.campaign).is_some_and(|campaign| {
+                campaign.is_active_at(at)
+                    && self.people.get(visit.advocate).is_some_and(|advocate| advocate.is_eligible(campaign))
+            });
+            (comes_to_something, visit.occurred_at, visit.id)
+        });
+        best.ok_or(UnresolvedReason::OutsideWindow)
     }
 }
 

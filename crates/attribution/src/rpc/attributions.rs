@@ -3,20 +3,20 @@
 use std::str::FromStr;
 use std::sync::Arc;
 
+use futures::stream::BoxStream;
 use outbox::Scope;
 use outbox::source::Watch;
 use proto::attribution as v1;
 use proto::attribution::attribution_service_server::AttributionService;
-use rpc::filter::Filter;
 use rpc::page::Page;
 use rpc::{Caller, Error, Reason, caller, fields};
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 use types::{AttributionId, CampaignId, Origin, TenantId};
 
-use super::read;
+use super::{import_attributions, read};
 use crate::commands::record_attempts::{Command, Recorded};
 use crate::domain::{Attempt, Evidence, InactiveReason, Sent, UnresolvedReason, Violation};
-use crate::store::{AttemptPage, AttributionPage, CampaignKeys};
+use crate::store::{AttemptPage, CampaignKeys};
 use crate::{App, store, wire};
 
 /// Attempts in one call.
@@ -85,23 +85,25 @@ impl AttributionService for Attributions {
         &self,
         request: Request<v1::ListAttributionsRequest>,
     ) -> Result<Response<v1::ListAttributionsResponse>, Status> {
-        let tenant = caller::tenant(&request)?;
-        let wire = request.get_ref();
-        let query = [wire.campaign_id.as_str(), &wire.state.to_string(), &wire.filter];
-        let page = Page::read(&tenant, "ListAttributions", &query, wire.page_size, &wire.page_token)?;
-        let selection = AttributionPage {
-            campaign: fields::parse_optional("campaign_id", &wire.campaign_id)?,
-            active: active(wire.state()),
-            matching: Filter::read(store::ATTRIBUTION_FIELDS, &wire.filter)?,
-            after: read::after(&page)?,
-            limit: page.limit(),
-        };
-        let mut conn = self.0.db.read().acquire().await.map_err(Error::from)?;
-        let listed = store::list_attributions(&mut conn, &tenant, &selection).await;
-        let attributions = listed.map_err(|error| selection.matching.refused(error))?;
-        let (attributions, next_page_token) =
-            page.cut(attributions, |a| a.id.to_string(), |a| wire::attribution(&a));
-        Ok(Response::new(v1::ListAttributionsResponse { attributions, next_page_token }))
+        Ok(Response::new(self.list(request).await?))
+    }
+
+    type ExportAttributionsStream = BoxStream<'static, Result<v1::ExportAttributionsResponse, Status>>;
+
+    async fn export_attributions(
+        &self,
+        request: Request<v1::ExportAttributionsRequest>,
+    ) -> Result<Response<Self::ExportAttributionsStream>, Status> {
+        Ok(Response::new(self.export(request).await?))
+    }
+
+    type ImportAttributionsStream = BoxStream<'static, Result<v1::ImportAttributionsResponse, Status>>;
+
+    async fn import_attributions(
+        &self,
+        request: Request<Streaming<v1::ImportAttributionsRequest>>,
+    ) -> Result<Response<Self::ImportAttributionsStream>, Status> {
+        Ok(Response::new(import_attributions::start(&self.0, request)?))
     }
 
     async fn list_attempts(
@@ -247,7 +249,7 @@ fn evidence(wire: Option<&v1::Evidence>) -> Result<Evidence, Error> {
 }
 
 /// A code as it was sent, if any was: one that cannot be any is not the caller's error (O7).
-fn sent_code<C: FromStr + AsRef<str>>(text: &str) -> Option<Sent<C>> {
+pub(super) fn sent_code<C: FromStr + AsRef<str>>(text: &str) -> Option<Sent<C>> {
     (!text.is_empty()).then(|| Sent::new(text))
 }
 
@@ -276,15 +278,6 @@ fn reason<T>(path: &str, number: i32, read: impl Fn(i16) -> Option<T>) -> Result
             Some(reason) => Ok(Some(reason)),
             None => Err(Error::field(path, "is not a reason")),
         },
-    }
-}
-
-/// Whether only those in force, or only others; none of both means any.
-fn active(state: v1::AttributionState) -> Option<bool> {
-    match state {
-        v1::AttributionState::Unspecified => None,
-        v1::AttributionState::Active => Some(true),
-        v1::AttributionState::Inactive => Some(false),
     }
 }
 

@@ -29,7 +29,8 @@ impl From<Violation> for Error {
                 Self::not_found(Reason::SegmentNotFound, "segment", id.to_string())
             }
             Violation::AttributionNotFound(id) => {
-                Self::not_found(Reason::AttributionNotFound, "attribution", id.to_string())
+                let name = id.map_or_else(String::new, |id| id.to_string());
+                Self::not_found(Reason::AttributionNotFound, "attribution", name)
             }
             Violation::AnotherActive(id) => {
                 let message = "another attribution of the contact is active in the campaign";

@@ -2,27 +2,22 @@
 
 use std::sync::Arc;
 
-use futures::StreamExt;
 use futures::stream::BoxStream;
 use proto::attribution as v1;
-use rpc::csv::{Fields, Malformed, Record, RecordReader};
+use rpc::csv::columns::{Cells, Columns, Fault, Layout, Mapping};
+use rpc::csv::import::{self, Answers, Import};
+use rpc::csv::{Fields, Malformed, Record};
 use rpc::{Error, Reason, caller, fields};
-use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Code, Request, Status, Streaming};
-use types::{ContactId, Email, Origin, TenantId};
+use tonic::{Request, Status, Streaming};
+use types::{Origin, TenantId};
 
+use super::cells::ADVOCATE;
 use crate::App;
 use crate::commands::import_coupons::Command;
-use crate::domain::ContactRef;
 use crate::domain::coupon::NewCoupon;
 
-/// Rows in one slice.
-const ROWS: usize = 500;
-/// Messages that wait for the caller to read them.
-const MESSAGES: usize = 4;
-
-type Answers = mpsc::Sender<Result<v1::ImportCouponCodesResponse, Status>>;
+static LAYOUT: Layout =
+    Layout { fields: &["code", "campaign", "advocate", "advocate_uid"], only_exported: &[] };
 
 /// Begins an import; what comes of it is the stream.
 pub(super) fn start(
@@ -30,73 +25,32 @@ pub(super) fn start(
     request: Request<Streaming<v1::ImportCouponCodesRequest>>,
 ) -> Result<BoxStream<'static, Result<v1::ImportCouponCodesResponse, Status>>, Error> {
     let (tenant, origin) = (caller::tenant(&request)?, caller::origin(&request)?);
-    let (answers, receiver) = mpsc::channel(MESSAGES);
-    let import = Import {
-        app: Arc::clone(app),
-        tenant,
-        origin,
-        columns: None,
-        is_single_use: false,
-        rows: Vec::new(),
-        progress: v1::ImportCouponCodesProgress::default(),
-        answers: answers.clone(),
-    };
-    let stop = app.stop.clone();
-    tokio::spawn(async move {
-        let end = match stop.run_until_cancelled(import.run(request.into_inner())).await {
-            Some(Ok(summary)) => {
-                Ok(v1::ImportCouponCodesResponse { summary: Some(summary), ..Default::default() })
-            }
-            Some(Err(error)) => Err(error.into()),
-            None => Err(Error::unavailable().into()),
+    let (messages, app) = (request.into_inner(), Arc::clone(app));
+    Ok(import::answer(app.stop.clone(), |answers| async move {
+        let mut codes = CodeImport {
+            app,
+            tenant,
+            origin,
+            columns: None,
+            is_single_use: false,
+            rows: Vec::new(),
+            progress: v1::ImportCouponCodesProgress::default(),
+            answers,
         };
-        // a caller that went away does not hear it
-        let _ = answers.send(end).await;
-    });
-    Ok(ReceiverStream::new(receiver).boxed())
-}
-
-/// Which column is which; one of the other two may be missing.
-#[derive(Debug, Clone, Copy)]
-struct Columns {
-    count: usize,
-    code: usize,
-    campaign: Option<usize>,
-    advocate: Option<usize>,
-}
-
-const NAMES: [&str; 3] = ["code", "campaign", "advocate"];
-
-impl Columns {
-    fn read(header: Result<Fields<'_>, Malformed>) -> Result<Self, Error> {
-        let header = header.map_err(|malformed| Error::field("header", malformed))?;
-        let mut at = [None; 3];
-        for (n, bytes) in header.iter().enumerate() {
-            let name = std::str::from_utf8(bytes).unwrap_or_default().trim();
-            let known = NAMES.iter().position(|known| *known == name);
-            let unknown = || Error::field(format!("header[{n}]"), "is not code, campaign or advocate");
-            let place = &mut at[known.ok_or_else(unknown)?];
-            if place.replace(n).is_some() {
-                return Err(Error::field(format!("header.{name}"), "is there twice"));
-            }
-        }
-        let [code, campaign, advocate] = at;
-        let code = code.ok_or_else(|| Error::field("header.code", "is required"))?;
-        if campaign.is_none() && advocate.is_none() {
-            return Err(Error::field("header.campaign", "is required, or else advocate"));
-        }
-        Ok(Self { count: header.len(), code, campaign, advocate })
-    }
+        import::read(&mut codes, messages).await?;
+        Ok(v1::ImportCouponCodesResponse { summary: Some(codes.progress), ..Default::default() })
+    }))
 }
 
 /// A row that has been read, or why it cannot be.
 struct Row {
     line: u64,
-    coupon: Result<NewCoupon, Error>,
+    /// With the field by which it names the advocate.
+    coupon: Result<(NewCoupon, &'static str), Fault>,
 }
 
 /// An import under way.
-struct Import {
+struct CodeImport {
     app: Arc<App>,
     tenant: TenantId,
     origin: Origin,
@@ -104,75 +58,64 @@ struct Import {
     is_single_use: bool,
     rows: Vec<Row>,
     progress: v1::ImportCouponCodesProgress,
-    answers: Answers,
+    answers: Answers<v1::ImportCouponCodesResponse>,
 }
 
-impl Import {
-    async fn run(
-        mut self,
-        mut messages: Streaming<v1::ImportCouponCodesRequest>,
-    ) -> Result<v1::ImportCouponCodesProgress, Error> {
-        let mut reader = RecordReader::new();
-        let mut is_first = true;
-        while let Some(message) = messages.message().await.map_err(|status| broken_off(&status))? {
-            if is_first {
-                self.is_single_use = message.single_use;
-            } else if message.single_use {
-                return Err(Error::field("single_use", "belongs in the first message only"));
-            }
-            is_first = false;
-            let mut input = message.chunk.as_slice();
-            while let Some(record) = reader.next(&mut input) {
-                self.take(&record)?;
-                if self.rows.len() >= ROWS {
-                    self.record().await?;
-                }
-            }
+impl Import for CodeImport {
+    type Message = v1::ImportCouponCodesRequest;
+
+    fn piece(&mut self, message: Self::Message, is_first: bool) -> Result<Vec<u8>, Error> {
+        if is_first {
+            self.is_single_use = message.single_use;
+        } else if message.single_use {
+            return Err(Error::field("single_use", "belongs in the first message only"));
         }
-        if let Some(record) = reader.finish() {
-            self.take(&record)?;
-        }
-        if self.columns.is_none() {
-            return Err(Error::field("chunk", "is empty: a file begins with a header line"));
-        }
-        self.record().await?;
-        Ok(self.progress)
+        Ok(message.chunk)
     }
 
-    fn take(&mut self, record: &Record<'_>) -> Result<(), Error> {
-        match self.columns {
-            None => self.columns = Some(Columns::read(record.fields)?),
-            Some(columns) => {
-                let coupon = coupon(record.fields, columns, self.is_single_use);
-                self.rows.push(Row { line: record.line, coupon });
-            }
-        }
+    fn header(&mut self, header: Result<Fields<'_>, Malformed>) -> Result<(), Error> {
+        let columns = Columns::read(header, &LAYOUT, &Mapping::new())?;
+        columns.require(&["code"], "is required")?;
+        columns.require(&["campaign", "advocate", "advocate_uid"], "is required, or else advocate")?;
+        self.columns = Some(columns);
         Ok(())
     }
 
-    /// Imports the rows read so far, in their order, and says what became of them.
-    async fn record(&mut self) -> Result<(), Error> {
+    fn row(&mut self, record: Record<'_>) {
+        let Some(columns) = &self.columns else { return };
+        let coupon = columns
+            .cells(record.fields)
+            .and_then(|cells| coupon(&cells, self.is_single_use).map_err(|error| columns.fault(error)));
+        self.rows.push(Row { line: record.line, coupon });
+    }
+
+    async fn carry_out(&mut self) -> Result<(), Error> {
         let (mut commands, mut places) = (Vec::new(), Vec::new());
         for Row { line, coupon } in self.rows.drain(..) {
-            places.push((line, coupon.as_ref().err().cloned()));
             let (tenant, origin) = (self.tenant.clone(), self.origin.clone());
-            commands.extend(coupon.map(|new| Command { tenant, origin, new }));
+            match coupon {
+                Ok((new, advocate)) => {
+                    commands.push(Command { tenant, origin, new });
+                    places.push((line, Ok(advocate)));
+                }
+                Err(fault) => places.push((line, Err(fault))),
+            }
         }
         let mut answers = self.app.coupons.run_all(commands).await.into_iter();
         let mut rejected = Vec::new();
-        for (line, unreadable) in places {
+        for (line, read) in places {
             self.progress.rows += 1;
-            let answer = match unreadable {
-                Some(error) => Err(error),
-                None => answers.next().map_or_else(|| Err(Error::internal()), |a| a.map_err(Error::from)),
-            };
+            let answer = read.and_then(|advocate| {
+                let answer = answers.next().ok_or_else(Error::internal);
+                answer.and_then(|a| a.map_err(Error::from)).map_err(|error| self.refused(error, advocate))
+            });
             match answer {
                 Ok(true) => self.progress.imported += 1,
                 Ok(false) => self.progress.already_imported += 1,
-                Err(error) if is_transient(error.code()) => return Err(error),
-                Err(error) => {
+                Err(Fault { error, .. }) if import::ends(&error) => return Err(error),
+                Err(fault) => {
                     self.progress.rejected += 1;
-                    rejected.push(row(line, &error));
+                    rejected.push(row(line, fault));
                 }
             }
         }
@@ -183,82 +126,31 @@ impl Import {
     }
 }
 
-/// What ends the import: the file may be imported again, which changes nothing about the rows that went in.
-fn is_transient(code: Code) -> bool {
-    matches!(
-        code,
-        Code::Unavailable | Code::Aborted | Code::ResourceExhausted | Code::DeadlineExceeded | Code::Internal
-    )
-}
-
-fn row(line: u64, error: &Error) -> v1::RejectedCode {
-    let column = match error.reason() {
-        Reason::CampaignNotFound => "campaign",
-        Reason::ContactNotFound | Reason::ContactConflict | Reason::AdvocateNotEligible => "advocate",
-        Reason::CodeTaken => "code",
-        _ => error.first_field(),
-    };
-    v1::RejectedCode {
-        line: i64::try_from(line).unwrap_or(i64::MAX),
-        column: column.to_owned(),
-        reason: error.reason().into(),
-        message: error.message().to_owned(),
+impl CodeImport {
+    /// Why a rule refused a row, and which column that is about.
+    fn refused(&self, error: Error, advocate: &'static str) -> Fault {
+        let field = match error.reason() {
+            Reason::CampaignNotFound => "campaign",
+            Reason::ContactNotFound | Reason::ContactConflict | Reason::AdvocateNotEligible => advocate,
+            Reason::CodeTaken => "code",
+            _ => error.first_field(),
+        };
+        let column = self.columns.as_ref().map(|columns| columns.name_of(field).to_owned());
+        Fault { column: column.unwrap_or_default(), error }
     }
 }
 
-fn coupon(
-    record: Result<Fields<'_>, Malformed>,
-    columns: Columns,
-    is_single_use: bool,
-) -> Result<NewCoupon, Error> {
-    let record = record.map_err(|malformed| {
-        let at = malformed.column();
-        let named = [Some(columns.code), columns.campaign, columns.advocate]
-            .iter()
-            .position(|c| *c == at && at.is_some());
-        match named.and_then(|n| NAMES.get(n)) {
-            Some(name) => Error::field(*name, malformed),
-            None => Error::new(Code::InvalidArgument, Reason::InvalidField, format!("the row {malformed}")),
-        }
-    })?;
-    if record.len() != columns.count {
-        let what = format!("the row has {} fields, the header {}", record.len(), columns.count);
-        return Err(Error::new(Code::InvalidArgument, Reason::InvalidField, what));
-    }
-    let texts: Vec<&[u8]> = record.iter().collect();
-    let text = |name: &str, at: Option<usize>| {
-        let bytes = at.and_then(|n| texts.get(n)).copied().unwrap_or_default();
-        std::str::from_utf8(bytes).map(str::trim).map_err(|_| Error::field(name, "is not UTF-8"))
-    };
-    let code = fields::parse("code", text("code", Some(columns.code))?)?;
-    let campaign = fields::parse_optional("campaign", text("campaign", columns.campaign)?)?;
-    let advocate = advocate(text("advocate", columns.advocate)?)?;
+fn row(line: u64, Fault { column, error }: Fault) -> v1::RejectedCode {
+    let (reason, message) = (error.reason().into(), error.message().to_owned());
+    v1::RejectedCode { line: import::line(line), column, reason, message }
+}
+
+fn coupon(cells: &Cells<'_>, is_single_use: bool) -> Result<(NewCoupon, &'static str), Error> {
+    let code = fields::parse("code", cells.text("code")?)?;
+    let campaign = fields::parse_optional("campaign", cells.text("campaign")?)?;
+    let advocate = ADVOCATE.read(cells)?;
     if campaign.is_none() && advocate.is_none() {
         return Err(Error::field("advocate", "is required without a campaign: a pool is a campaign's"));
     }
-    Ok(NewCoupon { code, campaign, advocate, is_single_use })
-}
-
-/// An advocate by what the text looks like: an e-mail address, a contact id, else a uid.
-fn advocate(text: &str) -> Result<Option<ContactRef>, Error> {
-    let none = ContactRef::default();
-    if text.is_empty() {
-        return Ok(None);
-    }
-    if text.contains('@') {
-        let email = Email::parse(text).map_err(|e| Error::field("advocate", e))?;
-        return Ok(Some(ContactRef { email: Some(email), ..none }));
-    }
-    if let Ok(id) = text.parse::<ContactId>() {
-        return Ok(Some(ContactRef { id: Some(id), ..none }));
-    }
-    Ok(Some(ContactRef { uid: Some(fields::parse("advocate", text)?), ..none }))
-}
-
-/// The caller went away, or sent what cannot be received.
-fn broken_off(status: &Status) -> Error {
-    let refused = Error::refused_by_codec(status).or_else(|| rpc::layers::refused_by_transport(status));
-    refused.unwrap_or_else(|| {
-        Error::new(Code::Cancelled, Reason::Unavailable, "the upload broke off; it may be run again")
-    })
+    Ok((NewCoupon { code, campaign, advocate, is_single_use }, ADVOCATE.field(cells)))
 }

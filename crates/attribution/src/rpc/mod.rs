@@ -1,13 +1,16 @@
 //! The edge: one file per gRPC service. Reads requests into strict values with field paths, calls a command or a query,
 //! and puts the result into the contract's form.
 
+mod attribution_list;
 mod attributions;
 mod audit;
 mod campaigns;
+mod cells;
 mod codes;
 mod contacts;
 mod erasures;
 mod errors;
+mod import_attributions;
 mod import_codes;
 mod moves;
 mod read;

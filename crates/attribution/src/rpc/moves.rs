@@ -4,42 +4,71 @@ use proto::attribution as v1;
 use rpc::page::Page;
 use rpc::{Error, caller, fields};
 use tonic::Request;
-use types::{AttributionId, Origin, TenantId};
+use types::AttributionId;
 
 use super::attributions::Attributions;
 use super::read;
-use crate::commands::move_attributions::{Command, Move};
+use crate::commands::move_attributions::{Command, Fate, Which};
 use crate::domain::Violation;
 use crate::domain::lifecycle::Moved;
 use crate::{store, wire};
 
-/// What the requests of this file have in common.
-struct Asked {
-    tenant: TenantId,
-    origin: Origin,
-    method: &'static str,
-    reason: String,
-    occurred_at: Option<prost_types::Timestamp>,
-    request_id: String,
+/// A request to move an attribution.
+trait Ask: prost::Message {
+    /// The RPC.
+    const METHOD: &'static str;
+
+    /// Takes out what makes a repeat harmless; the rest is what a repeat has to bring again.
+    fn take_request_id(&mut self) -> String;
+
+    /// Why, and when.
+    fn circumstances(&self) -> (String, Option<prost_types::Timestamp>);
+
+    /// Which attribution, and what is to become of it.
+    fn asked(&self) -> Result<(Which, Fate), Error>;
 }
+
+macro_rules! ask {
+    ($method:literal, $request:ident, $fate:ident: |$wire:ident| $which:expr) => {
+        impl Ask for v1::$request {
+            const METHOD: &'static str = $method;
+
+            fn take_request_id(&mut self) -> String {
+                std::mem::take(&mut self.request_id)
+            }
+
+            fn circumstances(&self) -> (String, Option<prost_types::Timestamp>) {
+                (self.reason.clone(), self.occurred_at)
+            }
+
+            fn asked(&self) -> Result<(Which, Fate), Error> {
+                let $wire = self;
+                Ok(($which, Fate::$fate))
+            }
+        }
+    };
+}
+
+ask!("ActivateAttribution", ActivateAttributionRequest, Activate: |wire| {
+    Which::Named(fields::parse("attribution_id", &wire.attribution_id)?)
+});
+ask!("DeactivateAttribution", DeactivateAttributionRequest, Deactivate: |wire| {
+    Which::Named(fields::parse("attribution_id", &wire.attribution_id)?)
+});
+ask!("ReassignAttribution", ReassignAttributionRequest, Reassign: |wire| {
+    Which::Between {
+        campaign: fields::parse("campaign_id", &wire.campaign_id)?,
+        contact: read::contact_ref("contact", wire.contact.as_ref())?,
+        advocate: read::contact_ref("advocate", wire.advocate.as_ref())?,
+    }
+});
 
 impl Attributions {
     pub(super) async fn activate(
         &self,
         request: Request<v1::ActivateAttributionRequest>,
     ) -> Result<v1::ActivateAttributionResponse, Error> {
-        let (tenant, origin) = (caller::tenant(&request)?, caller::origin(&request)?);
-        let mut wire = request.into_inner();
-        let asked = Asked {
-            tenant,
-            origin,
-            method: "ActivateAttribution",
-            reason: wire.reason.clone(),
-            occurred_at: wire.occurred_at,
-            request_id: std::mem::take(&mut wire.request_id),
-        };
-        let to = Move::Activate(fields::parse("attribution_id", &wire.attribution_id)?);
-        let Moved { attribution, replayed, .. } = self.carry_out(asked, to, &wire).await?;
+        let Moved { attribution, replayed, .. } = self.carry_out(request).await?;
         Ok(v1::ActivateAttributionResponse { attribution: Some(wire::attribution(&attribution)), replayed })
     }
 
@@ -47,18 +76,7 @@ impl Attributions {
         &self,
         request: Request<v1::DeactivateAttributionRequest>,
     ) -> Result<v1::DeactivateAttributionResponse, Error> {
-        let (tenant, origin) = (caller::tenant(&request)?, caller::origin(&request)?);
-        let mut wire = request.into_inner();
-        let asked = Asked {
-            tenant,
-            origin,
-            method: "DeactivateAttribution",
-            reason: wire.reason.clone(),
-            occurred_at: wire.occurred_at,
-            request_id: std::mem::take(&mut wire.request_id),
-        };
-        let to = Move::Deactivate(fields::parse("attribution_id", &wire.attribution_id)?);
-        let Moved { attribution, replayed, .. } = self.carry_out(asked, to, &wire).await?;
+        let Moved { attribution, replayed, .. } = self.carry_out(request).await?;
         Ok(v1::DeactivateAttributionResponse { attribution: Some(wire::attribution(&attribution)), replayed })
     }
 
@@ -66,22 +84,7 @@ impl Attributions {
         &self,
         request: Request<v1::ReassignAttributionRequest>,
     ) -> Result<v1::ReassignAttributionResponse, Error> {
-        let (tenant, origin) = (caller::tenant(&request)?, caller::origin(&request)?);
-        let mut wire = request.into_inner();
-        let asked = Asked {
-            tenant,
-            origin,
-            method: "ReassignAttribution",
-            reason: wire.reason.clone(),
-            occurred_at: wire.occurred_at,
-            request_id: std::mem::take(&mut wire.request_id),
-        };
-        let to = Move::Reassign {
-            campaign: fields::parse("campaign_id", &wire.campaign_id)?,
-            contact: read::contact_ref("contact", wire.contact.as_ref())?,
-            advocate: read::contact_ref("advocate", wire.advocate.as_ref())?,
-        };
-        let Moved { attribution, deactivated, replayed } = self.carry_out(asked, to, &wire).await?;
+        let Moved { attribution, deactivated, replayed } = self.carry_out(request).await?;
         let attribution = Some(wire::attribution(&attribution));
         let deactivated = deactivated.as_ref().map(wire::attribution);
         Ok(v1::ReassignAttributionResponse { attribution, deactivated, replayed })
@@ -100,7 +103,7 @@ impl Attributions {
         let after = page.after_as::<i64>()?.unwrap_or(0);
         let mut conn = self.0.db.read().acquire().await?;
         let found = store::get_attribution(&mut conn, &tenant, id).await?;
-        let found = found.ok_or(Violation::AttributionNotFound(id))?;
+        let found = found.ok_or(Violation::AttributionNotFound(Some(id)))?;
         let changes = store::attribution_changes(&mut conn, &tenant, &found, after, page.limit()).await?;
         let (changes, next_page_token) = page.cut(
             changes,
@@ -110,16 +113,15 @@ impl Attributions {
         Ok(v1::GetAttributionHistoryResponse { changes, next_page_token })
     }
 
-    async fn carry_out(&self, asked: Asked, to: Move, wire: &impl prost::Message) -> Result<Moved, Error> {
-        let request = read::request(&self.0, &asked.tenant, asked.method, &asked.request_id, wire);
-        let command = Command {
-            tenant: asked.tenant,
-            origin: asked.origin,
-            to,
-            reason: asked.reason,
-            occurred_at: fields::timestamp("occurred_at", asked.occurred_at.as_ref())?,
-            request,
-        };
+    async fn carry_out<A: Ask>(&self, request: Request<A>) -> Result<Moved, Error> {
+        let (tenant, origin) = (caller::tenant(&request)?, caller::origin(&request)?);
+        let mut wire = request.into_inner();
+        let request_id = wire.take_request_id();
+        let (which, fate) = wire.asked()?;
+        let (reason, occurred_at) = wire.circumstances();
+        let occurred_at = fields::timestamp("occurred_at", occurred_at.as_ref())?;
+        let request = read::request(&self.0, &tenant, A::METHOD, &request_id, &wire);
+        let command = Command { tenant, origin, which, fate, reason, occurred_at, request };
         Ok(self.0.moves.run(command).await?)
     }
 }

@@ -120,14 +120,19 @@ pub(crate) async fn list(
     if shortcode.is_none() && coupon.is_none() {
         query.push(" AND tenant_id = ").push_bind(tenant);
     } else {
-        // so that only the index of the code fits
+        // so that only the index of the code fits, of two that of the shortcode
         query.push(" AND tenant_id IS NOT DISTINCT FROM ").push_bind(tenant);
     }
     if let Some(sent) = shortcode {
         query.push(" AND shortcode = ").push_bind(sent.as_str());
     }
     if let Some(sent) = coupon {
-        query.push(" AND coupon_code = ").push_bind(sent.as_str());
+        let comparison = if shortcode.is_some() {
+            " AND coupon_code IS NOT DISTINCT FROM "
+        } else {
+            " AND coupon_code = "
+        };
+        query.push(comparison).push_bind(sent.as_str());
     }
     if let Some(outcome) = page.outcome {
         query.push(" AND outcome = ").push_bind(outcome);

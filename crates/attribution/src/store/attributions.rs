@@ -1,60 +1,21 @@
 //! Attributions.
 
 use pg::{Inserts, WriteTx};
-use proto::attribution as wire;
-use rpc::filter::{Field, Filter, Kind};
 use sqlx::{AssertSqlSafe, PgConnection, Postgres, QueryBuilder};
 use time::format_description::well_known::Rfc3339;
 use types::{AttributionId, CampaignId, ContactId, TenantId, Timestamp};
-use uuid::Uuid;
 
 use crate::domain::{Attribution, Books, EvidenceKind, InactiveReason, Period, Tracked};
 
 /// Columns of [`Row`].
-const SELECT: &str = "SELECT a.tenant_id, a.attribution_id, a.campaign_id, a.contact_id, a.advocate_id,
+pub(super) const SELECT: &str =
+    "SELECT a.tenant_id, a.attribution_id, a.campaign_id, a.contact_id, a.advocate_id,
                              a.inactive_reason, a.evidence, a.effective_from, a.deactivated_at, a.attempts,
                              ARRAY (SELECT lower(p) FROM unnest(a.past) p ORDER BY p) AS past_from,
                              ARRAY (SELECT upper(p) FROM unnest(a.past) p ORDER BY p) AS past_until";
 
-/// What attributions can be filtered by (A16); the contract's comment names them.
-pub(crate) const FIELDS: &[Field] = &[
-    Field { name: "attribution_id", kind: Kind::Id, sql: "a.attribution_id" },
-    Field { name: "campaign_id", kind: Kind::Text, sql: "a.campaign_id" },
-    Field { name: "advocate_id", kind: Kind::Id, sql: "a.advocate_id" },
-    Field { name: "contact_id", kind: Kind::Id, sql: "a.contact_id" },
-    Field {
-        name: "state",
-        kind: Kind::Enum(rpc::enum_names!(wire::AttributionState)),
-        sql: "(CASE a.inactive_reason WHEN 0 THEN 1 ELSE 2 END)",
-    },
-    Field {
-        name: "inactive_reason",
-        kind: Kind::Enum(rpc::enum_names!(wire::InactiveReason)),
-        sql: "nullif(a.inactive_reason, 0)",
-    },
-    Field { name: "evidence", kind: Kind::Enum(rpc::enum_names!(wire::EvidenceKind)), sql: "a.evidence" },
-    Field { name: "effective_from", kind: Kind::Timestamp, sql: "a.effective_from" },
-    Field { name: "deactivated_at", kind: Kind::Timestamp, sql: "a.deactivated_at" },
-    Field { name: "attempts", kind: Kind::Integer, sql: "a.attempts" },
-];
-
-/// Which attributions to list.
-#[derive(Debug, Clone)]
-pub(crate) struct AttributionPage {
-    /// Only those of this campaign.
-    pub(crate) campaign: Option<CampaignId>,
-    /// Only active ones, or only inactive ones.
-    pub(crate) active: Option<bool>,
-    /// Only those that match.
-    pub(crate) matching: Filter,
-    /// Only those before this one.
-    pub(crate) after: Option<Uuid>,
-    /// At most this many.
-    pub(crate) limit: i64,
-}
-
 #[derive(Debug, sqlx::FromRow)]
-struct Row {
+pub(super) struct Row {
     tenant_id: TenantId,
     attribution_id: AttributionId,
     campaign_id: CampaignId,
@@ -70,7 +31,7 @@ struct Row {
 }
 
 impl Row {
-    fn read(self) -> Result<Attribution, pg::Error> {
+    pub(super) fn read(self) -> Result<Attribution, pg::Error> {
         let inactive = match self.inactive_reason {
             0 => None,
             n => Some(super::number(InactiveReason::from_number(n), "attributions.inactive_reason", n)?),
@@ -165,29 +126,6 @@ pub(crate) async fn get(
     query.push(" AND attribution_id = ").push_bind(id);
     let row: Option<Row> = query.build_query_as().fetch_optional(conn).await?;
     row.map(Row::read).transpose()
-}
-
-/// A page of a tenant's attributions, newest first.
-pub(crate) async fn list(
-    conn: &mut PgConnection,
-    tenant: &TenantId,
-    page: &AttributionPage,
-) -> Result<Vec<Attribution>, pg::Error> {
-    let mut query = QueryBuilder::<Postgres>::new(SELECT);
-    query.push(" FROM attributions a WHERE tenant_id = ").push_bind(tenant);
-    query.push(" AND attribution_id < ").push_bind(page.after.unwrap_or(Uuid::max()));
-    if let Some(campaign) = &page.campaign {
-        query.push(" AND campaign_id = ").push_bind(campaign);
-    }
-    match page.active {
-        Some(true) => drop(query.push(" AND inactive_reason = 0")),
-        Some(false) => drop(query.push(" AND inactive_reason > 0")),
-        None => {}
-    }
-    page.matching.narrow(&mut query);
-    query.push(" ORDER BY attribution_id DESC LIMIT ").push_bind(page.limit);
-    let rows: Vec<Row> = query.build_query_as().persistent(page.matching.is_blank()).fetch_all(conn).await?;
-    rows.into_iter().map(Row::read).collect()
 }
 
 /// Writes new and changed attributions. Changes first, and of these those that are inactive now: one that is no longer

@@ -53,13 +53,19 @@ pub(crate) async fn list(
     tenant: &TenantId,
     page: &CodePage,
 ) -> Result<Vec<ListedCode>, pg::Error> {
-    let mut query = QueryBuilder::<Postgres>::new("SELECT * FROM ((");
-    // a page of each kind: what comes after both is not wanted
-    select(&mut query, (SHORTCODES, CodeKind::Shortcode), tenant, page);
-    query.push(") UNION ALL (");
-    select(&mut query, (COUPON_CODES, CodeKind::Coupon), tenant, page);
-    query.push(")) AS codes ORDER BY code LIMIT ").push_bind(page.limit);
+    let mut query = QueryBuilder::<Postgres>::new("SELECT ");
+    push_list(&mut query, tenant, page);
     Ok(query.build_query_as().fetch_all(conn).await?)
+}
+
+/// All of the statement but its first word.
+pub(super) fn push_list(query: &mut QueryBuilder<Postgres>, tenant: &TenantId, page: &CodePage) {
+    query.push("* FROM ((");
+    // a page of each kind: what comes after both is not wanted
+    select(query, (SHORTCODES, CodeKind::Shortcode), tenant, page);
+    query.push(") UNION ALL (");
+    select(query, (COUPON_CODES, CodeKind::Coupon), tenant, page);
+    query.push(")) AS codes ORDER BY code LIMIT ").push_bind(page.limit);
 }
 
 fn select(
@@ -72,17 +78,21 @@ fn select(
     if page.kind.is_some_and(|wanted| wanted != kind) {
         query.push(" AND false");
     }
-    if page.campaign.is_none() && page.advocate.is_none() {
-        query.push(" AND tenant_id = ").push_bind(tenant.clone());
-    } else {
-        // so that only the index of what is asked for fits
-        query.push(" AND tenant_id IS NOT DISTINCT FROM ").push_bind(tenant.clone());
-    }
-    if let Some(campaign) = &page.campaign {
-        query.push(" AND campaign_id = ").push_bind(campaign.clone());
-    }
-    if let Some(advocate) = page.advocate {
-        query.push(" AND advocate_id = ").push_bind(advocate);
+    // so that only the index of what is asked for fits
+    match (&page.campaign, page.advocate) {
+        (None, None) => {
+            query.push(" AND tenant_id = ").push_bind(tenant.clone());
+        }
+        (Some(campaign), None) => {
+            super::push_of_campaign(query, tenant, campaign);
+        }
+        (campaign, Some(advocate)) => {
+            query.push(" AND tenant_id IS NOT DISTINCT FROM ").push_bind(tenant.clone());
+            query.push(" AND advocate_id = ").push_bind(advocate);
+            if let Some(campaign) = campaign {
+                query.push(" AND campaign_id = ").push_bind(campaign.clone());
+            }
+        }
     }
     let condition = match (page.state, kind) {
         (None, _) | (Some(CodeState::Assigned), CodeKind::Shortcode) => "",

@@ -1,5 +1,7 @@
 //! Coupon codes and the pools of campaigns (A14).
 
+use std::collections::BTreeSet;
+
 use pg::{Inserts, WriteTx};
 use sqlx::PgConnection;
 use types::{CampaignId, ContactId, CouponCode, TenantId, Timestamp};
@@ -57,8 +59,8 @@ pub(crate) async fn load(
     Ok(())
 }
 
-/// Loads, for each campaign in the books, the codes that its pool gives out next: at most `draws` of them. And then, where
-/// there is something to draw, the codes of all contacts in the books, who may have one.
+/// Loads, for each campaign in the books, the codes that its pool gives out next: no more than the `draws` that there can be.
+/// And then, where there is something to draw, which contacts in the books have a code in these campaigns.
 pub(crate) async fn load_pools(
     conn: &mut PgConnection,
     draws: usize,
@@ -85,27 +87,52 @@ pub(crate) async fn load_pools(
     .bind(i64::try_from(draws).unwrap_or(i64::MAX))
     .fetch_all(&mut *conn)
     .await?;
-    if rows.is_empty() {
-        return Ok(());
-    }
+    let pools: BTreeSet<(TenantId, CampaignId)> =
+        rows.iter().filter_map(|row| Some((row.tenant_id.clone(), row.campaign_id.clone()?))).collect();
     take_in(rows, books);
-    load_of_people(conn, books).await
+    load_holders(conn, &pools, books).await
 }
 
-async fn load_of_people(conn: &mut PgConnection, books: &mut Books) -> Result<(), pg::Error> {
-    let (tenants, ids) = super::people_of(books);
-    let rows = sqlx::query_as(
-        "SELECT c.tenant_id, c.code, c.campaign_id, c.advocate_id, c.single_use, c.used_by, c.used_in, c.issued_at
-           FROM unnest($1::text[], $2::uuid[]) AS k (tenant_id, advocate_id)
+#[derive(Debug, sqlx::FromRow)]
+struct HolderRow {
+    tenant_id: TenantId,
+    advocate_id: ContactId,
+    campaign_id: CampaignId,
+}
+
+/// Loads which contacts in the books have a code in these campaigns.
+async fn load_holders(
+    conn: &mut PgConnection,
+    campaigns: &BTreeSet<(TenantId, CampaignId)>,
+    books: &mut Books,
+) -> Result<(), pg::Error> {
+    let (mut tenants, mut advocates, mut places) = (Vec::new(), Vec::new(), Vec::new());
+    for (tenant, campaign) in campaigns {
+        for contact in books.get(tenant).into_iter().flat_map(|book| book.people.iter()) {
+            tenants.push(tenant.as_str());
+            advocates.push(contact.get().id);
+            places.push(campaign.as_str());
+        }
+    }
+    if tenants.is_empty() {
+        return Ok(());
+    }
+    let rows: Vec<HolderRow> = sqlx::query_as(
+        "SELECT k.tenant_id, k.advocate_id, k.campaign_id
+           FROM unnest($1::text[], $2::uuid[], $3::text[]) AS k (tenant_id, advocate_id, campaign_id)
           CROSS JOIN LATERAL (
-              SELECT * FROM coupon_codes
-               WHERE advocate_id = k.advocate_id AND tenant_id IS NOT DISTINCT FROM k.tenant_id OFFSET 0) c",
+              SELECT 1 FROM coupon_codes
+               WHERE advocate_id = k.advocate_id AND campaign_id = k.campaign_id
+                 AND tenant_id IS NOT DISTINCT FROM k.tenant_id LIMIT 1) c",
     )
     .bind(tenants)
-    .bind(ids)
+    .bind(advocates)
+    .bind(places)
     .fetch_all(conn)
     .await?;
-    take_in(rows, books);
+    for HolderRow { tenant_id, advocate_id, campaign_id } in rows {
+        books.of(&tenant_id).coupons.add_holder(advocate_id, campaign_id);
+    }
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 //! did not change is not written.
 
 mod attempts;
+mod attribution_list;
 mod attributions;
 mod campaigns;
 mod clocks;
@@ -14,14 +15,19 @@ mod events;
 mod flags;
 mod history;
 mod segments;
+#[cfg(test)]
+mod tests;
 mod visits;
 
 pub(crate) use attempts::{
     AttemptPage, list as list_attempts, load as load_attempts, purge as purge_attempts,
 };
+pub(crate) use attribution_list::{
+    AttributionSelection, ExportedAttribution, FIELDS as ATTRIBUTION_FIELDS, export as export_attributions,
+    list as list_attributions,
+};
 pub(crate) use attributions::{
-    AttributionPage, FIELDS as ATTRIBUTION_FIELDS, Parties, get as get_attribution,
-    list as list_attributions, load as load_attributions, parties as load_parties,
+    Parties, get as get_attribution, load as load_attributions, parties as load_parties,
 };
 pub(crate) use campaigns::{
     CampaignKeys, list as list_campaigns, load as load_campaigns,
@@ -44,11 +50,13 @@ pub(crate) use segments::{
 };
 
 pub(crate) use visits::{
-    VisitPage, VisitorKeys, list as list_visits, load as load_visits, purge as purge_visits,
+    VisitKeys, VisitPage, VisitorKeys, list as list_visits, load as load_visits,
+    load_evidence as load_visits_as_evidence, purge as purge_visits,
 };
 
 use pg::{Inserts, WriteTx};
-use types::{ContactId, Timestamp};
+use sqlx::{Postgres, QueryBuilder};
+use types::{CampaignId, ContactId, TenantId, Timestamp};
 
 use crate::domain::Books;
 
@@ -81,6 +89,11 @@ fn people_of(books: &Books) -> (Vec<&str>, Vec<ContactId>) {
         .iter()
         .flat_map(|(tenant, book)| book.people.iter().map(move |contact| (tenant.as_str(), contact.get().id)))
         .unzip()
+}
+
+/// Narrows a list to what is of a tenant's campaign, as the one index that serves it has it.
+fn push_of_campaign(query: &mut QueryBuilder<Postgres>, tenant: &TenantId, campaign: &CampaignId) {
+    query.push(" AND tenant_id || '/' || campaign_id = ").push_bind(format!("{tenant}/{campaign}"));
 }
 
 /// A number of the contract, or the column that holds another.

@@ -2,6 +2,7 @@
 #![expect(dead_code, reason = "each test file uses its part")]
 #![expect(clippy::unwrap_used, reason = "in a test, what cannot be had fails the test")]
 
+pub(crate) mod files;
 pub(crate) mod moves;
 
 use std::sync::Arc;

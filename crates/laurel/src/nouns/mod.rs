@@ -8,6 +8,7 @@ mod campaigns;
 mod clock;
 mod codes;
 mod contacts;
+mod download;
 mod erasures;
 mod orders;
 mod segments;

@@ -40,8 +40,8 @@ impl Eraser for Sweeper {
         Ok(self.attribution(open).get_erased_names(request).await?.into_inner().names)
     }
 
-    async fn remove(&self, tx: &mut WriteTx, open: &Open, _names: &[String]) -> Result<Removed, pg::Error> {
-        store::erasures::remove(tx, open).await
+    async fn remove(&self, tx: &mut WriteTx, open: &Open, names: &[String]) -> Result<Removed, pg::Error> {
+        store::erasures::remove(tx, open, names).await
     }
 
     async fn release(&self, open: &Open) -> Result<(), EraseError> {

@@ -1,17 +1,12 @@
 //! ExportOrders: what a list shows, as CSV, in constant memory (O11).
 
-use std::collections::VecDeque;
-use std::sync::Arc;
-
-use csv::Writer;
-use futures::stream::{self, BoxStream};
-use futures::{StreamExt, TryStreamExt};
+use futures::StreamExt;
+use futures::stream::BoxStream;
 use pg::Database;
 use proto::orders::{ExportOrdersRequest, ExportOrdersResponse};
+use rpc::csv::export::{Piece, Table, export};
 use rpc::{Error, fields};
 use time::format_description::well_known::Rfc3339;
-use tokio::sync::Semaphore;
-use tokio_util::sync::CancellationToken;
 use tonic::{Request, Status};
 use types::Timestamp;
 use uuid::Uuid;
@@ -21,14 +16,8 @@ use crate::domain::{Order, PropertyName};
 use crate::store::list::{self, Filter};
 use crate::store::properties;
 
-/// Orders read at once, and lines of all of them, about.
-const READ: (i64, i64) = (500, 5_000);
-/// Fewest orders asked for at once, when a filter lets so few pass that more take too long to find.
-const FEWEST: i64 = 5;
-/// Bytes of a piece after which it is sent: well below what clients take at once.
-const PIECE: usize = 256 * 1024;
-/// Exports that read at the same time; others wait, so that connections are left for short calls.
-const AT_ONCE: usize = 4;
+/// Lines of all orders that are read at once, about.
+const LINES: i64 = 5_000;
 
 /// Columns that an import has, too.
 const IMPORTED: [&str; 10] = [
@@ -58,29 +47,14 @@ pub(super) const ONLY_THERE: [&str; 8] = [
 /// What the columns of properties begin with.
 pub(super) const PROPERTY: &str = "property.";
 
-/// Places of exports that read.
-pub(crate) fn places() -> Arc<Semaphore> {
-    Arc::new(Semaphore::new(AT_ONCE))
-}
-
 /// What is exported, and how far it is.
-struct Export {
+struct Exported {
     db: Database,
-    stop: CancellationToken,
-    reading: Arc<Semaphore>,
     filter: Filter,
     /// The properties that have columns: those that are defined at the beginning.
     properties: Vec<PropertyName>,
-    /// How many orders are asked for at once.
-    limit: i64,
     /// The last order that was read.
     after: Option<Uuid>,
-    /// Read, but not sent yet.
-    read: VecDeque<Order>,
-    /// Whether there may be more to read.
-    more: bool,
-    /// Whether the header is sent.
-    begun: bool,
 }
 
 impl Orders {
@@ -102,82 +76,38 @@ impl Orders {
             up_to: newest,
             matching,
         };
-        let mut export = Export {
-            db: self.db.clone(),
-            stop: self.stop.clone(),
-            reading: Arc::clone(&self.exports),
-            filter,
-            properties,
-            limit: READ.0,
-            after: None,
-            read: VecDeque::new(),
-            more: newest.is_some(),
-            begun: false,
-        };
-        // before it is answered, so that a failure is one of the call, which clients repeat by themselves
-        export.read_more().await?;
-        // a piece is made when the one before it was taken, so a slow caller costs little
-        let pieces = stream::try_unfold(export, Export::next);
-        Ok(pieces.map_err(Status::from).boxed())
+        let exported = Exported { db: self.db.clone(), filter, properties, after: None };
+        let pieces = export(exported, self.exports.clone(), self.stop.clone()).await?;
+        let wire = |Piece { chunk, rows }| ExportOrdersResponse { chunk, rows };
+        Ok(pieces.map(move |piece| piece.map(wire).map_err(Status::from)).boxed())
     }
 }
 
-impl Export {
-    /// The next piece, if there is one; the first is there also if there are no orders.
-    async fn next(mut self) -> Result<Option<(ExportOrdersResponse, Self)>, Error> {
-        if self.stop.is_cancelled() {
-            return Err(Error::unavailable());
-        }
-        self.read_more().await?;
-        if self.begun && self.read.is_empty() {
-            return Ok(None);
-        }
-        let piece = self.piece().map_err(|error| {
-            tracing::error!(%error, "a row cannot be written");
-            Error::internal()
-        })?;
-        Ok(Some((piece, self)))
+impl Table for Exported {
+    type Row = Order;
+
+    fn columns(&self) -> Vec<String> {
+        let properties = self.properties.iter().map(|name| format!("{PROPERTY}{name}"));
+        IMPORTED.into_iter().chain(ONLY_THERE).map(str::to_owned).chain(properties).collect()
     }
 
-    /// Reads on, unless there is something to send.
-    async fn read_more(&mut self) -> Result<(), Error> {
-        while self.more && self.read.is_empty() {
-            let read = async {
-                let _turn = self.reading.acquire().await;
-                list::part(&self.db, &self.filter, self.after, (self.limit, READ.1)).await
-            };
-            match self.stop.run_until_cancelled(read).await.ok_or_else(Error::unavailable)? {
-                Ok((orders, more)) => {
-                    self.after = orders.last().map(|order| order.id).or(self.after);
-                    (self.read, self.more) = (orders.into(), more);
-                }
-                Err(error) if error.is_statement_timeout() && self.limit > FEWEST => self.limit /= 10,
-                Err(error) => return Err(self.filter.matching.refused(error)),
-            }
-        }
-        Ok(())
+    fn cells(&self, order: &Order) -> Vec<String> {
+        let property =
+            |name: &PropertyName| order.properties.get(name).map(ToString::to_string).unwrap_or_default();
+        row(order).into_iter().chain(self.properties.iter().map(property)).collect()
     }
 
-    /// What was read, up to the size of a piece.
-    fn piece(&mut self) -> Result<ExportOrdersResponse, csv::Error> {
-        let mut writer = Writer::from_writer(Vec::new());
-        if !std::mem::replace(&mut self.begun, true) {
-            let properties = self.properties.iter().map(|name| format!("{PROPERTY}{name}"));
-            let columns = IMPORTED.into_iter().chain(ONLY_THERE).map(str::to_owned);
-            writer.write_record(columns.chain(properties))?;
+    async fn read(&mut self, limit: i64) -> Result<(Vec<Order>, bool), pg::Error> {
+        if self.filter.up_to.is_none() {
+            return Ok((Vec::new(), false));
         }
-        let mut rows = 0;
-        while writer.get_ref().len() < PIECE
-            && let Some(order) = self.read.pop_front()
-        {
-            let property =
-                |name: &PropertyName| order.properties.get(name).map(ToString::to_string).unwrap_or_default();
-            writer.write_record(row(&order).into_iter().chain(self.properties.iter().map(property)))?;
-            writer.flush()?;
-            rows += 1;
-        }
-        let chunk = writer.into_inner().map_err(|error| csv::Error::from(error.into_error()))?;
-        Ok(ExportOrdersResponse { chunk, rows })
+        let (orders, more) = list::part(&self.db, &self.filter, self.after, (limit, LINES)).await?;
+        self.after = orders.last().map(|order| order.id).or(self.after);
+        Ok((orders, more))
+    }
+
+    fn refused(&self, error: pg::Error) -> Error {
+        self.filter.matching.refused(error)
     }
 }
 

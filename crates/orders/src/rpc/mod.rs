@@ -18,7 +18,6 @@ mod watch;
 
 pub(crate) use audit::Audits;
 pub(crate) use erasures::ErasureRpcs;
-pub(crate) use export::places as export_places;
 pub(crate) use properties::OrderProperties;
 
 use std::pin::Pin;
@@ -32,7 +31,7 @@ use pg::Database;
 use pg::requests::Hasher;
 use proto::orders as wire;
 use proto::orders::order_service_server::OrderService;
-use tokio::sync::Semaphore;
+use rpc::csv::export::Places;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 use types::Clock;
@@ -59,7 +58,7 @@ pub(crate) struct Orders {
     /// Refunds and cancels orders.
     pub(crate) reversals: Batcher<ReverseOrders>,
     /// Places of exports and reports that read.
-    pub(crate) exports: Arc<Semaphore>,
+    pub(crate) exports: Places,
     /// The order stream.
     pub(crate) source: Source,
     /// What parked events are retried with.

@@ -1,15 +1,14 @@
 //! DownloadImportReport: what an import refused, as CSV that can be mended and imported again (O10).
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
 use csv::Writer;
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
 use pg::Database;
 use proto::orders::{DownloadImportReportRequest, DownloadImportReportResponse};
+use rpc::csv::export::Places;
 use rpc::{Error, Reason};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Status};
 
@@ -54,7 +53,7 @@ pub(super) fn behind(record: &[u8]) -> &[u8] {
 struct Report {
     db: Database,
     stop: CancellationToken,
-    reading: Arc<Semaphore>,
+    places: Places,
     key: ImportKey,
     of: rejected::Report,
     /// The last row that was read.
@@ -77,7 +76,7 @@ impl Orders {
         let report = Report {
             db: self.db.clone(),
             stop: self.stop.clone(),
-            reading: Arc::clone(&self.exports),
+            places: self.exports.clone(),
             key,
             of,
             after: 0,
@@ -103,7 +102,7 @@ impl Report {
     async fn read_more(&mut self) -> Result<(), Error> {
         if self.read.is_empty() {
             let read = async {
-                let _turn = self.reading.acquire().await;
+                let _turn = self.places.turn().await;
                 rejected::part(&self.db, &self.key, (self.after, self.of.up_to)).await
             };
             let rows = self.stop.run_until_cancelled(read).await.ok_or_else(Error::unavailable)??;

@@ -130,21 +130,25 @@ pub(crate) async fn forget(tx: &mut WriteTx, before: Timestamp, most: i64) -> Re
     Ok(gone.rows_affected())
 }
 
-/// Forgets the refused rows that name a contact by one of `names`, e-mail addresses, uids and contact ids alike (A13); how
-/// many they were. Reports say that there were more rows.
-#[cfg_attr(not(test), expect(dead_code, reason = "erasure (A13) is not built yet"))]
+/// Forgets up to `most` refused rows that name a contact by one of `names`, e-mail addresses, uids and contact ids alike
+/// (A13); how many they were. Reports say that there were more rows.
 pub(crate) async fn forget_rejected(
     tx: &mut WriteTx,
     tenant: &TenantId,
     names: &[String],
+    most: i64,
 ) -> Result<u64, pg::Error> {
     let names: Vec<String> = names.iter().filter_map(|name| normal(name)).collect();
-    let gone =
-        sqlx::query("DELETE FROM rejected_rows WHERE tenant_id IS NOT DISTINCT FROM $1 AND names && $2")
-            .bind(tenant)
-            .bind(names)
-            .execute(&mut **tx)
-            .await?;
+    let gone = sqlx::query(
+        "DELETE FROM rejected_rows WHERE (tenant_id, import_id, n) IN (
+             SELECT tenant_id, import_id, n FROM rejected_rows
+              WHERE tenant_id IS NOT DISTINCT FROM $1 AND names && $2 LIMIT $3)",
+    )
+    .bind(tenant)
+    .bind(names)
+    .bind(most)
+    .execute(&mut **tx)
+    .await?;
     Ok(gone.rows_affected())
 }
 

@@ -1,4 +1,12 @@
-//! CSV records out of a file that comes in pieces cut anywhere, in constant memory.
+//! CSV in constant memory: records out of a file that comes in pieces cut anywhere, and files that go out in pieces.
+//!
+//! | module | what |
+//! |---|---|
+//! | here | records |
+//! | [`columns`] | which column of a file is which field, and the cells of its rows |
+//! | [`import`] | an upload from its first message to its last row |
+//! | [`export`] | a table as a file, piece by piece |
+//! | `quotes` | whether a record is quoted as RFC 4180 has it |
 
 use std::fmt;
 
@@ -6,6 +14,9 @@ use csv_core::ReadRecordResult;
 
 use self::quotes::Quotes;
 
+pub mod columns;
+pub mod export;
+pub mod import;
 mod quotes;
 
 pub use self::quotes::Fault;

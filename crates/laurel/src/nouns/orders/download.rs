@@ -1,18 +1,16 @@
 //! `laurel orders export` and `laurel orders import-report`: CSV files that come in pieces.
 
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
 use clap::Args;
-use proto::orders::{DownloadImportReportRequest, ExportOrdersRequest};
+use proto::orders::{DownloadImportReportRequest, ExportOrdersRequest, ExportOrdersResponse};
 use serde_json::json;
-use tempfile::NamedTempFile;
 
+use super::super::download::{Noun, save, saved};
 use super::super::{Session, call};
 use super::Selection;
 use crate::refusal::explain;
-use crate::show::{self, Progress};
+use crate::show;
 use crate::tools::counted;
 
 /// Arguments of `laurel orders export`.
@@ -51,26 +49,15 @@ impl Refused {
     }
 }
 
+/// Writes to a file, or to standard output.
 pub(super) async fn export(session: &Session, arguments: Export) -> anyhow::Result<()> {
     let Selection { campaign_id, contact_id, filter, order_by } = arguments.selection;
     let contact_id = session.contact_id(contact_id.as_ref()).await?;
     let request = ExportOrdersRequest { campaign_id, contact_id, filter: filter.filter, order_by };
-    let path = arguments.file.as_deref();
-    let rows = saved(path, "orders", async |to, progress| {
-        let mut pieces = call!(session.orders.export_orders(request));
-        let mut rows = 0;
-        while let Some(piece) = pieces.message().await.map_err(explain)? {
-            to.write_all(&piece.chunk)?;
-            rows += i64::from(piece.rows);
-            progress.at(rows.unsigned_abs());
-        }
-        Ok(rows)
-    });
-    let rows = rows.await?;
-    if path.is_none() {
-        return Ok(());
-    }
-    show::print([if session.json { json!({ "rows": rows }).to_string() } else { counted(rows, "order") }])
+    let call = async { Ok(call!(session.orders.export_orders(request))) };
+    let noun = Noun { one: "order", many: "orders" };
+    save(session, arguments.file.as_deref(), noun, call, |ExportOrdersResponse { chunk, rows }| (chunk, rows))
+        .await
 }
 
 pub(super) async fn import_report(session: &Session, arguments: Report) -> anyhow::Result<()> {
@@ -109,26 +96,4 @@ pub(super) async fn save_report(
         Ok(refused)
     });
     report.await
-}
-
-/// Has something written to a file, which takes its name only when it is whole, or to standard output.
-async fn saved<T>(
-    path: Option<&Path>,
-    unit: &'static str,
-    write: impl AsyncFnOnce(&mut dyn Write, &Progress) -> anyhow::Result<T>,
-) -> anyhow::Result<T> {
-    let Some(path) = path else {
-        let mut out = io::stdout().lock();
-        let written = write(&mut out, &Progress::beside_output(unit)).await?;
-        out.flush()?;
-        return Ok(written);
-    };
-    let name = path.display();
-    let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
-    let mut part = NamedTempFile::new_in(directory.unwrap_or(Path::new(".")))
-        .with_context(|| format!("cannot write {name}"))?;
-    let written = write(part.as_file_mut(), &Progress::of(unit)).await?;
-    part.as_file().sync_all()?;
-    part.persist(path).with_context(|| format!("cannot write {name}"))?;
-    Ok(written)
 }

@@ -1,12 +1,12 @@
 //! The file as the caller sends it: options, then pieces cut anywhere.
 
 use pg::requests::Hasher;
-use proto::common::ErrorReason as Reason;
 use proto::orders::ImportOrdersRequest;
+use rpc::csv::import::broken_off;
 use rpc::csv::{Record, RecordReader};
 use rpc::{Error, fields};
 use tokio::sync::mpsc;
-use tonic::{Code, Status, Streaming};
+use tonic::Streaming;
 
 use super::header::{Columns, Options};
 use super::row::RowReader;
@@ -157,13 +157,4 @@ fn columns(header: &Record<'_>, options: &Options, definitions: &Definitions) ->
         None => Error::field("header", malformed),
     })?;
     Columns::read(&fields, options, definitions)
-}
-
-/// The caller went away, or sent what cannot be received.
-fn broken_off(status: &Status) -> Error {
-    let refused = Error::refused_by_codec(status).or_else(|| rpc::layers::refused_by_transport(status));
-    refused.unwrap_or_else(|| {
-        let message = "the upload broke off; it may be run again";
-        Error::new(Code::Cancelled, Reason::Unavailable, message)
-    })
 }

@@ -42,7 +42,7 @@ async fn a13_the_rows_that_name_a_contact_are_forgotten() {
     let forget = async |names: &[&str]| {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let mut tx = db.write().await.unwrap();
-        let gone = forget_rejected(&mut tx, &"acme".parse().unwrap(), &names).await.unwrap();
+        let gone = forget_rejected(&mut tx, &"acme".parse().unwrap(), &names, 10).await.unwrap();
         tx.commit().await.unwrap();
         gone
     };

@@ -1,5 +1,7 @@
 //! `laurel attributions`.
 
+mod files;
+
 use clap::{Args, Subcommand};
 use proto::attribution::{
     ActivateAttributionRequest, Attempt, DeactivateAttributionRequest, Evidence,
@@ -74,17 +76,15 @@ pub enum Command {
     },
     /// List attributions, newest first
     List {
-        /// Only those of this campaign
-        #[arg(long = "campaign", value_name = "CAMPAIGN", default_value = "", hide_default_value = true)]
-        campaign_id: String,
-        /// Only those in this state
-        #[arg(long, value_parser = one_of("laurel.attribution.v1.AttributionState"))]
-        state: Option<i32>,
         #[command(flatten)]
-        filter: Filter,
+        selection: Selection,
         #[command(flatten)]
         limit: Limit,
     },
+    /// Write all that a list shows to a CSV file, which can be changed and imported
+    Export(files::Export),
+    /// Record, activate, deactivate and reassign by the rows of a CSV file; rejected rows go to standard error
+    Import(files::Import),
     /// List attempts with what was sent and how they ended, newest first
     Attempts(Attempts),
     /// Make an inactive attribution the active one
@@ -100,6 +100,23 @@ pub enum Command {
         #[command(flatten)]
         limit: Limit,
     },
+}
+
+/// Which attributions; lists and exports take the same.
+#[derive(Debug, Clone, Args)]
+pub struct Selection {
+    /// Only those of this campaign
+    #[arg(long = "campaign", value_name = "CAMPAIGN", default_value = "", hide_default_value = true)]
+    campaign_id: String,
+    /// Only those in this state
+    #[arg(long, value_parser = one_of("laurel.attribution.v1.AttributionState"))]
+    state: Option<i32>,
+    #[arg(long, value_parser = who, help = "Only those of this referred contact: an e-mail address, `uid:` and your own id, or a contact id")]
+    contact: Option<ContactRef>,
+    #[arg(long, value_name = "CONTACT", value_parser = who, help = "Only those of this advocate, named like a contact")]
+    advocate: Option<ContactRef>,
+    #[command(flatten)]
+    filter: Filter,
 }
 
 /// An attribution, and why.
@@ -230,9 +247,9 @@ pub(super) async fn run(command: &Command, session: &Session) -> anyhow::Result<
             let request = GetAttributionRequest { attribution_id };
             session.answer(&call!(session.attributions.get_attribution(request)))
         }
-        Command::List { campaign_id, state, filter, limit } => {
-            list(session, campaign_id, state.unwrap_or_default(), &filter, &limit).await
-        }
+        Command::List { selection, limit } => list(session, selection, &limit).await,
+        Command::Export(export) => files::export(session, export).await,
+        Command::Import(import) => files::import(session, &import).await,
         Command::Attempts(which) => attempts(session, which).await,
         Command::Activate(By { attribution_id, why }) => {
             let Why { reason, when, request: RequestId { request_id } } = why;
@@ -271,15 +288,11 @@ async fn history(session: &Session, attribution_id: &str, limit: &Limit) -> anyh
     session.list(limit, HISTORY, page).await
 }
 
-async fn list(
-    session: &Session,
-    campaign_id: String,
-    state: i32,
-    filter: &Filter,
-    limit: &Limit,
-) -> anyhow::Result<()> {
-    let filter = filter.filter.clone();
-    let selected = ListAttributionsRequest { campaign_id, state, filter, ..Default::default() };
+async fn list(session: &Session, selection: Selection, limit: &Limit) -> anyhow::Result<()> {
+    let Selection { campaign_id, state, contact, advocate, filter } = selection;
+    let (state, filter) = (state.unwrap_or_default(), filter.filter);
+    let selected =
+        ListAttributionsRequest { campaign_id, state, filter, contact, advocate, ..Default::default() };
     let page = async |page_size, page_token| {
         let request = ListAttributionsRequest { page_size, page_token, ..selected.clone() };
         let page = call!(session.attributions.list_attributions(request));
