@@ -7,7 +7,6 @@ mod history;
 mod import;
 mod new_order;
 mod order;
-mod property;
 mod record;
 mod reversal;
 mod update;
@@ -19,10 +18,15 @@ pub(crate) use history::{Change, ChangeKind, FieldChange, changed_fields, linked
 pub(crate) use import::{Import, ImportKey, Progress};
 pub(crate) use new_order::{Evidence, NewOrder, OnConflict, OnUnattributed};
 pub(crate) use order::{LineItem, Order, OrderKey};
-pub(crate) use property::{
-    Definition, Definitions, MAX_DEFINITIONS, Properties, PropertyFault, PropertyName, PropertyType,
-    PropertyValue, check,
-};
 pub(crate) use record::{Facts, Violation, record_again, record_new};
 pub(crate) use reversal::{Cancellation, NewRefund, Reversal, cancel, refund, refund_again};
+pub(crate) use types::property::{
+    Definition, Definitions, MAX_DEFINITIONS, Properties, PropertyFaults, PropertyName, PropertyType,
+    PropertyValue,
+};
 pub(crate) use update::{Patch, Updated, link, update};
+
+/// Holds properties of an order to what the tenant defines (O9).
+pub(crate) fn check(properties: &Properties, definitions: &Definitions) -> Result<(), Violation> {
+    types::property::check(properties, definitions).map_err(Violation::Properties)
+}

@@ -1,17 +1,16 @@
-//! Custom properties of orders (O9): what a tenant defines, and what orders hold of them.
+//! Custom properties (A15, O9): what a tenant defines for its contacts or its orders, here called holders, and what they hold
+//! of it.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-use types::Timestamp;
-
-use super::Violation;
+use crate::Timestamp;
 
 /// Definitions of one tenant, at most.
-pub(crate) const MAX_DEFINITIONS: usize = 100;
+pub const MAX_DEFINITIONS: usize = 100;
 /// Bytes of a text, at most.
-pub(crate) const MAX_TEXT: usize = 500;
+pub const MAX_TEXT: usize = 500;
 /// Bytes of a name, at most.
 const MAX_NAME: usize = 64;
 /// Digits of a decimal, at most.
@@ -20,10 +19,11 @@ const MAX_DIGITS: usize = 38;
 /// Name of a property: letters, digits and underscores, beginning with a letter. So it can stand in a statement and in a
 /// filter as it is.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct PropertyName(String);
+pub struct PropertyName(String);
 
 impl PropertyName {
-    pub(crate) fn as_str(&self) -> &str {
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
         &self.0
     }
 }
@@ -49,7 +49,7 @@ impl fmt::Display for PropertyName {
 
 /// What the values of a property are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum PropertyType {
+pub enum PropertyType {
     /// Text.
     String,
     /// A whole number of 64 bits.
@@ -69,17 +69,17 @@ impl PropertyType {
     ];
 
     /// As it is stored, and as the contract has it without its prefix.
-    pub(crate) fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         Self::ALL.into_iter().find_map(|(kind, name)| (kind == self).then_some(name)).unwrap_or_default()
     }
 
     /// The inverse of [`PropertyType::name`].
-    pub(crate) fn from_name(name: &str) -> Option<Self> {
+    pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find_map(|(kind, of_kind)| (name == of_kind).then_some(kind))
     }
 
     /// The value that a text is, such as a cell of a file; none if it is empty.
-    pub(crate) fn read(self, text: &str) -> Result<Option<PropertyValue>, &'static str> {
+    pub fn read(self, text: &str) -> Result<Option<PropertyValue>, &'static str> {
         if text.is_empty() {
             return Ok(None);
         }
@@ -97,10 +97,11 @@ impl PropertyType {
 
 /// An exact decimal, in one form for each number: equal numbers are equal texts.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Decimal(String);
+pub struct Decimal(String);
 
 impl Decimal {
-    pub(crate) fn as_str(&self) -> &str {
+    /// In digits, in its shortest form.
+    pub fn as_str(&self) -> &str {
         &self.0
     }
 }
@@ -129,7 +130,7 @@ impl FromStr for Decimal {
 
 /// A value of a property.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum PropertyValue {
+pub enum PropertyValue {
     /// Text, not empty: an empty one is none.
     Text(String),
     /// A whole number.
@@ -142,7 +143,7 @@ pub(crate) enum PropertyValue {
 
 impl PropertyValue {
     /// Text that may be kept.
-    pub(crate) fn text(text: &str) -> Result<Self, &'static str> {
+    pub fn text(text: &str) -> Result<Self, &'static str> {
         match text {
             text if text.len() > MAX_TEXT => Err("is longer than 500 bytes"),
             text if text.chars().any(char::is_control) => Err("has a control character"),
@@ -150,7 +151,8 @@ impl PropertyValue {
         }
     }
 
-    fn kind(&self) -> PropertyType {
+    /// What it is a value of.
+    pub fn kind(&self) -> PropertyType {
         match self {
             Self::Text(_) => PropertyType::String,
             Self::Integer(_) => PropertyType::Integer,
@@ -172,31 +174,31 @@ impl fmt::Display for PropertyValue {
     }
 }
 
-/// What an order holds, by name.
-pub(crate) type Properties = BTreeMap<PropertyName, PropertyValue>;
+/// What a holder has, by name.
+pub type Properties = BTreeMap<PropertyName, PropertyValue>;
 
 /// A property that a tenant defines.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Definition {
+pub struct Definition {
     /// What it is known by.
-    pub(crate) name: PropertyName,
+    pub name: PropertyName,
     /// What its values are, for good.
-    pub(crate) kind: PropertyType,
-    /// Whether new orders, and those whose properties change, must have it.
-    pub(crate) required: bool,
+    pub kind: PropertyType,
+    /// Whether a new holder, and one whose properties change, must have it.
+    pub required: bool,
     /// Whether its values are personal data (A13).
-    pub(crate) personal: bool,
+    pub personal: bool,
     /// For people.
-    pub(crate) description: String,
-    /// Whether an order ever had it.
-    pub(crate) used: bool,
+    pub description: String,
+    /// Whether a holder ever had it.
+    pub used: bool,
     /// When it was defined (real clock).
-    pub(crate) created_at: Timestamp,
+    pub created_at: Timestamp,
 }
 
 impl Definition {
     /// Whether it is what is asked for again.
-    pub(crate) fn is_same_as(&self, other: &Self) -> bool {
+    pub fn is_same_as(&self, other: &Self) -> bool {
         let Self { name, kind, required, personal, description, .. } = other;
         (&self.name, self.kind, self.required, self.personal, &self.description)
             == (name, *kind, *required, *personal, description)
@@ -204,11 +206,11 @@ impl Definition {
 }
 
 /// All that a tenant defines, by name.
-pub(crate) type Definitions = BTreeMap<PropertyName, Definition>;
+pub type Definitions = BTreeMap<PropertyName, Definition>;
 
-/// What is wrong with one property of an order.
+/// What is wrong with one property of a holder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum PropertyFault {
+pub enum PropertyFault {
     /// The tenant defines none of this name.
     Unknown,
     /// It is required.
@@ -217,8 +219,21 @@ pub(crate) enum PropertyFault {
     WrongType(PropertyType),
 }
 
-/// Holds properties of an order to what the tenant defines (O9).
-pub(crate) fn check(properties: &Properties, definitions: &Definitions) -> Result<(), Violation> {
+impl fmt::Display for PropertyFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown => f.write_str("is no property that is defined"),
+            Self::Missing => f.write_str("is required"),
+            Self::WrongType(kind) => write!(f, "must be of type {}", kind.name()),
+        }
+    }
+}
+
+/// What is wrong with the properties of a holder, by name.
+pub type PropertyFaults = Vec<(PropertyName, PropertyFault)>;
+
+/// Holds properties to what the tenant defines.
+pub fn check(properties: &Properties, definitions: &Definitions) -> Result<(), PropertyFaults> {
     let given = properties.iter().filter_map(|(name, value)| match definitions.get(name) {
         None => Some((name, PropertyFault::Unknown)),
         Some(definition) if definition.kind != value.kind() => {
@@ -228,8 +243,68 @@ pub(crate) fn check(properties: &Properties, definitions: &Definitions) -> Resul
     });
     let missing = definitions.values().filter(|d| d.required && !properties.contains_key(&d.name));
     let faults = given.chain(missing.map(|definition| (&definition.name, PropertyFault::Missing)));
-    let faults: Vec<_> = faults.map(|(name, fault)| (name.clone(), fault)).collect();
-    if faults.is_empty() { Ok(()) } else { Err(Violation::Properties(faults)) }
+    let faults: PropertyFaults = faults.map(|(name, fault)| (name.clone(), fault)).collect();
+    if faults.is_empty() { Ok(()) } else { Err(faults) }
+}
+
+/// Why a definition is not made, changed or taken back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DefinitionFault {
+    /// There is none of this name.
+    NotFound(PropertyName),
+    /// It is defined otherwise.
+    Exists,
+    /// A holder has, or had, a value of it.
+    InUse,
+    /// The tenant defines [`MAX_DEFINITIONS`].
+    TooMany,
+}
+
+/// What is changed of a definition; what is `None` stays.
+#[derive(Debug, Clone, Default)]
+pub struct DefinitionChange {
+    /// Whether holders must have it.
+    pub required: Option<bool>,
+    /// Whether its values are personal data.
+    pub personal: Option<bool>,
+    /// For people.
+    pub description: Option<String>,
+}
+
+/// What comes of asking for a definition, and whether that is other than what is stored.
+pub fn define(definitions: &Definitions, new: Definition) -> Result<(Definition, bool), DefinitionFault> {
+    match definitions.get(&new.name) {
+        Some(stored) if stored.is_same_as(&new) => Ok((stored.clone(), false)),
+        Some(_) => Err(DefinitionFault::Exists),
+        None if definitions.len() >= MAX_DEFINITIONS => Err(DefinitionFault::TooMany),
+        None => Ok((new, true)),
+    }
+}
+
+/// A definition as it is after a change, and whether that is other than what is stored.
+pub fn redefine(
+    definitions: &Definitions,
+    name: &PropertyName,
+    change: DefinitionChange,
+) -> Result<(Definition, bool), DefinitionFault> {
+    let stored = definitions.get(name).ok_or_else(|| DefinitionFault::NotFound(name.clone()))?;
+    let changed = Definition {
+        required: change.required.unwrap_or(stored.required),
+        personal: change.personal.unwrap_or(stored.personal),
+        description: change.description.unwrap_or_else(|| stored.description.clone()),
+        ..stored.clone()
+    };
+    let is_other = changed != *stored;
+    Ok((changed, is_other))
+}
+
+/// Whether a definition may be taken back.
+pub fn undefine(definitions: &Definitions, name: &PropertyName) -> Result<(), DefinitionFault> {
+    match definitions.get(name) {
+        None => Err(DefinitionFault::NotFound(name.clone())),
+        Some(stored) if stored.used => Err(DefinitionFault::InUse),
+        Some(_) => Ok(()),
+    }
 }
 
 #[cfg(test)]
@@ -274,8 +349,8 @@ mod tests {
             pairs.into_iter().map(|(name, value)| (name.parse().unwrap(), value)).collect()
         };
         let faults = |properties| match check(&properties, &definitions()) {
-            Err(Violation::Properties(faults)) => faults,
-            other => panic!("{other:?}"),
+            Err(faults) => faults,
+            Ok(()) => panic!("they are as they are defined"),
         };
         let size = || ("size", PropertyValue::Integer(1));
         assert_eq!(check(&given(vec![size()]), &definitions()), Ok(()));
