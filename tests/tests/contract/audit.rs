@@ -77,8 +77,8 @@ impl Things {
                 set(request, "shortcode", "NEW11");
             }
             "RecordOrder" => set(inner(request, "order"), "order_id", "o-single"),
-            "CreateOrderProperty" => set(request, "name", "newcomer"),
-            "UpdateOrderProperty" => set(request, "description", "another"),
+            "CreateOrderProperty" | "CreateContactProperty" => set(request, "name", "newcomer"),
+            "UpdateOrderProperty" | "UpdateContactProperty" => set(request, "description", "another"),
             "UpdateOrder" => set(request, "external_status", "another"),
             "BatchRecordOrders" => set(inner(inner(request, "requests"), "order"), "order_id", "o-batch"),
             "ApplyJourney" => set(request, "definition", &JOURNEYS[2].replace("plain", "plainer")),

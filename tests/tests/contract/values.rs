@@ -153,7 +153,7 @@ impl Values {
             "tenant_id" => crate::world::TENANT,
             "method" => "RecordOrder",
             "types" => "clock_moved",
-            "name" if parent.contains("OrderProperty") => "size",
+            "name" if parent.contains("Property") => "size",
             "name" | "first_name" | "last_name" | "company" | "source" | "default_source"
             | "external_status" | "hubspot_dealstage" | "principal" | "reason" | "sku" | "uid"
             | "channel" | "user_agent" | "occurrence_key" | "request_id" | "refund_id" | "add" | "remove"

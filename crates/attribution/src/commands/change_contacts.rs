@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use batch::{Prepared, Work};
 use pg::{Audit, Database, Inserts, WriteTx};
+use types::property::{PropertyName, PropertyValue};
 use types::{Clock, CouponCode, Origin, TenantId, Timestamp};
 
 use super::Error;
@@ -50,8 +51,8 @@ impl Work for ChangeContacts {
     type Answer = Changed;
     type Error = Error;
 
-    fn weight(_: &Command) -> usize {
-        size_of::<Command>() + 512
+    fn weight(command: &Command) -> usize {
+        size_of::<Command>() + 512 + command.change.properties().iter().map(held).sum::<usize>()
     }
 
     async fn prepare(&self, commands: Vec<Command>) -> Vec<Prepared<Self::Prepared, Changed, Error>> {
@@ -85,6 +86,15 @@ fn decide(books: &mut Books, command: &Command, clock: &dyn Clock) -> Result<Cha
     Ok(Changed { contact, created, drawn: book.coupons.take_drawn() })
 }
 
+/// Bytes of a property, about.
+fn held((name, value): &(PropertyName, Option<PropertyValue>)) -> usize {
+    let text = match value {
+        Some(PropertyValue::Text(text)) => text.len(),
+        _ => 0,
+    };
+    64 + name.as_str().len() + text
+}
+
 async fn load(tx: &mut WriteTx, slice: &[(Command, ContactRef)]) -> Result<Books, pg::Error> {
     let mut books = Books::default();
     store::load_clocks(tx, slice.iter().map(|(command, _)| &command.tenant), &mut books).await?;
@@ -96,6 +106,8 @@ async fn load(tx: &mut WriteTx, slice: &[(Command, ContactRef)]) -> Result<Books
             segments.add(&command.tenant, segment);
         }
     }
+    let upserts = slice.iter().filter(|(command, _)| matches!(command.change, ContactChange::Upsert { .. }));
+    store::load_definitions(tx, upserts.map(|(command, _)| &command.tenant), &mut books).await?;
     store::load_contacts(tx, &contacts, &mut books).await?;
     store::load_segments(tx, &segments, &mut books).await?;
     // only who joins segments draws from pools

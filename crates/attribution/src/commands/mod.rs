@@ -10,6 +10,7 @@
 //! | [`issue_coupons`], [`import_coupons`] | coupon codes: made in bulk, and imported in batches |
 //! | [`create_segment`], [`update_segment_members`] | segments |
 //! | [`create_campaign`], [`update_campaign`] | campaigns |
+//! | [`properties`] | definitions of properties |
 //! | [`move_test_clock`] | test clocks |
 //! | [`maintain`] | what is forgotten with time |
 
@@ -22,6 +23,7 @@ pub(crate) mod issue_shortcodes;
 pub(crate) mod maintain;
 pub(crate) mod move_attributions;
 pub(crate) mod move_test_clock;
+pub(crate) mod properties;
 pub(crate) mod record_attempts;
 pub(crate) mod record_visits;
 pub(crate) mod update_campaign;

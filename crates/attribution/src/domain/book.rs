@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use types::property::Definitions;
 use types::{CampaignId, ContactId, Origin, SegmentId, TenantId, Timestamp};
 
 use super::attribution::Attributions;
@@ -80,6 +81,8 @@ impl<T> Tracked<T> {
 pub(crate) struct Book {
     /// What the tenant's test clock shows, if it has one.
     pub(crate) test_clock: Option<Timestamp>,
+    /// What the tenant defines for its contacts, where a command may set it.
+    pub(crate) definitions: Definitions,
     /// Contacts.
     pub(crate) people: People,
     /// Segments that exist.

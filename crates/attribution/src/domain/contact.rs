@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
+use types::property::Properties;
 use types::{ContactId, Email, IdError, SegmentId, Timestamp};
 
 use super::numbered::numbered;
@@ -122,6 +123,8 @@ pub(crate) struct Contact {
     pub(crate) created_at: Timestamp,
     /// Its flags, those lifted among them.
     pub(crate) flags: BTreeMap<FlagCause, Flag>,
+    /// Custom properties.
+    pub(crate) properties: Properties,
 }
 
 impl Contact {

@@ -2,11 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use types::property::{self, Properties, PropertyFault, PropertyName, PropertyValue};
 use types::{ContactId, Email, SegmentId, new_id};
 
 use super::{
     Book, Contact, ContactRef, ContactStatus, Fact, FlagCause, Moment, Profile, Statement, Uid, Violation,
 };
+
+/// What an upsert says of custom properties: those that are set, and those that are taken away. Others stay.
+pub(crate) type PropertyChanges = Vec<(PropertyName, Option<PropertyValue>)>;
 
 /// A change of one contact.
 #[derive(Debug, Clone)]
@@ -19,6 +23,8 @@ pub(crate) enum ContactChange {
         uid: Option<Uid>,
         /// Names and the like.
         profile: Profile,
+        /// Custom properties.
+        properties: PropertyChanges,
     },
     /// Make it an advocate-to-be.
     Enroll {
@@ -76,6 +82,18 @@ impl ContactChange {
         }
     }
 
+    /// What it says of custom properties.
+    pub(crate) fn properties(&self) -> &[(PropertyName, Option<PropertyValue>)] {
+        match self {
+            Self::Upsert { properties, .. } => properties,
+            Self::Enroll { .. }
+            | Self::SetStatus { .. }
+            | Self::Tag { .. }
+            | Self::Flag { .. }
+            | Self::Unflag { .. } => &[],
+        }
+    }
+
     /// Segments it names.
     pub(crate) fn segments(&self) -> impl Iterator<Item = &SegmentId> {
         match self {
@@ -99,7 +117,9 @@ impl Book {
         when: Moment,
     ) -> Result<(ContactId, bool), Violation> {
         match change {
-            ContactChange::Upsert { profile, .. } => self.upsert(&change.who(), profile, when),
+            ContactChange::Upsert { profile, properties, .. } => {
+                self.upsert(&change.who(), (profile, properties), when)
+            }
             ContactChange::Enroll { who, segments } => self.enroll(who, segments, when),
             ContactChange::SetStatus { who, status, reason } => {
                 let id = self.people.find_known(who)?.id;
@@ -180,6 +200,7 @@ impl Book {
             segments: BTreeSet::new(),
             created_at: when.occurred_at,
             flags: BTreeMap::new(),
+            properties: Properties::new(),
         });
         self.record(when.occurred_at, Fact::ContactCreated(id));
         id
@@ -188,9 +209,10 @@ impl Book {
     fn upsert(
         &mut self,
         who: &ContactRef,
-        profile: &Profile,
+        (profile, changes): (&Profile, &PropertyChanges),
         when: Moment,
     ) -> Result<(ContactId, bool), Violation> {
+        let properties = self.changed_properties(who, changes)?;
         let (id, created) = self.ensure_contact(who, when)?;
         let Some(contact) = self.people.get(id) else { return Err(Violation::ContactNotFound(Some(id))) };
         let (mut merged, old_email, old_uid) =
@@ -207,7 +229,39 @@ impl Book {
         {
             contact.profile = merged;
         }
+        if let Some(properties) = properties
+            && let Some(contact) = self.people.change(id)
+        {
+            contact.properties = properties;
+        }
         Ok((id, created))
+    }
+
+    /// The properties of a contact after an upsert, if they become others. They are held to what is defined if they do, and
+    /// if the contact is new (A15).
+    fn changed_properties(
+        &self,
+        who: &ContactRef,
+        changes: &PropertyChanges,
+    ) -> Result<Option<Properties>, Violation> {
+        let known = self.people.find(who)?.and_then(|id| self.people.get(id));
+        let held = known.map(|contact| contact.properties.clone()).unwrap_or_default();
+        let mut changed = held.clone();
+        for (name, value) in changes {
+            match value {
+                Some(value) => changed.insert(name.clone(), value.clone()),
+                // a name that is not defined is a mistake, also if it is to go
+                None if self.definitions.contains_key(name) => changed.remove(name),
+                None => {
+                    let fault = (name.clone(), PropertyFault::Unknown);
+                    return Err(Violation::Properties(vec![fault]));
+                }
+            };
+        }
+        if known.is_none() || changed != held {
+            property::check(&changed, &self.definitions).map_err(Violation::Properties)?;
+        }
+        Ok((changed != held).then_some(changed))
     }
 
     fn enroll(

@@ -48,6 +48,7 @@ fn book() -> Book {
             segments: vips.clone(),
             created_at: START,
             flags: BTreeMap::new(),
+            properties: BTreeMap::new(),
         });
         let owner = Owner { campaign: spring(), advocate: id, created_at: START };
         book.codes.add(code.parse().unwrap(), owner);

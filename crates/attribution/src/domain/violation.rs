@@ -1,5 +1,6 @@
 //! Every way a command can breach a rule. Holds no personal data: contacts are ids.
 
+use types::property::{DefinitionFault, PropertyFaults};
 use types::{AttributionId, CampaignId, ContactId, SegmentId, Timestamp};
 
 /// A breach of a rule; the answer to the command that committed it, and to nobody else.
@@ -11,6 +12,10 @@ pub(crate) enum Violation {
     ContactConflict(ContactId, ContactId),
     /// A banned contact cannot be enrolled.
     ContactBanned(ContactId),
+    /// Properties that are not as they are defined (A15).
+    Properties(PropertyFaults),
+    /// A property is not defined, or not to be (A15).
+    Definition(DefinitionFault),
     /// No such segment.
     SegmentNotFound(SegmentId),
     /// The segment exists with other content.

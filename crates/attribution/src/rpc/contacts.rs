@@ -11,7 +11,7 @@ use rpc::{Error, caller, fields};
 use tonic::{Request, Response, Status};
 use types::{Origin, TenantId, Timestamp};
 
-use super::read;
+use super::{properties, read};
 use crate::commands::change_contacts::{Changed, Command};
 use crate::domain::contact_commands::ContactChange;
 use crate::domain::{ContactStatus, Profile, Statement};
@@ -61,8 +61,10 @@ impl ContactService for Contacts {
         let tenant = caller::tenant(&request)?;
         let wire = request.get_ref();
         let page = Page::read(&tenant, "ListContacts", &[&wire.filter], wire.page_size, &wire.page_token)?;
-        let matching = Filter::read(store::CONTACT_FIELDS, &wire.filter)?;
         let mut conn = self.0.db.read().acquire().await.map_err(Error::from)?;
+        let defined = store::DEFINITIONS.of(&mut *conn, &tenant).await.map_err(Error::from)?;
+        let family = rpc::properties::family(&defined, pg::properties::sql);
+        let matching = Filter::read_with(store::CONTACT_FIELDS, &family, &wire.filter)?;
         let listed =
             store::list_contacts(&mut conn, &tenant, &matching, read::after(&page)?, page.limit()).await;
         let contacts = listed.map_err(|error| matching.refused(error))?;
@@ -186,7 +188,8 @@ fn upsert(wire: &v1::UpsertContactRequest) -> Result<ContactChange, Error> {
         company: wire.company.trim().to_owned(),
         locale: wire.locale.clone(),
     };
-    Ok(ContactChange::Upsert { email, uid, profile })
+    let properties = properties::changes("properties", &wire.properties)?;
+    Ok(ContactChange::Upsert { email, uid, profile, properties })
 }
 
 fn status(path: &str, number: i32) -> Result<ContactStatus, Error> {

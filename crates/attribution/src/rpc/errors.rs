@@ -1,7 +1,8 @@
 //! The one place that says what a violation looks like to a caller.
 
-use rpc::{Error, Reason};
+use rpc::{Error, Reason, properties};
 use time::format_description::well_known::Rfc3339;
+use types::property::{DefinitionFault, MAX_DEFINITIONS};
 
 use crate::commands;
 use crate::domain::Violation;
@@ -25,6 +26,8 @@ impl From<Violation> for Error {
                 let name = id.map_or_else(String::new, |id| id.to_string());
                 Self::not_found(Reason::ContactNotFound, "contact", name)
             }
+            Violation::Properties(faults) => properties::refused("properties", &faults),
+            Violation::Definition(fault) => of_definition(&fault),
             Violation::SegmentNotFound(id) => {
                 Self::not_found(Reason::SegmentNotFound, "segment", id.to_string())
             }
@@ -91,6 +94,26 @@ impl From<Violation> for Error {
             Violation::ClockBackwards => {
                 Self::precondition(Reason::ClockBackwards, "a test clock only moves forward")
             }
+        }
+    }
+}
+
+/// Why a property is not defined as somebody wants it.
+fn of_definition(fault: &DefinitionFault) -> Error {
+    match fault {
+        DefinitionFault::NotFound(name) => {
+            Error::not_found(Reason::ContactPropertyNotFound, "contact_property", name.as_str())
+        }
+        DefinitionFault::Exists => {
+            Error::already_exists(Reason::ContactPropertyExists, "the property is defined otherwise")
+        }
+        DefinitionFault::InUse => {
+            let message = "a contact has, or had, a value of the property";
+            Error::precondition(Reason::ContactPropertyInUse, message)
+        }
+        DefinitionFault::TooMany => {
+            let message = format!("{MAX_DEFINITIONS} properties are defined, and no more can be");
+            Error::precondition(Reason::TooManyContactProperties, message)
         }
     }
 }

@@ -9,6 +9,7 @@ use sqlx::{PgConnection, Postgres, QueryBuilder};
 use types::{ContactId, Email, SegmentId, TenantId, Timestamp};
 use uuid::Uuid;
 
+use super::properties::DEFINITIONS;
 use crate::domain::{Book, Books, Contact, ContactRef, ContactStatus, Profile, Tracked, Uid};
 
 /// Separates tags on their way into an array of arrays, which SQL has not; no text of ours holds it.
@@ -73,6 +74,7 @@ struct Row {
     status: i16,
     created_at: Timestamp,
     flags: String,
+    properties: String,
     segment_ids: Vec<SegmentId>,
 }
 
@@ -96,6 +98,8 @@ impl Row {
             segments: self.segment_ids.into_iter().collect(),
             created_at: self.created_at,
             flags: super::flags::read(&self.flags)?,
+            properties: pg::properties::read(&self.properties)
+                .ok_or_else(|| pg::Error::unreadable("contacts.properties", "not as they are written"))?,
         })
     }
 }
@@ -113,7 +117,7 @@ pub(crate) async fn load(
         keys.uids.iter().map(|(t, uid)| (t.as_str(), uid.as_str())).unzip();
     let rows: Vec<Row> = sqlx::query_as(
         "SELECT c.tenant_id, c.contact_id, c.email, c.uid, c.first_name, c.last_name, c.company, c.locale, c.tags,
-                c.status, c.created_at, c.flags::text AS flags,
+                c.status, c.created_at, c.flags::text AS flags, c.properties::text AS properties,
                 ARRAY (SELECT m.segment_id FROM segment_members m
                         WHERE m.tenant_id = c.tenant_id AND m.contact_id = c.contact_id) AS segment_ids
            FROM (SELECT c.* FROM unnest($1::text[], $2::uuid[]) AS k (tenant_id, contact_id)
@@ -156,7 +160,7 @@ pub(crate) async fn list(
 ) -> Result<Vec<Contact>, pg::Error> {
     let mut query = QueryBuilder::<Postgres>::new(
         "SELECT c.tenant_id, c.contact_id, c.email, c.uid, c.first_name, c.last_name, c.company, c.locale, c.tags,
-                c.status, c.created_at, c.flags::text AS flags, ",
+                c.status, c.created_at, c.flags::text AS flags, c.properties::text AS properties, ",
     );
     query.push(SEGMENT_IDS).push(" AS segment_ids FROM contacts c WHERE c.tenant_id = ").push_bind(tenant);
     query.push(" AND c.contact_id < ").push_bind(after.unwrap_or(Uuid::max()));
@@ -179,11 +183,23 @@ pub(super) async fn save(tx: &mut WriteTx, inserts: &mut Inserts, books: &Books)
             }
         }
     }
+    mark_used(tx, books).await?;
     update(tx, &changed).await?;
     let left = leave(tx, books).await?;
     insert(inserts, &created);
     join(inserts, books);
     Ok(!changed.ids.is_empty() || left)
+}
+
+/// Keeps that there are values of properties of which there never were any.
+async fn mark_used(tx: &mut WriteTx, books: &Books) -> Result<(), pg::Error> {
+    let mut used = BTreeSet::new();
+    for (tenant, book) in books.iter() {
+        let unused = book.definitions.values().filter(|definition| !definition.used);
+        let is_held = |name| book.people.iter().any(|contact| contact.get().properties.contains_key(name));
+        used.extend(unused.filter(|definition| is_held(&definition.name)).map(|d| (tenant, &d.name)));
+    }
+    DEFINITIONS.mark_used(tx, &used).await
 }
 
 #[derive(Debug, Default)]
@@ -200,6 +216,7 @@ struct Columns<'a> {
     statuses: Vec<i16>,
     created_at: Vec<Timestamp>,
     flags: Vec<String>,
+    properties: Vec<String>,
 }
 
 impl<'a> Columns<'a> {
@@ -217,6 +234,7 @@ impl<'a> Columns<'a> {
         self.statuses.push(contact.status.number());
         self.created_at.push(contact.created_at);
         self.flags.push(super::flags::write(&contact.flags)?);
+        self.properties.push(pg::properties::write(&contact.properties));
         Ok(())
     }
 }
@@ -227,13 +245,14 @@ fn insert(inserts: &mut Inserts, new: &Columns<'_>) {
     }
     inserts.add(
         "INSERT INTO contacts (tenant_id, contact_id, email, uid, first_name, last_name, company, locale, tags,
-                               status, created_at, flags)
+                               status, created_at, flags, properties)
          SELECT tenant_id, contact_id, email, uid, first_name, last_name, company, locale,
-                string_to_array(tags, $13), status, created_at, flags::jsonb
+                string_to_array(tags, $14), status, created_at, flags::jsonb, properties::jsonb
            FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
-                       $8::text[], $9::text[], $10::smallint[], $11::timestamptz[], $12::text[])
+                       $8::text[], $9::text[], $10::smallint[], $11::timestamptz[], $12::text[],
+                       $13::text[])
                 AS n (tenant_id, contact_id, email, uid, first_name, last_name, company, locale, tags, status,
-                      created_at, flags)",
+                      created_at, flags, properties)",
     )
     .bind(&new.tenants)
     .bind(&new.ids)
@@ -247,6 +266,7 @@ fn insert(inserts: &mut Inserts, new: &Columns<'_>) {
     .bind(&new.statuses)
     .bind(&new.created_at)
     .bind(&new.flags)
+    .bind(&new.properties)
     .bind(SEPARATOR);
 }
 
@@ -257,12 +277,12 @@ async fn update(tx: &mut WriteTx, changed: &Columns<'_>) -> Result<(), pg::Error
     let done = sqlx::query(
         "UPDATE contacts c
             SET email = n.email, uid = n.uid, first_name = n.first_name, last_name = n.last_name,
-                company = n.company, locale = n.locale, tags = string_to_array(n.tags, $12), status = n.status,
-                flags = n.flags::jsonb
+                company = n.company, locale = n.locale, tags = string_to_array(n.tags, $13), status = n.status,
+                flags = n.flags::jsonb, properties = n.properties::jsonb
            FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
-                       $8::text[], $9::text[], $10::smallint[], $11::text[])
+                       $8::text[], $9::text[], $10::smallint[], $11::text[], $12::text[])
                 AS n (tenant_id, contact_id, email, uid, first_name, last_name, company, locale, tags, status,
-                      flags)
+                      flags, properties)
           WHERE c.tenant_id = n.tenant_id AND c.contact_id = n.contact_id",
     )
     .bind(&changed.tenants)
@@ -276,6 +296,7 @@ async fn update(tx: &mut WriteTx, changed: &Columns<'_>) -> Result<(), pg::Error
     .bind(&changed.tags)
     .bind(&changed.statuses)
     .bind(&changed.flags)
+    .bind(&changed.properties)
     .bind(SEPARATOR)
     .execute(&mut **tx)
     .await?;

@@ -12,6 +12,7 @@ mod coupons;
 mod events;
 mod flags;
 mod history;
+mod properties;
 mod segments;
 mod visits;
 
@@ -34,6 +35,7 @@ pub(crate) use contacts::{
 };
 pub(crate) use coupons::{load as load_coupons, load_pools as load_coupon_pools};
 pub(crate) use history::{attribution_changes, contact_changes};
+pub(crate) use properties::{DEFINITIONS, load as load_definitions};
 pub(crate) use segments::{
     Segment, SegmentKeys, get as get_segment, insert as insert_segment, list as list_segments,
     load as load_segments,

@@ -1,5 +1,7 @@
 //! `laurel contacts`.
 
+pub(super) mod properties;
+
 use clap::Subcommand;
 use proto::attribution::{
     EnrollContactRequest, FlagContactRequest, GetContactHistoryRequest, GetContactRequest,
@@ -8,6 +10,7 @@ use proto::attribution::{
 };
 use proto::common::ContactRef;
 
+use self::properties::PropertyArguments;
 use super::{Filter, Limit, Session, call};
 use crate::arguments::{WHO, When, one_of, who};
 
@@ -49,6 +52,8 @@ pub enum Command {
         /// Language, such as `de-AT`
         #[arg(long, default_value = "", hide_default_value = true)]
         locale: String,
+        #[command(flatten)]
+        properties: PropertyArguments,
     },
     /// Show a contact
     Get {
@@ -122,6 +127,9 @@ pub enum Command {
         #[command(flatten)]
         when: When,
     },
+    /// What contacts have beside their fields: custom properties
+    #[command(subcommand)]
+    Properties(properties::Command),
     /// Take tags from a contact
     Untag {
         #[arg(value_parser = who, help = WHO)]
@@ -136,9 +144,11 @@ pub enum Command {
 
 pub(super) async fn run(command: &Command, session: &Session) -> anyhow::Result<()> {
     match command.clone() {
-        Command::Upsert { email, uid, first_name, last_name, company, locale } => {
+        Command::Upsert { email, uid, first_name, last_name, company, locale, properties } => {
             let (email, uid) = (email.unwrap_or_default(), uid.unwrap_or_default());
-            let request = UpsertContactRequest { email, uid, first_name, last_name, company, locale };
+            let properties = properties.wire(session).await?;
+            let request =
+                UpsertContactRequest { email, uid, first_name, last_name, company, locale, properties };
             session.answer(&call!(session.contacts.upsert_contact(request)))
         }
         Command::Get { contact } => {
@@ -166,6 +176,7 @@ pub(super) async fn run(command: &Command, session: &Session) -> anyhow::Result<
             session.answer(&call!(session.contacts.unflag_contact(request)))
         }
         Command::Tag { contact, add, when } => tag(session, contact, (add, Vec::new()), &when).await,
+        Command::Properties(command) => properties::run(command, session).await,
         Command::Untag { contact, remove, when } => tag(session, contact, (Vec::new(), remove), &when).await,
     }
 }
