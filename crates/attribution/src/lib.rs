@@ -24,17 +24,20 @@ use std::sync::Arc;
 use ::rpc::server::ServiceRoutes;
 use batch::{Batcher, Options};
 use commands::change_contacts::ChangeContacts;
+use commands::fill_segments::Filler;
 use commands::import_coupons::ImportCoupons;
 use commands::issue_shortcodes::IssueShortcodes;
 use commands::maintain;
 use commands::move_attributions::MoveAttributions;
 use commands::record_attempts::RecordAttempts;
 use commands::record_visits::RecordVisits;
+use commands::rules::Rules;
 use outbox::Source;
 use pg::Database;
 use pg::requests::Hasher;
 use pg::sqlx::migrate::Migrator;
 use runtime::Lifecycle;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use types::Clock;
 
@@ -60,6 +63,10 @@ struct App {
     codes: Batcher<IssueShortcodes>,
     coupons: Batcher<ImportCoupons>,
     visits: Batcher<RecordVisits>,
+    /// Compiled rules of segments.
+    rules: Rules,
+    /// Wakes what fills segments by their rules.
+    fill: Arc<Notify>,
     /// Ends what goes on by itself.
     stop: CancellationToken,
 }
@@ -72,11 +79,15 @@ pub async fn start(
 ) -> anyhow::Result<ServiceRoutes> {
     maintain::once(&db, &*clock).await?;
     lifecycle.spawn("attribution upkeep", maintain::run(db.clone(), Arc::clone(&clock), lifecycle.stop()));
+    let (rules, fill) = (Rules::default(), Arc::new(Notify::new()));
+    let filler =
+        Filler { db: db.clone(), clock: Arc::clone(&clock), rules: rules.clone(), wake: Arc::clone(&fill) };
+    lifecycle.spawn("attribution segments", filler.run(lifecycle.stop()));
     let app = App {
         source: Source::open(db.clone(), lifecycle.stop()).await?,
         hasher: Hasher::load(&db).await?,
         attempts: Batcher::start(
-            RecordAttempts { db: db.clone(), clock: Arc::clone(&clock) },
+            RecordAttempts { db: db.clone(), clock: Arc::clone(&clock), rules: rules.clone() },
             Options::default(),
         ),
         moves: Batcher::start(
@@ -84,7 +95,7 @@ pub async fn start(
             Options::default(),
         ),
         contacts: Batcher::start(
-            ChangeContacts { db: db.clone(), clock: Arc::clone(&clock) },
+            ChangeContacts { db: db.clone(), clock: Arc::clone(&clock), rules: rules.clone() },
             Options::default(),
         ),
         codes: Batcher::start(
@@ -99,6 +110,8 @@ pub async fn start(
             RecordVisits { db: db.clone(), clock: Arc::clone(&clock) },
             Options::default(),
         ),
+        rules,
+        fill,
         stop: lifecycle.stop(),
         db,
         clock,

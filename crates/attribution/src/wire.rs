@@ -84,7 +84,14 @@ fn contact_flag(cause: FlagCause, flag: &Flag) -> v1::ContactFlag {
 
 /// A segment.
 pub(crate) fn segment(segment: &Segment) -> v1::Segment {
-    v1::Segment { segment_id: segment.id.to_string(), name: segment.name.clone(), members: segment.members }
+    let state = if segment.is_building { v1::SegmentState::Building } else { v1::SegmentState::Ready };
+    v1::Segment {
+        segment_id: segment.id.to_string(),
+        name: segment.name.clone(),
+        members: segment.members,
+        rule: segment.rule.clone().unwrap_or_default(),
+        state: state.into(),
+    }
 }
 
 /// A campaign.

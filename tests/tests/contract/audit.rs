@@ -70,7 +70,7 @@ impl Things {
             }
             "CreateSegment" => set(request, "segment_id", "newcomers"),
             "CreateCampaign" => set(request, "campaign_id", "winter"),
-            "UpdateCampaign" => set(request, "name", "another"),
+            "UpdateCampaign" | "UpdateSegment" => set(request, "name", "another"),
             "ReassignAttribution" => set(inner(request, "advocate"), "email", "bob@example.com"),
             "IssueShortcode" => {
                 set(inner(request, "advocate"), "email", "ann@example.com");

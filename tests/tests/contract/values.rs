@@ -141,6 +141,7 @@ impl Values {
             "segment_id" | "segment_ids" => "advocates",
             "journey" => "way",
             "stage" => "bought",
+            "rule" if parent.contains("Segment") => "contact.status == 'ENROLLED'",
             "rule" => "held",
             "order_id" => "o-1",
             "shortcode" | "code" | "coupon_code" | "prefix" => "ANN10",

@@ -1,15 +1,17 @@
 //! Changes of contacts: upsert, enrol, status, tags.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use batch::{Prepared, Work};
 use pg::{Audit, Database, Inserts, WriteTx};
 use types::property::{PropertyName, PropertyValue};
-use types::{Clock, CouponCode, Origin, TenantId, Timestamp};
+use types::{Clock, CouponCode, Origin, SegmentId, TenantId, Timestamp};
 
 use super::Error;
+use super::rules::Rules;
 use crate::domain::contact_commands::ContactChange;
-use crate::domain::{Books, Contact, ContactRef, Violation};
+use crate::domain::{Books, Contact, ContactRef, ContactStatus, Violation};
 use crate::store::{self, ContactKeys, SegmentKeys};
 
 /// One change of one tenant's contact.
@@ -43,6 +45,8 @@ pub(crate) struct ChangeContacts {
     pub(crate) db: Database,
     /// The clock.
     pub(crate) clock: Arc<dyn Clock>,
+    /// Compiled rules of segments.
+    pub(crate) rules: Rules,
 }
 
 impl Work for ChangeContacts {
@@ -65,7 +69,7 @@ impl Work for ChangeContacts {
 
     async fn apply(&self, slice: &[Self::Prepared]) -> Result<Vec<Result<Changed, Error>>, pg::Error> {
         let mut tx = self.db.write().await?;
-        let mut books = load(&mut tx, slice).await?;
+        let mut books = load(&mut tx, slice, &self.rules).await?;
         let mut audit = Audit::default();
         let decide = |(command, _): &Self::Prepared| {
             let decided = decide(&mut books, command, &*self.clock);
@@ -86,6 +90,24 @@ fn decide(books: &mut Books, command: &Command, clock: &dyn Clock) -> Result<Cha
     Ok(Changed { contact, created, drawn: book.coupons.take_drawn() })
 }
 
+/// Segments beside those named in which contacts may become advocates: by rule, or by their status alone.
+fn joinable(slice: &[(Command, ContactRef)], books: &Books) -> BTreeSet<(TenantId, SegmentId)> {
+    let by_rule = books.iter().flat_map(|(tenant, book)| book.rules.keys().map(move |s| (tenant, s)));
+    let enrolls = |command: &Command| match &command.change {
+        ContactChange::Enroll { .. } => true,
+        ContactChange::SetStatus { status, .. } => *status == ContactStatus::Enrolled,
+        ContactChange::Upsert { .. }
+        | ContactChange::Tag { .. }
+        | ContactChange::Flag { .. }
+        | ContactChange::Unflag { .. } => false,
+    };
+    let enrolled = slice.iter().filter(|(command, _)| enrolls(command)).flat_map(|(command, who)| {
+        let known = books.get(&command.tenant).and_then(|book| book.people.find_known(who).ok());
+        known.into_iter().flat_map(|contact| &contact.segments).map(|segment| (&command.tenant, segment))
+    });
+    by_rule.chain(enrolled).map(|(tenant, segment)| (tenant.clone(), segment.clone())).collect()
+}
+
 /// Bytes of a property, about.
 fn held((name, value): &(PropertyName, Option<PropertyValue>)) -> usize {
     let text = match value {
@@ -95,7 +117,7 @@ fn held((name, value): &(PropertyName, Option<PropertyValue>)) -> usize {
     64 + name.as_str().len() + text
 }
 
-async fn load(tx: &mut WriteTx, slice: &[(Command, ContactRef)]) -> Result<Books, pg::Error> {
+async fn load(tx: &mut WriteTx, slice: &[(Command, ContactRef)], rules: &Rules) -> Result<Books, pg::Error> {
     let mut books = Books::default();
     store::load_clocks(tx, slice.iter().map(|(command, _)| &command.tenant), &mut books).await?;
     let mut contacts = ContactKeys::default();
@@ -110,7 +132,10 @@ async fn load(tx: &mut WriteTx, slice: &[(Command, ContactRef)]) -> Result<Books
     store::load_definitions(tx, upserts.map(|(command, _)| &command.tenant), &mut books).await?;
     store::load_contacts(tx, &contacts, &mut books).await?;
     store::load_segments(tx, &segments, &mut books).await?;
-    // only who joins segments draws from pools
+    rules.load(tx, slice.iter().map(|(command, _)| &command.tenant), &mut books).await?;
+    // only who joins segments, or becomes an advocate in those it is in, draws from pools
+    let joins = joinable(slice, &books);
+    joins.iter().for_each(|(tenant, segment)| segments.add(tenant, segment));
     store::load_campaigns_of_segments(tx, &segments, &mut books).await?;
     store::load_coupon_pools(tx, slice.len(), &mut books).await?;
     Ok(books)

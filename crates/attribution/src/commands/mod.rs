@@ -8,7 +8,8 @@
 //! | [`change_contacts`] | upsert, enrol, status and tags, in batches |
 //! | [`issue_shortcodes`] | shortcodes, in batches |
 //! | [`issue_coupons`], [`import_coupons`] | coupon codes: made in bulk, and imported in batches |
-//! | [`create_segment`], [`update_segment_members`] | segments |
+//! | [`put_segment`], [`update_segment_members`] | segments |
+//! | [`rules`], [`fill_segments`] | rules of segments, and those who were there before |
 //! | [`create_campaign`], [`update_campaign`] | campaigns |
 //! | [`properties`] | definitions of properties |
 //! | [`move_test_clock`] | test clocks |
@@ -16,7 +17,7 @@
 
 pub(crate) mod change_contacts;
 pub(crate) mod create_campaign;
-pub(crate) mod create_segment;
+pub(crate) mod fill_segments;
 pub(crate) mod import_coupons;
 pub(crate) mod issue_coupons;
 pub(crate) mod issue_shortcodes;
@@ -24,8 +25,10 @@ pub(crate) mod maintain;
 pub(crate) mod move_attributions;
 pub(crate) mod move_test_clock;
 pub(crate) mod properties;
+pub(crate) mod put_segment;
 pub(crate) mod record_attempts;
 pub(crate) mod record_visits;
+pub(crate) mod rules;
 pub(crate) mod update_campaign;
 pub(crate) mod update_segment_members;
 

@@ -1,11 +1,12 @@
 //! Defining properties of contacts (A15): few, and seldom, so without a batcher.
 
 use pg::{Audit, Database, Inserts, WriteTx};
-use types::property::{self, Definition, DefinitionChange, Definitions, PropertyName};
+use types::property::{self, Definition, DefinitionChange, DefinitionFault, Definitions, PropertyName};
 use types::{Clock, Origin, TenantId};
 
 use super::Error;
-use crate::domain::Violation;
+use super::rules::Rules;
+use crate::domain::{Books, Violation};
 use crate::store::DEFINITIONS;
 
 /// Who defines what for whom.
@@ -38,10 +39,20 @@ pub(crate) async fn update(
     put(tx, by, defined).await
 }
 
-/// Takes back a definition that no contact ever used.
-pub(crate) async fn delete(db: &Database, by: By<'_>, name: &PropertyName) -> Result<(), Error> {
+/// Takes back a definition that no contact ever used, and no rule of a segment reads.
+pub(crate) async fn delete(
+    db: &Database,
+    by: By<'_>,
+    rules: &Rules,
+    name: &PropertyName,
+) -> Result<(), Error> {
     let (mut tx, definitions) = begin(db, by.tenant).await?;
     property::undefine(&definitions, name).map_err(Violation::Definition)?;
+    let mut books = Books::default();
+    rules.load(&mut tx, [by.tenant], &mut books).await?;
+    if books.of(by.tenant).rules.values().any(|rule| rule.is_about(name)) {
+        return Err(Violation::Definition(DefinitionFault::InUse).into());
+    }
     DEFINITIONS.delete(&mut tx, by.tenant, name).await?;
     finish(tx, by, name).await
 }

@@ -1,6 +1,7 @@
 //! What a slice of commands has loaded, and what became of it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
 use types::property::Definitions;
 use types::{CampaignId, ContactId, Origin, SegmentId, TenantId, Timestamp};
@@ -10,6 +11,7 @@ use super::code::Codes;
 use super::coupon::Coupons;
 use super::history::History;
 use super::people::People;
+use super::rule::Rule;
 use super::visit::Visits;
 use super::{Campaign, Event, Fact, LoggedAttempt};
 
@@ -87,6 +89,8 @@ pub(crate) struct Book {
     pub(crate) people: People,
     /// Segments that exist.
     pub(crate) segments: HashSet<SegmentId>,
+    /// All segments by rule, where a command may change a contact.
+    pub(crate) rules: BTreeMap<SegmentId, Arc<Rule>>,
     /// Campaigns.
     pub(crate) campaigns: HashMap<CampaignId, Campaign>,
     /// Shortcodes.

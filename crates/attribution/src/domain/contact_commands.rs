@@ -116,6 +116,12 @@ impl Book {
         change: &ContactChange,
         when: Moment,
     ) -> Result<(ContactId, bool), Violation> {
+        let changed = self.carry_out(change, when);
+        self.follow_rules(when);
+        changed
+    }
+
+    fn carry_out(&mut self, change: &ContactChange, when: Moment) -> Result<(ContactId, bool), Violation> {
         match change {
             ContactChange::Upsert { profile, properties, .. } => {
                 self.upsert(&change.who(), (profile, properties), when)
@@ -124,6 +130,7 @@ impl Book {
             ContactChange::SetStatus { who, status, reason } => {
                 let id = self.people.find_known(who)?.id;
                 self.set_status(id, *status, reason, when);
+                self.draw_where_eligible(id, when);
                 Ok((id, false))
             }
             ContactChange::Tag { who, add, remove } => {
@@ -178,6 +185,7 @@ impl Book {
             if self.people.join(*id, segment) {
                 self.touch(segment);
                 self.record(when.occurred_at, Fact::SegmentJoined(*id, segment.clone()));
+                self.draw_coupons(*id, &BTreeSet::from([segment.clone()]), when.occurred_at);
             }
         }
         for id in remove {
@@ -273,6 +281,9 @@ impl Book {
         if let Some(unknown) = segments.iter().find(|segment| !self.segments.contains(segment)) {
             return Err(Violation::SegmentNotFound(unknown.clone()));
         }
+        if let Some(by_rule) = segments.iter().find(|segment| self.rules.contains_key(*segment)) {
+            return Err(Violation::SegmentByRule(by_rule.clone()));
+        }
         let known = self.people.find(who)?.and_then(|id| self.people.get(id));
         if let Some(banned) = known.filter(|contact| contact.status == ContactStatus::Banned) {
             return Err(Violation::ContactBanned(banned.id));
@@ -282,8 +293,15 @@ impl Book {
         for segment in segments {
             self.update_members(segment, &[id], &[], when);
         }
-        self.draw_coupons(id, segments, when.occurred_at);
+        self.draw_where_eligible(id, when);
         Ok((id, created))
+    }
+
+    /// Has a contact draw a code wherever it may be an advocate by now (A14).
+    fn draw_where_eligible(&mut self, id: ContactId, when: Moment) {
+        if let Some(segments) = self.people.get(id).map(|contact| contact.segments.clone()) {
+            self.draw_coupons(id, &segments, when.occurred_at);
+        }
     }
 
     fn set_status(&mut self, contact: ContactId, to: ContactStatus, reason: &str, when: Moment) {

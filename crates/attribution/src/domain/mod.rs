@@ -7,6 +7,7 @@
 //! | [`contact`], [`people`] | contacts; finding them by id, e-mail or uid |
 //! | [`contact_commands`] | upsert, enrol, status, tags, segment membership |
 //! | [`flag`] | flags of contacts |
+//! | [`rule`] | rules of segments |
 //! | [`campaign`] | campaigns, their policies, and when they are active |
 //! | [`code`], [`coupon`] | shortcodes and coupon codes |
 //! | [`attribution`] | one attribution; those of a contact in a campaign |
@@ -41,6 +42,7 @@ pub(crate) mod history;
 pub(crate) mod lifecycle;
 pub(crate) mod outcome;
 pub(crate) mod people;
+pub(crate) mod rule;
 pub(crate) mod test_clock;
 pub(crate) mod violation;
 pub(crate) mod visit;

@@ -1,5 +1,6 @@
 //! Every way a command can breach a rule. Holds no personal data: contacts are ids.
 
+use definitions::condition::ConditionError;
 use types::property::{DefinitionFault, PropertyFaults};
 use types::{AttributionId, CampaignId, ContactId, SegmentId, Timestamp};
 
@@ -18,6 +19,14 @@ pub(crate) enum Violation {
     Definition(DefinitionFault),
     /// No such segment.
     SegmentNotFound(SegmentId),
+    /// The segment has a rule: nobody joins or leaves it by hand.
+    SegmentByRule(SegmentId),
+    /// The segment is static, and takes no rule.
+    SegmentWithoutRule(SegmentId),
+    /// The tenant has as many segments by rule as it may.
+    TooManyRules,
+    /// The rule of a segment can only go wrong: where, and how.
+    Rule(ConditionError),
     /// The segment exists with other content.
     SegmentExists,
     /// No such campaign.

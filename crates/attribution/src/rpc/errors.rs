@@ -6,6 +6,7 @@ use types::property::{DefinitionFault, MAX_DEFINITIONS};
 
 use crate::commands;
 use crate::domain::Violation;
+use crate::domain::rule::MAX_RULES;
 
 impl From<commands::Error> for Error {
     fn from(error: commands::Error) -> Self {
@@ -31,6 +32,19 @@ impl From<Violation> for Error {
             Violation::SegmentNotFound(id) => {
                 Self::not_found(Reason::SegmentNotFound, "segment", id.to_string())
             }
+            Violation::SegmentByRule(id) => {
+                let message = "the segment has a rule: nobody joins or leaves it by hand";
+                Self::precondition(Reason::SegmentByRule, message).with("segment_id", id.to_string())
+            }
+            Violation::SegmentWithoutRule(id) => {
+                let message = "the segment is static: create another one for the rule";
+                Self::precondition(Reason::SegmentWithoutRule, message).with("segment_id", id.to_string())
+            }
+            Violation::TooManyRules => {
+                let message = format!("{MAX_RULES} segments have a rule, and no more can");
+                Self::precondition(Reason::TooManySegmentRules, message)
+            }
+            Violation::Rule(error) => Self::field("rule", format!("at {error}")),
             Violation::AttributionNotFound(id) => {
                 Self::not_found(Reason::AttributionNotFound, "attribution", id.to_string())
             }

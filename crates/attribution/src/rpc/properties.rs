@@ -86,10 +86,10 @@ impl ContactPropertyService for ContactProperties {
         request: Request<v1::DeleteContactPropertyRequest>,
     ) -> Result<Response<v1::DeleteContactPropertyResponse>, Status> {
         let (tenant, origin) = (caller::tenant(&request)?, caller::origin(&request)?);
-        let App { db, clock, .. } = &*self.0;
+        let App { db, clock, rules, .. } = &*self.0;
         let by = By { tenant: &tenant, origin: &origin, clock: &**clock };
         let name: PropertyName = fields::parse("name", &request.get_ref().name)?;
-        delete(db, by, &name).await.map_err(Error::from)?;
+        delete(db, by, rules, &name).await.map_err(Error::from)?;
         Ok(Response::new(v1::DeleteContactPropertyResponse {}))
     }
 }

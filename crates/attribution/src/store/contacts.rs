@@ -150,6 +150,33 @@ pub(crate) async fn load(
     Ok(())
 }
 
+/// Loads a tenant's contacts after one, in the order of their ids, which it gives.
+pub(crate) async fn load_after(
+    conn: &mut PgConnection,
+    tenant: &TenantId,
+    after: ContactId,
+    limit: usize,
+    books: &mut Books,
+) -> Result<Vec<ContactId>, pg::Error> {
+    let rows: Vec<Row> = sqlx::query_as(
+        "SELECT c.tenant_id, c.contact_id, c.email, c.uid, c.first_name, c.last_name, c.company, c.locale, c.tags,
+                c.status, c.created_at, c.flags::text AS flags, c.properties::text AS properties,
+                ARRAY (SELECT m.segment_id FROM segment_members m
+                        WHERE m.tenant_id = c.tenant_id AND m.contact_id = c.contact_id) AS segment_ids
+           FROM contacts c WHERE c.tenant_id = $1 AND c.contact_id > $2 ORDER BY c.contact_id LIMIT $3",
+    )
+    .bind(tenant)
+    .bind(after)
+    .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+    .fetch_all(conn)
+    .await?;
+    let ids = rows.iter().map(|row| row.contact_id).collect();
+    for row in rows {
+        books.of(tenant).people.add(row.read()?);
+    }
+    Ok(ids)
+}
+
 /// A page of a tenant's contacts that match, newest first.
 pub(crate) async fn list(
     conn: &mut PgConnection,

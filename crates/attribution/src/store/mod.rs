@@ -13,6 +13,7 @@ mod events;
 mod flags;
 mod history;
 mod properties;
+mod rules;
 mod segments;
 mod visits;
 
@@ -32,13 +33,15 @@ pub(crate) use code_list::{CodePage, ListedCode, list as list_codes};
 pub(crate) use codes::{CodeKeys, load as load_codes, load_of_people as load_codes_of_people};
 pub(crate) use contacts::{
     ContactKeys, FIELDS as CONTACT_FIELDS, list as list_contacts, load as load_contacts,
+    load_after as load_contacts_after,
 };
 pub(crate) use coupons::{load as load_coupons, load_pools as load_coupon_pools};
 pub(crate) use history::{attribution_changes, contact_changes};
 pub(crate) use properties::{DEFINITIONS, load as load_definitions};
+pub(crate) use rules::{StoredRule, filled_to, load as load_rules, next_to_fill, put as put_rule};
 pub(crate) use segments::{
-    Segment, SegmentKeys, get as get_segment, insert as insert_segment, list as list_segments,
-    load as load_segments,
+    Segment, SegmentKeys, get as get_segment, list as list_segments, load as load_segments,
+    put as put_segment,
 };
 
 pub(crate) use visits::{
