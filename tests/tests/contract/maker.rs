@@ -199,6 +199,9 @@ impl Maker {
             }
             Kind::Int64 => Value::I64(self.pick(&[1, 2, 3600])),
             Kind::Bytes if field.full_name().contains("Coupon") => Value::Bytes(self.codes().into()),
+            Kind::Bytes if field.full_name().contains("ImportContacts") => {
+                Value::Bytes(self.contacts().into())
+            }
             Kind::Bytes => Value::Bytes(self.file().into()),
             other => panic!("{}: no value of kind {other:?} is known", field.full_name()),
         }
@@ -335,6 +338,11 @@ impl Maker {
 
     fn codes(&mut self) -> Vec<u8> {
         self.csv("code,campaign,advocate", &["code-", "spring", "ann@example.com"])
+    }
+
+    fn contacts(&mut self) -> Vec<u8> {
+        let row = ["u-", "new@example.com", "New", "de-AT", "vip;text", "enrolled", "advocates"];
+        self.csv("uid,email,first_name,locale,tags,status,segments", &row)
     }
 
     /// Some rows like `row`, the first of its cells numbered.

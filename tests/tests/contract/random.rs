@@ -55,7 +55,7 @@ fn fault(status: &Status) -> Option<&'static str> {
 
 /// What says in an answer that went well that a part of the request was refused: items of a batch, and rows of a file.
 fn refusals(answer: &DynamicMessage) -> Vec<DynamicMessage> {
-    if ["ItemError", "RejectedRow", "RejectedCode"].contains(&answer.descriptor().name()) {
+    if ["ItemError", "RejectedRow", "RejectedCode", "RejectedContact"].contains(&answer.descriptor().name()) {
         return vec![answer.clone()];
     }
     let inner = answer.fields().flat_map(|(_, value)| match value {

@@ -64,6 +64,7 @@ pub(crate) fn is_needed(field: &FieldDescriptor) -> bool {
             | "laurel.attribution.v1.Attempt.evidence"
             | "laurel.attribution.v1.Evidence.shortcode"
             | "laurel.attribution.v1.BatchRecordAttributionsRequest.attempts"
+            | "laurel.attribution.v1.ImportContactsRequest.chunk"
             | "laurel.attribution.v1.ImportCouponCodesRequest.chunk"
             | "laurel.attribution.v1.IssueCouponCodesRequest.campaign_id"
             | "laurel.attribution.v1.IssueCouponCodesRequest.count"
@@ -118,6 +119,9 @@ impl Values {
             Kind::Bool => Value::Bool(true),
             Kind::Bytes if field.full_name().contains("Coupon") => {
                 Value::Bytes("code,campaign,advocate\nXMAS-1,spring,ann@example.com\n".into())
+            }
+            Kind::Bytes if field.full_name().contains("ImportContacts") => {
+                Value::Bytes("email,first_name,tags\nnewest@example.com,New,text\n".into())
             }
             Kind::Bytes => {
                 Value::Bytes("order_id,email,revenue,currency\no-9,eve@example.com,1,USD\n".into())

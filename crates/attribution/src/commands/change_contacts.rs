@@ -4,13 +4,15 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use batch::{Prepared, Work};
-use pg::{Audit, Database, Inserts, WriteTx};
+use pg::{Audit, Database, Inserts};
+use sqlx::PgConnection;
 use types::property::{PropertyName, PropertyValue};
 use types::{Clock, CouponCode, Origin, SegmentId, TenantId, Timestamp};
 
 use super::Error;
 use super::rules::Rules;
 use crate::domain::contact_commands::ContactChange;
+use crate::domain::contact_import::ContactRow;
 use crate::domain::{Books, Contact, ContactRef, ContactStatus, Violation};
 use crate::store::{self, ContactKeys, SegmentKeys};
 
@@ -34,6 +36,8 @@ pub(crate) struct Changed {
     pub(crate) contact: Contact,
     /// Whether it was created.
     pub(crate) created: bool,
+    /// Whether anything of it is other than before.
+    pub(crate) is_changed: bool,
     /// Coupon codes that it drew from pools (A14).
     pub(crate) drawn: Vec<CouponCode>,
 }
@@ -56,30 +60,60 @@ impl Work for ChangeContacts {
     type Error = Error;
 
     fn weight(command: &Command) -> usize {
-        size_of::<Command>() + 512 + command.change.properties().iter().map(held).sum::<usize>()
+        let properties = command.change.properties().iter().map(held).sum::<usize>();
+        let row = match &command.change {
+            ContactChange::Import(row) => {
+                size_of::<ContactRow>() + 128 * (row.tags.len() + row.segments.len())
+            }
+            _ => 0,
+        };
+        size_of::<Command>() + 512 + properties + row
     }
 
     async fn prepare(&self, commands: Vec<Command>) -> Vec<Prepared<Self::Prepared, Changed, Error>> {
-        let with_ref = |command: Command| {
-            let who = command.change.who();
-            Prepared::Apply((command, who))
-        };
-        commands.into_iter().map(with_ref).collect()
+        commands.into_iter().map(|command| Prepared::Apply(with_ref(command))).collect()
     }
 
     async fn apply(&self, slice: &[Self::Prepared]) -> Result<Vec<Result<Changed, Error>>, pg::Error> {
         let mut tx = self.db.write().await?;
         let mut books = load(&mut tx, slice, &self.rules).await?;
         let mut audit = Audit::default();
-        let decide = |(command, _): &Self::Prepared| {
-            let decided = decide(&mut books, command, &*self.clock);
-            super::sign(&mut audit, &command.tenant, books.of(&command.tenant), &command.origin);
-            decided
-        };
-        let answers = slice.iter().map(decide).collect();
+        let answers = decide_all(slice, &mut books, &mut audit, &*self.clock);
         super::finish(tx, Inserts::default(), &audit, &books, self.clock.now()).await?;
         Ok(answers)
     }
+}
+
+/// What would come of changes now, one after the other, of which nothing is written.
+pub(crate) async fn try_out(
+    db: &Database,
+    clock: &dyn Clock,
+    rules: &Rules,
+    commands: Vec<Command>,
+) -> Result<Vec<Result<Changed, Error>>, pg::Error> {
+    let slice: Vec<(Command, ContactRef)> = commands.into_iter().map(with_ref).collect();
+    let mut conn = db.read().acquire().await?;
+    let mut books = load(&mut conn, &slice, rules).await?;
+    Ok(decide_all(&slice, &mut books, &mut Audit::default(), clock))
+}
+
+fn with_ref(command: Command) -> (Command, ContactRef) {
+    let who = command.change.who();
+    (command, who)
+}
+
+fn decide_all(
+    slice: &[(Command, ContactRef)],
+    books: &mut Books,
+    audit: &mut Audit,
+    clock: &dyn Clock,
+) -> Vec<Result<Changed, Error>> {
+    let decide = |(command, _): &(Command, ContactRef)| {
+        let decided = decide(books, command, clock);
+        let is_changed = super::sign(audit, &command.tenant, books.of(&command.tenant), &command.origin);
+        decided.map(|changed| Changed { is_changed, ..changed })
+    };
+    slice.iter().map(decide).collect()
 }
 
 fn decide(books: &mut Books, command: &Command, clock: &dyn Clock) -> Result<Changed, Error> {
@@ -87,7 +121,7 @@ fn decide(books: &mut Books, command: &Command, clock: &dyn Clock) -> Result<Cha
     let when = super::moment(&command.tenant, command.occurred_at, book.test_clock, clock)?;
     let (id, created) = book.change_contact(&command.change, when)?;
     let contact = book.people.get(id).cloned().ok_or(Violation::ContactNotFound(Some(id)))?;
-    Ok(Changed { contact, created, drawn: book.coupons.take_drawn() })
+    Ok(Changed { contact, created, is_changed: false, drawn: book.coupons.take_drawn() })
 }
 
 /// Segments beside those named in which contacts may become advocates: by rule, or by their status alone.
@@ -95,6 +129,7 @@ fn joinable(slice: &[(Command, ContactRef)], books: &Books) -> BTreeSet<(TenantI
     let by_rule = books.iter().flat_map(|(tenant, book)| book.rules.keys().map(move |s| (tenant, s)));
     let enrolls = |command: &Command| match &command.change {
         ContactChange::Enroll { .. } => true,
+        ContactChange::Import(row) => row.status == Some(ContactStatus::Enrolled),
         ContactChange::SetStatus { status, .. } => *status == ContactStatus::Enrolled,
         ContactChange::Upsert { .. }
         | ContactChange::Tag { .. }
@@ -117,7 +152,11 @@ fn held((name, value): &(PropertyName, Option<PropertyValue>)) -> usize {
     64 + name.as_str().len() + text
 }
 
-async fn load(tx: &mut WriteTx, slice: &[(Command, ContactRef)], rules: &Rules) -> Result<Books, pg::Error> {
+async fn load(
+    tx: &mut PgConnection,
+    slice: &[(Command, ContactRef)],
+    rules: &Rules,
+) -> Result<Books, pg::Error> {
     let mut books = Books::default();
     store::load_clocks(tx, slice.iter().map(|(command, _)| &command.tenant), &mut books).await?;
     let mut contacts = ContactKeys::default();
@@ -128,7 +167,8 @@ async fn load(tx: &mut WriteTx, slice: &[(Command, ContactRef)], rules: &Rules) 
             segments.add(&command.tenant, segment);
         }
     }
-    let upserts = slice.iter().filter(|(command, _)| matches!(command.change, ContactChange::Upsert { .. }));
+    let is_upsert = |change: &_| matches!(change, ContactChange::Upsert { .. } | ContactChange::Import(_));
+    let upserts = slice.iter().filter(|(command, _)| is_upsert(&command.change));
     store::load_definitions(tx, upserts.map(|(command, _)| &command.tenant), &mut books).await?;
     store::load_contacts(tx, &contacts, &mut books).await?;
     store::load_segments(tx, &segments, &mut books).await?;

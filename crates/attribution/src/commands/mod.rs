@@ -91,11 +91,14 @@ fn moment(
     Ok(Moment { occurred_at, now: clock.now() })
 }
 
-/// Says that all that changed in `book` since the last call is `origin`'s doing.
-fn sign(audit: &mut Audit, tenant: &TenantId, book: &mut Book, origin: &Origin) {
+/// Says that all that changed in `book` since the last call is `origin`'s doing; whether anything did.
+fn sign(audit: &mut Audit, tenant: &TenantId, book: &mut Book, origin: &Origin) -> bool {
+    let mut is_changed = false;
     for resource in book.sign(origin) {
         audit.note(tenant, origin, resource);
+        is_changed = true;
     }
+    is_changed
 }
 
 /// Notes that `origin` made or changed one thing that is in no book.

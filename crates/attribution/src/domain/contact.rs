@@ -24,6 +24,26 @@ numbered!(
     }
 );
 
+impl ContactStatus {
+    /// All of them, as rules and files have them: the values of the contract without their prefix.
+    const NAMES: [(Self, &'static str); 4] = [
+        (Self::Prospect, "PROSPECT"),
+        (Self::Enrolled, "ENROLLED"),
+        (Self::Unsubscribed, "UNSUBSCRIBED"),
+        (Self::Banned, "BANNED"),
+    ];
+
+    /// The name of the value.
+    pub(crate) fn name(self) -> &'static str {
+        Self::NAMES.into_iter().find_map(|(of, name)| (of == self).then_some(name)).unwrap_or_default()
+    }
+
+    /// The value of this name.
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        Self::NAMES.into_iter().find_map(|(of, known)| (known == name).then_some(of))
+    }
+}
+
 /// The caller's own id of a contact; compared exactly. `Debug` shows no part of it (A13).
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Uid(String);

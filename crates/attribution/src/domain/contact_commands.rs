@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use types::property::{self, Properties, PropertyFault, PropertyName, PropertyValue};
 use types::{ContactId, Email, SegmentId, new_id};
 
+use super::contact_import::ContactRow;
 use super::{
     Book, Contact, ContactRef, ContactStatus, Fact, FlagCause, Moment, Profile, Statement, Uid, Violation,
 };
@@ -26,6 +27,8 @@ pub(crate) enum ContactChange {
         /// Custom properties.
         properties: PropertyChanges,
     },
+    /// All that a row of a file says of it.
+    Import(Box<ContactRow>),
     /// Make it an advocate-to-be.
     Enroll {
         /// Who.
@@ -74,6 +77,7 @@ impl ContactChange {
             Self::Upsert { email, uid, .. } => {
                 ContactRef { id: None, email: email.clone(), uid: uid.clone() }
             }
+            Self::Import(row) => ContactRef { id: None, email: row.email.clone(), uid: row.uid.clone() },
             Self::Enroll { who, .. }
             | Self::SetStatus { who, .. }
             | Self::Tag { who, .. }
@@ -86,6 +90,7 @@ impl ContactChange {
     pub(crate) fn properties(&self) -> &[(PropertyName, Option<PropertyValue>)] {
         match self {
             Self::Upsert { properties, .. } => properties,
+            Self::Import(row) => &row.properties,
             Self::Enroll { .. }
             | Self::SetStatus { .. }
             | Self::Tag { .. }
@@ -98,6 +103,7 @@ impl ContactChange {
     pub(crate) fn segments(&self) -> impl Iterator<Item = &SegmentId> {
         match self {
             Self::Enroll { segments, .. } => Some(segments),
+            Self::Import(row) => Some(&row.segments),
             Self::Upsert { .. }
             | Self::SetStatus { .. }
             | Self::Tag { .. }
@@ -126,6 +132,7 @@ impl Book {
             ContactChange::Upsert { profile, properties, .. } => {
                 self.upsert(&change.who(), (profile, properties), when)
             }
+            ContactChange::Import(row) => self.import_contact(&change.who(), row, when),
             ContactChange::Enroll { who, segments } => self.enroll(who, segments, when),
             ContactChange::SetStatus { who, status, reason } => {
                 let id = self.people.find_known(who)?.id;
@@ -214,7 +221,7 @@ impl Book {
         id
     }
 
-    fn upsert(
+    pub(super) fn upsert(
         &mut self,
         who: &ContactRef,
         (profile, changes): (&Profile, &PropertyChanges),
@@ -278,16 +285,7 @@ impl Book {
         segments: &BTreeSet<SegmentId>,
         when: Moment,
     ) -> Result<(ContactId, bool), Violation> {
-        if let Some(unknown) = segments.iter().find(|segment| !self.segments.contains(segment)) {
-            return Err(Violation::SegmentNotFound(unknown.clone()));
-        }
-        if let Some(by_rule) = segments.iter().find(|segment| self.rules.contains_key(*segment)) {
-            return Err(Violation::SegmentByRule(by_rule.clone()));
-        }
-        let known = self.people.find(who)?.and_then(|id| self.people.get(id));
-        if let Some(banned) = known.filter(|contact| contact.status == ContactStatus::Banned) {
-            return Err(Violation::ContactBanned(banned.id));
-        }
+        self.may_join(who, segments, Some(ContactStatus::Enrolled))?;
         let (id, created) = self.ensure_contact(who, when)?;
         self.set_status(id, ContactStatus::Enrolled, "", when);
         for segment in segments {
@@ -298,13 +296,13 @@ impl Book {
     }
 
     /// Has a contact draw a code wherever it may be an advocate by now (A14).
-    fn draw_where_eligible(&mut self, id: ContactId, when: Moment) {
+    pub(super) fn draw_where_eligible(&mut self, id: ContactId, when: Moment) {
         if let Some(segments) = self.people.get(id).map(|contact| contact.segments.clone()) {
             self.draw_coupons(id, &segments, when.occurred_at);
         }
     }
 
-    fn set_status(&mut self, contact: ContactId, to: ContactStatus, reason: &str, when: Moment) {
+    pub(super) fn set_status(&mut self, contact: ContactId, to: ContactStatus, reason: &str, when: Moment) {
         let from = self.people.get(contact).map(|contact| contact.status).filter(|from| *from != to);
         if let Some(from) = from
             && let Some(stored) = self.people.change(contact)
@@ -315,7 +313,13 @@ impl Book {
         }
     }
 
-    fn tag(&mut self, id: ContactId, add: &BTreeSet<String>, remove: &BTreeSet<String>, when: Moment) {
+    pub(super) fn tag(
+        &mut self,
+        id: ContactId,
+        add: &BTreeSet<String>,
+        remove: &BTreeSet<String>,
+        when: Moment,
+    ) {
         let Some(contact) = self.people.get(id) else { return };
         let added: Vec<String> = add.difference(&contact.tags).cloned().collect();
         let removed: Vec<String> = remove.intersection(&contact.tags).cloned().collect();

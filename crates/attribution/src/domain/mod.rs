@@ -6,6 +6,7 @@
 //! | [`book`] | the book, and what is recorded in it |
 //! | [`contact`], [`people`] | contacts; finding them by id, e-mail or uid |
 //! | [`contact_commands`] | upsert, enrol, status, tags, segment membership |
+//! | [`contact_import`] | rows of a file |
 //! | [`flag`] | flags of contacts |
 //! | [`rule`] | rules of segments |
 //! | [`campaign`] | campaigns, their policies, and when they are active |
@@ -35,6 +36,7 @@ pub(crate) mod campaign;
 pub(crate) mod code;
 pub(crate) mod contact;
 pub(crate) mod contact_commands;
+pub(crate) mod contact_import;
 pub(crate) mod coupon;
 pub(crate) mod event;
 pub(crate) mod flag;

@@ -7,7 +7,7 @@ use definitions::condition::{Condition, ConditionError, Environment, Record, Typ
 use types::property::{Definitions, PropertyName, PropertyType, PropertyValue};
 use types::{ContactId, SegmentId};
 
-use super::{Book, Contact, ContactStatus, Fact, Moment};
+use super::{Book, Contact, Fact, Moment};
 
 /// Segments by rule of one tenant, at most: every change of a contact is held to all of them.
 pub(crate) const MAX_RULES: usize = 100;
@@ -82,18 +82,6 @@ fn environment(definitions: &Definitions) -> Environment {
     Environment::new(Record::new().record("contact", contact))
 }
 
-impl ContactStatus {
-    /// As rules have it: the value of the contract without its prefix.
-    fn name(self) -> &'static str {
-        match self {
-            Self::Prospect => "PROSPECT",
-            Self::Enrolled => "ENROLLED",
-            Self::Unsubscribed => "UNSUBSCRIBED",
-            Self::Banned => "BANNED",
-        }
-    }
-}
-
 impl Book {
     /// Holds all contacts that changed since the last call to all rules. At the end of every command that may change one, so
     /// that what the command says of it is settled, and before the next one reads it.
@@ -146,7 +134,7 @@ mod tests {
     use types::property::{Definition, Properties};
 
     use super::*;
-    use crate::domain::Profile;
+    use crate::domain::{ContactStatus, Profile};
 
     fn definitions() -> Definitions {
         let kinds = [

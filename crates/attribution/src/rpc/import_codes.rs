@@ -184,7 +184,7 @@ impl Import {
 }
 
 /// What ends the import: the file may be imported again, which changes nothing about the rows that went in.
-fn is_transient(code: Code) -> bool {
+pub(super) fn is_transient(code: Code) -> bool {
     matches!(
         code,
         Code::Unavailable | Code::Aborted | Code::ResourceExhausted | Code::DeadlineExceeded | Code::Internal
@@ -256,7 +256,7 @@ fn advocate(text: &str) -> Result<Option<ContactRef>, Error> {
 }
 
 /// The caller went away, or sent what cannot be received.
-fn broken_off(status: &Status) -> Error {
+pub(super) fn broken_off(status: &Status) -> Error {
     let refused = Error::refused_by_codec(status).or_else(|| rpc::layers::refused_by_transport(status));
     refused.unwrap_or_else(|| {
         Error::new(Code::Cancelled, Reason::Unavailable, "the upload broke off; it may be run again")

@@ -8,6 +8,7 @@ mod codes;
 mod contacts;
 mod errors;
 mod import_codes;
+mod import_contacts;
 mod moves;
 mod properties;
 mod read;

@@ -3,40 +3,14 @@
 use std::collections::{BTreeSet, HashSet};
 
 use pg::{Inserts, WriteTx};
-use proto::attribution as wire;
-use rpc::filter::{Field, Filter, Kind};
-use sqlx::{PgConnection, Postgres, QueryBuilder};
+use sqlx::PgConnection;
 use types::{ContactId, Email, SegmentId, TenantId, Timestamp};
-use uuid::Uuid;
 
 use super::properties::DEFINITIONS;
 use crate::domain::{Book, Books, Contact, ContactRef, ContactStatus, Profile, Tracked, Uid};
 
 /// Separates tags on their way into an array of arrays, which SQL has not; no text of ours holds it.
 const SEPARATOR: &str = "\u{1f}";
-
-/// The segments of a contact that is a row named `c`.
-const SEGMENT_IDS: &str = "ARRAY (SELECT m.segment_id FROM segment_members m
-                        WHERE m.tenant_id = c.tenant_id AND m.contact_id = c.contact_id)";
-
-/// What contacts can be filtered by; the contract's comment names them.
-pub(crate) const FIELDS: &[Field] = &[
-    Field { name: "contact_id", kind: Kind::Id, sql: "c.contact_id" },
-    Field { name: "email", kind: Kind::Form { what: "an e-mail address", read: email }, sql: "c.email" },
-    Field { name: "uid", kind: Kind::Text, sql: "c.uid" },
-    Field { name: "first_name", kind: Kind::Text, sql: "c.first_name" },
-    Field { name: "last_name", kind: Kind::Text, sql: "c.last_name" },
-    Field { name: "company", kind: Kind::Text, sql: "c.company" },
-    Field { name: "locale", kind: Kind::Text, sql: "c.locale" },
-    Field { name: "tags", kind: Kind::Texts, sql: "c.tags" },
-    Field { name: "segment_ids", kind: Kind::Texts, sql: SEGMENT_IDS },
-    Field { name: "status", kind: Kind::Enum(rpc::enum_names!(wire::ContactStatus)), sql: "c.status" },
-    Field { name: "created_at", kind: Kind::Timestamp, sql: "c.created_at" },
-];
-
-fn email(text: &str) -> Option<String> {
-    Email::parse(text).ok().map(|email| email.as_str().to_owned())
-}
 
 /// Keys of the contacts to load.
 #[derive(Debug, Default)]
@@ -60,8 +34,9 @@ impl<'a> ContactKeys<'a> {
     }
 }
 
+/// A contact as it is stored.
 #[derive(Debug, sqlx::FromRow)]
-struct Row {
+pub(super) struct Row {
     tenant_id: TenantId,
     contact_id: ContactId,
     email: Option<String>,
@@ -79,7 +54,8 @@ struct Row {
 }
 
 impl Row {
-    fn read(self) -> Result<Contact, pg::Error> {
+    /// The contact.
+    pub(super) fn read(self) -> Result<Contact, pg::Error> {
         let email = self.email.map(|text| Email::parse(&text)).transpose();
         let uid = self.uid.map(|text| text.parse::<Uid>()).transpose();
         Ok(Contact {
@@ -175,26 +151,6 @@ pub(crate) async fn load_after(
         books.of(tenant).people.add(row.read()?);
     }
     Ok(ids)
-}
-
-/// A page of a tenant's contacts that match, newest first.
-pub(crate) async fn list(
-    conn: &mut PgConnection,
-    tenant: &TenantId,
-    matching: &Filter,
-    after: Option<Uuid>,
-    limit: i64,
-) -> Result<Vec<Contact>, pg::Error> {
-    let mut query = QueryBuilder::<Postgres>::new(
-        "SELECT c.tenant_id, c.contact_id, c.email, c.uid, c.first_name, c.last_name, c.company, c.locale, c.tags,
-                c.status, c.created_at, c.flags::text AS flags, c.properties::text AS properties, ",
-    );
-    query.push(SEGMENT_IDS).push(" AS segment_ids FROM contacts c WHERE c.tenant_id = ").push_bind(tenant);
-    query.push(" AND c.contact_id < ").push_bind(after.unwrap_or(Uuid::max()));
-    matching.narrow(&mut query);
-    query.push(" ORDER BY c.contact_id DESC LIMIT ").push_bind(limit);
-    let rows: Vec<Row> = query.build_query_as().persistent(matching.is_blank()).fetch_all(conn).await?;
-    rows.into_iter().map(Row::read).collect()
 }
 
 /// Writes new and changed contacts, and memberships. Changes first: a key given up may be taken over by a new contact.

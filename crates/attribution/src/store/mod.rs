@@ -7,6 +7,7 @@ mod campaigns;
 mod clocks;
 mod code_list;
 mod codes;
+mod contact_list;
 mod contacts;
 mod coupons;
 mod events;
@@ -31,10 +32,8 @@ pub(crate) use campaigns::{
 pub(crate) use clocks::{load as load_clocks, put as put_clock};
 pub(crate) use code_list::{CodePage, ListedCode, list as list_codes};
 pub(crate) use codes::{CodeKeys, load as load_codes, load_of_people as load_codes_of_people};
-pub(crate) use contacts::{
-    ContactKeys, FIELDS as CONTACT_FIELDS, list as list_contacts, load as load_contacts,
-    load_after as load_contacts_after,
-};
+pub(crate) use contact_list::{FIELDS as CONTACT_FIELDS, list as list_contacts};
+pub(crate) use contacts::{ContactKeys, load as load_contacts, load_after as load_contacts_after};
 pub(crate) use coupons::{load as load_coupons, load_pools as load_coupon_pools};
 pub(crate) use history::{attribution_changes, contact_changes};
 pub(crate) use properties::{DEFINITIONS, load as load_definitions};

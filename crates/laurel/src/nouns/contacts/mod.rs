@@ -1,5 +1,6 @@
 //! `laurel contacts`.
 
+mod import;
 pub(super) mod properties;
 
 use clap::Subcommand;
@@ -55,6 +56,8 @@ pub enum Command {
         #[command(flatten)]
         properties: PropertyArguments,
     },
+    /// Import contacts from a CSV file; rejected rows go to standard error
+    Import(import::ImportArguments),
     /// Show a contact
     Get {
         #[arg(value_parser = who, help = WHO)]
@@ -151,6 +154,7 @@ pub(super) async fn run(command: &Command, session: &Session) -> anyhow::Result<
                 UpsertContactRequest { email, uid, first_name, last_name, company, locale, properties };
             session.answer(&call!(session.contacts.upsert_contact(request)))
         }
+        Command::Import(arguments) => import::import_file(session, &arguments).await,
         Command::Get { contact } => {
             let request = GetContactRequest { contact: Some(contact) };
             session.answer(&call!(session.contacts.get_contact(request)))

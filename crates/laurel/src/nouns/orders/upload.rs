@@ -98,7 +98,7 @@ pub(in crate::nouns) fn open(path: &Path) -> anyhow::Result<BufReader<File>> {
 }
 
 /// What each column is mapped to, once.
-fn mappings(columns: &[(String, String)]) -> Result<HashMap<String, String>, Refused> {
+pub(in crate::nouns) fn mappings(columns: &[(String, String)]) -> Result<HashMap<String, String>, Refused> {
     let mut all = HashMap::new();
     for (header, field) in columns {
         let earlier = all.insert(header.clone(), field.clone());
