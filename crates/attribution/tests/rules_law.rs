@@ -50,6 +50,7 @@ enum Step {
     Rule(usize, usize),
 }
 
+#[expect(clippy::unwrap_used, reason = "in a test, what cannot be had fails the test")]
 fn step() -> impl Strategy<Value = Step> {
     let who = 0..PEOPLE.len();
     prop_oneof![
@@ -110,6 +111,7 @@ async fn take(of: &Tenant, step: Step) {
 }
 
 /// All segments, once they have everybody.
+#[expect(clippy::unwrap_used, reason = "in a test, what cannot be had fails the test")]
 async fn ready(of: &Tenant) -> Vec<v1::Segment> {
     let mut tick = tokio::time::interval(Duration::from_millis(5));
     loop {

@@ -13,6 +13,7 @@ use proto::attribution::property_value::Value;
 use proto::attribution::{self as v1, ContactPropertyType as Type, ContactStatus, SegmentState};
 use tonic::{Code, Status};
 
+#[expect(clippy::unwrap_used, reason = "in a test, what cannot be had fails the test")]
 impl Tenant {
     async fn define(&self, name: &str, kind: Type) {
         let request =

@@ -2,6 +2,7 @@
 //! own for a value.
 
 use std::collections::HashMap;
+use std::hash::BuildHasher;
 
 use types::property::{
     Definitions, MAX_DEFINITIONS, Properties, PropertyFaults, PropertyName, PropertyType, PropertyValue,
@@ -32,7 +33,7 @@ pub enum Given<'a> {
 /// Properties by name, `None` where a text is empty; paths begin with `at`. Whether they fit what is defined shows later.
 pub fn read<'a, V: 'a>(
     at: &str,
-    wire: &'a HashMap<String, V>,
+    wire: &'a HashMap<String, V, impl BuildHasher>,
     given: impl Fn(&'a V) -> Option<Given<'a>>,
 ) -> Result<Vec<(PropertyName, Option<PropertyValue>)>, Error> {
     if wire.len() > MAX_DEFINITIONS {

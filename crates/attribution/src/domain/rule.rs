@@ -54,7 +54,7 @@ impl Rule {
                 Some(PropertyValue::Integer(number)) => values.set(&path, *number),
                 Some(PropertyValue::Boolean(flag)) => values.set(&path, *flag),
                 // no rule reads a decimal
-                Some(PropertyValue::Decimal(_)) | None => continue,
+                Some(PropertyValue::Decimal(_)) | None => &mut values,
             };
         }
         self.condition.evaluate(&values).unwrap_or(false)
