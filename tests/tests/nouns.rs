@@ -91,7 +91,8 @@ async fn contacts_segments_and_campaigns_by_command_line() -> anyhow::Result<()>
         assert_eq!(shop.tells(&format!("contacts get {who}"))?["contact"]["contact_id"], json!(id), "{who}");
     }
     let segment = shop.tells("segments create fans --name Fans")?;
-    assert_eq!(segment, json!({ "segment": { "segment_id": "fans", "name": "Fans", "members": 0 } }));
+    let fans = json!({ "segment_id": "fans", "name": "Fans", "members": 0, "rule": "", "state": "READY" });
+    assert_eq!(segment, json!({ "segment": fans }));
     shop.says("contacts tag uid:crm-1 vip early")?;
     shop.says("contacts untag uid:crm-1 early")?;
     shop.says("contacts enroll uid:crm-1 --segment fans --at 2026-03-09")?;
@@ -123,6 +124,51 @@ async fn contacts_segments_and_campaigns_by_command_line() -> anyhow::Result<()>
     assert_eq!((&spring["name"], &spring["ends_at"]), (&json!("Spring"), &Value::Null));
     assert_eq!(shop.tells("campaigns get spring")?["campaign"], *spring);
     assert_eq!((shop.lists("campaigns list")?.len(), shop.lists("segments list")?.len()), (1, 1));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn properties_rules_and_files_of_contacts_by_command_line() -> anyhow::Result<()> {
+    let shop = Shop::open().await?;
+    let made = shop.tells("contacts properties create seats --type integer --personal false")?;
+    assert_eq!(
+        (&made["property"]["type"], &made["property"]["personal"]),
+        (&json!("INTEGER"), &json!(false))
+    );
+    shop.says("contacts properties create plan --type string")?;
+    let made = &shop.tells("segments create big --rule contact.properties.seats>=50")?["segment"];
+    assert_eq!(made["rule"], "contact.properties.seats>=50");
+    let upsert = "contacts upsert --email ann@example.com --property seats=50 --property plan=pro";
+    let ann = &shop.tells(upsert)?["contact"];
+    assert_eq!(
+        (&ann["properties"]["seats"]["integer_value"], &ann["segment_ids"]),
+        (&json!(50), &json!(["big"]))
+    );
+    let ann = &shop.tells("contacts upsert --email ann@example.com --property seats=")?["contact"];
+    assert_eq!(
+        (&ann["properties"]["plan"]["string_value"], &ann["segment_ids"]),
+        (&json!("pro"), &json!([]))
+    );
+    let (code, said) = shop.fails("contacts upsert --email ann@example.com --property seats=many")?;
+    assert!(code == 2 && said.contains("`seats` is not a whole number"), "{code} {said}");
+    let (code, said) = shop.fails("segments update big --rule contact.properties.size>1")?;
+    assert!(code == 2 && said.contains("--rule at column"), "{code} {said}");
+    let table = shop.says("contacts properties list")?;
+    assert_eq!(words(&table)[1][..2], ["plan", "STRING"]);
+
+    let directory = tempfile::tempdir()?;
+    let file = directory.path().join("contacts.csv");
+    std::fs::write(&file, "Mail,property.seats\nbob@example.com,70\ncyd@,1\n")?;
+    let import = format!("contacts import {} --map Mail=email", file.display());
+    let output = shop.run(&format!("{import} --dry-run").split(' ').collect::<Vec<_>>())?;
+    assert_eq!(output.status.code(), Some(5), "{output:?}");
+    assert!(shop.lists("contacts list --filter segment_ids:big")?.is_empty());
+    let output = shop.run(&import.split(' ').collect::<Vec<_>>())?;
+    let told = String::from_utf8(output.stdout)?;
+    assert_eq!(told, "1 created, 0 updated, 0 unchanged, 1 rejected\n");
+    let told = String::from_utf8(output.stderr)?;
+    assert!(told.contains("line 3, column Mail: "), "{told}");
+    assert_eq!(shop.lists("contacts list --filter segment_ids:big")?.len(), 1);
     Ok(())
 }
 

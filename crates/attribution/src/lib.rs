@@ -26,17 +26,20 @@ use ::rpc::server::ServiceRoutes;
 use batch::{Batcher, Options};
 use commands::change_contacts::ChangeContacts;
 use commands::erase_contact::Sweeper;
+use commands::fill_segments::Filler;
 use commands::import_coupons::ImportCoupons;
 use commands::issue_shortcodes::IssueShortcodes;
 use commands::maintain;
 use commands::move_attributions::MoveAttributions;
 use commands::record_attempts::RecordAttempts;
 use commands::record_visits::RecordVisits;
+use commands::rules::Rules;
 use outbox::{Erasures, Source};
 use pg::Database;
 use pg::requests::Hasher;
 use pg::sqlx::migrate::Migrator;
 use runtime::Lifecycle;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use types::Clock;
 
@@ -65,6 +68,10 @@ struct App {
     erasures: Erasures,
     /// Places of exports that read.
     exports: Places,
+    /// Compiled rules of segments.
+    rules: Rules,
+    /// Wakes what fills segments by their rules.
+    fill: Arc<Notify>,
     /// Ends what goes on by itself.
     stop: CancellationToken,
 }
@@ -80,11 +87,15 @@ pub async fn start(
     let erasures = Erasures::new(db.clone());
     let sweep = erasures.clone().run(Sweeper, Arc::clone(&clock), lifecycle.stop());
     lifecycle.spawn("attribution erasures", sweep);
+    let (rules, fill) = (Rules::default(), Arc::new(Notify::new()));
+    let filler =
+        Filler { db: db.clone(), clock: Arc::clone(&clock), rules: rules.clone(), wake: Arc::clone(&fill) };
+    lifecycle.spawn("attribution segments", filler.run(lifecycle.stop()));
     let app = App {
         source: Source::open(db.clone(), lifecycle.stop()).await?,
         hasher: Hasher::load(&db).await?,
         attempts: Batcher::start(
-            RecordAttempts { db: db.clone(), clock: Arc::clone(&clock) },
+            RecordAttempts { db: db.clone(), clock: Arc::clone(&clock), rules: rules.clone() },
             Options::default(),
         ),
         moves: Batcher::start(
@@ -92,7 +103,7 @@ pub async fn start(
             Options::default(),
         ),
         contacts: Batcher::start(
-            ChangeContacts { db: db.clone(), clock: Arc::clone(&clock) },
+            ChangeContacts { db: db.clone(), clock: Arc::clone(&clock), rules: rules.clone() },
             Options::default(),
         ),
         codes: Batcher::start(
@@ -109,6 +120,8 @@ pub async fn start(
         ),
         erasures,
         exports: Places::default(),
+        rules,
+        fill,
         stop: lifecycle.stop(),
         db,
         clock,

@@ -137,7 +137,8 @@ async fn what_is_refused_or_only_looked_up_leaves_no_row() {
     assert!(acme.set_status("nobody", v1::ContactStatus::Banned).await.is_err());
     let nowhere = v1::Attempt { campaign_id: "nowhere".into(), ..by_code("eve", "ANN10") };
     assert!(acme.try_record(nowhere).await.is_err());
-    let taken = v1::CreateSegmentRequest { segment_id: "vips".into(), name: "Other".into() };
+    let taken =
+        v1::CreateSegmentRequest { segment_id: "vips".into(), name: "Other".into(), ..Default::default() };
     assert!(acme.segments().create_segment(taken).await.is_err());
     acme.batch(vec![look_up("eve")]).await;
     assert_eq!(entries(&acme).await, before);

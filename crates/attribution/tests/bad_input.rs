@@ -119,7 +119,11 @@ async fn segments_and_campaigns() {
         ("a", "\u{7}", "name"),
         ("a", &*"x".repeat(201), "name"),
     ] {
-        let request = v1::CreateSegmentRequest { segment_id: segment_id.into(), name: name.into() };
+        let request = v1::CreateSegmentRequest {
+            segment_id: segment_id.into(),
+            name: name.into(),
+            ..Default::default()
+        };
         bad_field(acme.segments().create_segment(request).await, path);
     }
     let get = v1::GetSegmentRequest { segment_id: "A".into() };

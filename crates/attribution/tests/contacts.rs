@@ -213,7 +213,8 @@ async fn segments_are_created_once_and_listed_by_id() {
     for id in ["b", "a", "c", "a"] {
         acme.segment(id).await;
     }
-    let other = v1::CreateSegmentRequest { segment_id: "a".into(), name: "Other".into() };
+    let other =
+        v1::CreateSegmentRequest { segment_id: "a".into(), name: "Other".into(), ..Default::default() };
     refused(acme.segments().create_segment(other).await, Code::AlreadyExists, "SEGMENT_EXISTS");
     let page = v1::ListSegmentsRequest { page_size: 2, ..Default::default() };
     let first = acme.segments().list_segments(page.clone()).await.unwrap().into_inner();

@@ -26,6 +26,7 @@ async fn contacts_are_filtered_by_each_field() {
         last_name: "O'Neil".into(),
         company: "Oak, Inc.".into(),
         locale: "de-AT".into(),
+        ..Default::default()
     };
     acme.contacts().upsert_contact(cyd).await.unwrap();
     let tag =

@@ -4,6 +4,7 @@ use proto::attribution::attribution_service_client::AttributionServiceClient;
 use proto::attribution::audit_service_client::AuditServiceClient as AttributionAuditClient;
 use proto::attribution::campaign_service_client::CampaignServiceClient;
 use proto::attribution::code_service_client::CodeServiceClient;
+use proto::attribution::contact_property_service_client::ContactPropertyServiceClient;
 use proto::attribution::contact_service_client::ContactServiceClient;
 use proto::attribution::erasure_service_client::ErasureServiceClient;
 use proto::attribution::segment_service_client::SegmentServiceClient;
@@ -31,6 +32,8 @@ use types::TenantId;
 pub struct Clients {
     /// Contacts.
     pub contacts: ContactServiceClient<Channel>,
+    /// Properties of contacts.
+    pub contact_properties: ContactPropertyServiceClient<Channel>,
     /// Segments.
     pub segments: SegmentServiceClient<Channel>,
     /// Campaigns.
@@ -97,6 +100,7 @@ impl Clients {
         let channel = rpc::channel::for_tenant(channel, tenant);
         Self {
             contacts: ContactServiceClient::new(channel.clone()),
+            contact_properties: ContactPropertyServiceClient::new(channel.clone()),
             segments: SegmentServiceClient::new(channel.clone()),
             campaigns: CampaignServiceClient::new(channel.clone()),
             codes: CodeServiceClient::new(channel.clone()),

@@ -8,6 +8,7 @@
 //! | [`error`] | SQLSTATE classes: what may be retried, what is the data's fault |
 //! | [`provision`] | database, schemas and roles of the services; migrations |
 //! | [`audit`] | who did what, row by transaction |
+//! | [`properties`] | what tenants define, and the values of it in a row |
 //! | [`requests`] | `request_id`s and what they made (kept 7 days) |
 //! | [`embedded`] | a private cluster for development, started and stopped by our process |
 
@@ -17,6 +18,7 @@ pub mod embedded;
 pub mod error;
 pub mod inserts;
 mod lane;
+pub mod properties;
 pub mod provision;
 pub mod requests;
 

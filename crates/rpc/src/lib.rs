@@ -11,6 +11,7 @@
 //! | [`mask`] | which fields an update touches |
 //! | [`order`] | the orders a list can be had in |
 //! | [`page`] | page sizes and page tokens |
+//! | [`properties`] | custom properties: values from the wire and back, and in filters |
 //! | [`filter`] | filters of lists: text to a condition on declared fields, and that to SQL |
 //! | [`health`] | start-up, live and ready |
 //! | [`layers`] | what every call passes through, as one commented list |
@@ -35,6 +36,7 @@ pub mod limits;
 pub mod mask;
 pub mod order;
 pub mod page;
+pub mod properties;
 pub mod server;
 mod trace;
 

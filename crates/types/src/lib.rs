@@ -8,6 +8,7 @@ mod email;
 mod ids;
 mod money;
 mod origin;
+pub mod property;
 
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use currency::{Currency, UnknownCurrency};

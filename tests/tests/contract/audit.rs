@@ -70,15 +70,15 @@ impl Things {
             }
             "CreateSegment" => set(request, "segment_id", "newcomers"),
             "CreateCampaign" => set(request, "campaign_id", "winter"),
-            "UpdateCampaign" => set(request, "name", "another"),
+            "UpdateCampaign" | "UpdateSegment" => set(request, "name", "another"),
             "ReassignAttribution" => set(inner(request, "advocate"), "email", "bob@example.com"),
             "IssueShortcode" => {
                 set(inner(request, "advocate"), "email", "ann@example.com");
                 set(request, "shortcode", "NEW11");
             }
             "RecordOrder" => set(inner(request, "order"), "order_id", "o-single"),
-            "CreateOrderProperty" => set(request, "name", "newcomer"),
-            "UpdateOrderProperty" => set(request, "description", "another"),
+            "CreateOrderProperty" | "CreateContactProperty" => set(request, "name", "newcomer"),
+            "UpdateOrderProperty" | "UpdateContactProperty" => set(request, "description", "another"),
             "UpdateOrder" => set(request, "external_status", "another"),
             "BatchRecordOrders" => set(inner(inner(request, "requests"), "order"), "order_id", "o-batch"),
             "ApplyJourney" => set(request, "definition", &JOURNEYS[2].replace("plain", "plainer")),

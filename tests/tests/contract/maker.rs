@@ -202,6 +202,9 @@ impl Maker {
             Kind::Bytes if field.full_name().contains("Attributions") => {
                 Value::Bytes(self.attributions().into())
             }
+            Kind::Bytes if field.full_name().contains("ImportContacts") => {
+                Value::Bytes(self.contacts().into())
+            }
             Kind::Bytes => Value::Bytes(self.file().into()),
             other => panic!("{}: no value of kind {other:?} is known", field.full_name()),
         }
@@ -344,6 +347,11 @@ impl Maker {
         let action = self.pick(&["", "ACTIVATE", "DEACTIVATE", "REASSIGN"]);
         let row = ["c", action, "spring", "bob@example.com", "2025-01-02T00:00:00Z"];
         self.csv("contact,action,campaign,advocate_email,occurred_at", &row)
+    }
+
+    fn contacts(&mut self) -> Vec<u8> {
+        let row = ["u-", "new@example.com", "New", "de-AT", "vip;text", "enrolled", "advocates"];
+        self.csv("uid,email,first_name,locale,tags,status,segments", &row)
     }
 
     /// Some rows like `row`, the first of its cells numbered.

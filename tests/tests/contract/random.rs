@@ -55,7 +55,7 @@ fn fault(status: &Status) -> Option<&'static str> {
 
 /// What says in an answer that went well that a part of the request was refused: items of a batch, and rows of a file.
 fn refusals(answer: &DynamicMessage) -> Vec<DynamicMessage> {
-    if ["ItemError", "RejectedRow", "RejectedCode", "RejectedAttributionRow"]
+    if ["ItemError", "RejectedRow", "RejectedCode", "RejectedAttributionRow", "RejectedContact"]
         .contains(&answer.descriptor().name())
     {
         return vec![answer.clone()];

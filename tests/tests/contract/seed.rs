@@ -86,6 +86,7 @@ pub(crate) async fn fill_as(world: &World, tenant: &str) -> anyhow::Result<Ids> 
     advocates(&clients).await?;
     visits(world, tenant).await?;
     attributions(&clients).await?;
+    contact_properties(&clients).await?;
     properties(OrderPropertyServiceClient::new(channel.clone())).await?;
     orders(&clients).await?;
     let mut runs = RunServiceClient::new(channel);
@@ -207,6 +208,16 @@ async fn attributions(clients: &Clients) -> anyhow::Result<()> {
         };
         let request = a::RecordAttributionRequest { attempt: Some(attempt), ..Default::default() };
         clients.attributions.clone().record_attribution(request).await?;
+    }
+    Ok(())
+}
+
+async fn contact_properties(clients: &Clients) -> anyhow::Result<()> {
+    for name in ["plan", "seats", "size"] {
+        let kind = a::ContactPropertyType::String.into();
+        let request =
+            a::CreateContactPropertyRequest { name: name.to_owned(), r#type: kind, ..Default::default() };
+        clients.contact_properties.clone().create_contact_property(request).await?;
     }
     Ok(())
 }

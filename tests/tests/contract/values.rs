@@ -64,6 +64,7 @@ pub(crate) fn is_needed(field: &FieldDescriptor) -> bool {
             | "laurel.attribution.v1.Attempt.evidence"
             | "laurel.attribution.v1.Evidence.shortcode"
             | "laurel.attribution.v1.BatchRecordAttributionsRequest.attempts"
+            | "laurel.attribution.v1.ImportContactsRequest.chunk"
             | "laurel.attribution.v1.ImportCouponCodesRequest.chunk"
             | "laurel.attribution.v1.ImportAttributionsRequest.chunk"
             | "laurel.attribution.v1.IssueCouponCodesRequest.campaign_id"
@@ -123,6 +124,9 @@ impl Values {
             Kind::Bytes if field.full_name().contains("Attributions") => {
                 Value::Bytes("contact,campaign,shortcode\nimported@example.com,spring,BOB10\n".into())
             }
+            Kind::Bytes if field.full_name().contains("ImportContacts") => {
+                Value::Bytes("email,first_name,tags\nnewest@example.com,New,text\n".into())
+            }
             Kind::Bytes => {
                 Value::Bytes("order_id,email,revenue,currency\no-9,eve@example.com,1,USD\n".into())
             }
@@ -145,6 +149,7 @@ impl Values {
             "segment_id" | "segment_ids" => "advocates",
             "journey" => "way",
             "stage" => "bought",
+            "rule" if parent.contains("Segment") => "contact.status == 'ENROLLED'",
             "rule" => "held",
             "order_id" => "o-1",
             "shortcode" | "code" | "coupon_code" | "prefix" => "ANN10",
@@ -157,7 +162,7 @@ impl Values {
             "tenant_id" => crate::world::TENANT,
             "method" => "RecordOrder",
             "types" => "clock_moved",
-            "name" if parent.contains("OrderProperty") => "size",
+            "name" if parent.contains("Property") => "size",
             "name" | "first_name" | "last_name" | "company" | "source" | "default_source"
             | "external_status" | "hubspot_dealstage" | "principal" | "reason" | "sku" | "uid"
             | "channel" | "user_agent" | "occurrence_key" | "request_id" | "refund_id" | "add" | "remove"

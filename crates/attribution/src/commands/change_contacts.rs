@@ -1,14 +1,19 @@
 //! Changes of contacts: upsert, enrol, status, tags.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use batch::{Prepared, Work};
-use pg::{Audit, Database, Inserts, WriteTx};
-use types::{Clock, CouponCode, Origin, TenantId, Timestamp};
+use pg::{Audit, Database, Inserts};
+use sqlx::PgConnection;
+use types::property::{PropertyName, PropertyValue};
+use types::{Clock, CouponCode, Origin, SegmentId, TenantId, Timestamp};
 
 use super::Error;
+use super::rules::Rules;
 use crate::domain::contact_commands::ContactChange;
-use crate::domain::{Books, Contact, ContactRef, Violation};
+use crate::domain::contact_import::ContactRow;
+use crate::domain::{Books, Contact, ContactRef, ContactStatus, Violation};
 use crate::store::{self, ContactKeys, SegmentKeys};
 
 /// One change of one tenant's contact.
@@ -31,6 +36,8 @@ pub(crate) struct Changed {
     pub(crate) contact: Contact,
     /// Whether it was created.
     pub(crate) created: bool,
+    /// Whether anything of it is other than before.
+    pub(crate) is_changed: bool,
     /// Coupon codes that it drew from pools (A14).
     pub(crate) drawn: Vec<CouponCode>,
 }
@@ -42,6 +49,8 @@ pub(crate) struct ChangeContacts {
     pub(crate) db: Database,
     /// The clock.
     pub(crate) clock: Arc<dyn Clock>,
+    /// Compiled rules of segments.
+    pub(crate) rules: Rules,
 }
 
 impl Work for ChangeContacts {
@@ -50,31 +59,61 @@ impl Work for ChangeContacts {
     type Answer = Changed;
     type Error = Error;
 
-    fn weight(_: &Command) -> usize {
-        size_of::<Command>() + 512
+    fn weight(command: &Command) -> usize {
+        let properties = command.change.properties().iter().map(held).sum::<usize>();
+        let row = match &command.change {
+            ContactChange::Import(row) => {
+                size_of::<ContactRow>() + 128 * (row.tags.len() + row.segments.len())
+            }
+            _ => 0,
+        };
+        size_of::<Command>() + 512 + properties + row
     }
 
     async fn prepare(&self, commands: Vec<Command>) -> Vec<Prepared<Self::Prepared, Changed, Error>> {
-        let with_ref = |command: Command| {
-            let who = command.change.who();
-            Prepared::Apply((command, who))
-        };
-        commands.into_iter().map(with_ref).collect()
+        commands.into_iter().map(|command| Prepared::Apply(with_ref(command))).collect()
     }
 
     async fn apply(&self, slice: &[Self::Prepared]) -> Result<Vec<Result<Changed, Error>>, pg::Error> {
         let mut tx = self.db.write().await?;
-        let mut books = load(&mut tx, slice).await?;
+        let mut books = load(&mut tx, slice, &self.rules).await?;
         let mut audit = Audit::default();
-        let decide = |(command, _): &Self::Prepared| {
-            let decided = decide(&mut books, command, &*self.clock);
-            super::sign(&mut audit, &command.tenant, books.of(&command.tenant), &command.origin);
-            decided
-        };
-        let answers = slice.iter().map(decide).collect();
+        let answers = decide_all(slice, &mut books, &mut audit, &*self.clock);
         super::finish(tx, Inserts::default(), &audit, &books, self.clock.now()).await?;
         Ok(answers)
     }
+}
+
+/// What would come of changes now, one after the other, of which nothing is written.
+pub(crate) async fn try_out(
+    db: &Database,
+    clock: &dyn Clock,
+    rules: &Rules,
+    commands: Vec<Command>,
+) -> Result<Vec<Result<Changed, Error>>, pg::Error> {
+    let slice: Vec<(Command, ContactRef)> = commands.into_iter().map(with_ref).collect();
+    let mut conn = db.read().acquire().await?;
+    let mut books = load(&mut conn, &slice, rules).await?;
+    Ok(decide_all(&slice, &mut books, &mut Audit::default(), clock))
+}
+
+fn with_ref(command: Command) -> (Command, ContactRef) {
+    let who = command.change.who();
+    (command, who)
+}
+
+fn decide_all(
+    slice: &[(Command, ContactRef)],
+    books: &mut Books,
+    audit: &mut Audit,
+    clock: &dyn Clock,
+) -> Vec<Result<Changed, Error>> {
+    let decide = |(command, _): &(Command, ContactRef)| {
+        let decided = decide(books, command, clock);
+        let is_changed = super::sign(audit, &command.tenant, books.of(&command.tenant), &command.origin);
+        decided.map(|changed| Changed { is_changed, ..changed })
+    };
+    slice.iter().map(decide).collect()
 }
 
 fn decide(books: &mut Books, command: &Command, clock: &dyn Clock) -> Result<Changed, Error> {
@@ -82,10 +121,42 @@ fn decide(books: &mut Books, command: &Command, clock: &dyn Clock) -> Result<Cha
     let when = super::moment(&command.tenant, command.occurred_at, book.test_clock, clock)?;
     let (id, created) = book.change_contact(&command.change, when)?;
     let contact = book.people.get(id).cloned().ok_or(Violation::ContactNotFound(Some(id)))?;
-    Ok(Changed { contact, created, drawn: book.coupons.take_drawn() })
+    Ok(Changed { contact, created, is_changed: false, drawn: book.coupons.take_drawn() })
 }
 
-async fn load(tx: &mut WriteTx, slice: &[(Command, ContactRef)]) -> Result<Books, pg::Error> {
+/// Segments beside those named in which contacts may become advocates: by rule, or by their status alone.
+fn joinable(slice: &[(Command, ContactRef)], books: &Books) -> BTreeSet<(TenantId, SegmentId)> {
+    let by_rule = books.iter().flat_map(|(tenant, book)| book.rules.keys().map(move |s| (tenant, s)));
+    let enrolls = |command: &Command| match &command.change {
+        ContactChange::Enroll { .. } => true,
+        ContactChange::Import(row) => row.status == Some(ContactStatus::Enrolled),
+        ContactChange::SetStatus { status, .. } => *status == ContactStatus::Enrolled,
+        ContactChange::Upsert { .. }
+        | ContactChange::Tag { .. }
+        | ContactChange::Flag { .. }
+        | ContactChange::Unflag { .. } => false,
+    };
+    let enrolled = slice.iter().filter(|(command, _)| enrolls(command)).flat_map(|(command, who)| {
+        let known = books.get(&command.tenant).and_then(|book| book.people.find_known(who).ok());
+        known.into_iter().flat_map(|contact| &contact.segments).map(|segment| (&command.tenant, segment))
+    });
+    by_rule.chain(enrolled).map(|(tenant, segment)| (tenant.clone(), segment.clone())).collect()
+}
+
+/// Bytes of a property, about.
+fn held((name, value): &(PropertyName, Option<PropertyValue>)) -> usize {
+    let text = match value {
+        Some(PropertyValue::Text(text)) => text.len(),
+        _ => 0,
+    };
+    64 + name.as_str().len() + text
+}
+
+async fn load(
+    tx: &mut PgConnection,
+    slice: &[(Command, ContactRef)],
+    rules: &Rules,
+) -> Result<Books, pg::Error> {
     let mut books = Books::default();
     store::load_clocks(tx, slice.iter().map(|(command, _)| &command.tenant), &mut books).await?;
     let mut contacts = ContactKeys::default();
@@ -96,9 +167,15 @@ async fn load(tx: &mut WriteTx, slice: &[(Command, ContactRef)]) -> Result<Books
             segments.add(&command.tenant, segment);
         }
     }
+    let is_upsert = |change: &_| matches!(change, ContactChange::Upsert { .. } | ContactChange::Import(_));
+    let upserts = slice.iter().filter(|(command, _)| is_upsert(&command.change));
+    store::load_definitions(tx, upserts.map(|(command, _)| &command.tenant), &mut books).await?;
     store::load_contacts(tx, &contacts, &mut books).await?;
     store::load_segments(tx, &segments, &mut books).await?;
-    // only who joins segments draws from pools
+    rules.load(tx, slice.iter().map(|(command, _)| &command.tenant), &mut books).await?;
+    // only who joins segments, or becomes an advocate in those it is in, draws from pools
+    let joins = joinable(slice, &books);
+    joins.iter().for_each(|(tenant, segment)| segments.add(tenant, segment));
     store::load_campaigns_of_segments(tx, &segments, &mut books).await?;
     store::load_coupon_pools(tx, slice.len(), &mut books).await?;
     Ok(books)

@@ -97,6 +97,7 @@ async fn load(tx: &mut WriteTx, tenant: &TenantId, who: &ContactRef) -> Result<B
     let mut keys = ContactKeys::default();
     keys.add(tenant, who);
     store::load_contacts(tx, &keys, &mut books).await?;
+    store::load_definitions(tx, [tenant], &mut books).await?;
     Ok(books)
 }
 

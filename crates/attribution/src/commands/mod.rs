@@ -8,24 +8,29 @@
 //! | [`change_contacts`] | upsert, enrol, status and tags, in batches |
 //! | [`issue_shortcodes`] | shortcodes, in batches |
 //! | [`issue_coupons`], [`import_coupons`] | coupon codes: made in bulk, and imported in batches |
-//! | [`create_segment`], [`update_segment_members`] | segments |
+//! | [`put_segment`], [`update_segment_members`] | segments |
+//! | [`rules`], [`fill_segments`] | rules of segments, and those who were there before |
 //! | [`erase_contact`] | erasure: who it is at once, what else names it in slices |
 //! | [`create_campaign`], [`update_campaign`] | campaigns |
+//! | [`properties`] | definitions of properties |
 //! | [`move_test_clock`] | test clocks |
 //! | [`maintain`] | what is forgotten with time |
 
 pub(crate) mod change_contacts;
 pub(crate) mod create_campaign;
-pub(crate) mod create_segment;
 pub(crate) mod erase_contact;
+pub(crate) mod fill_segments;
 pub(crate) mod import_coupons;
 pub(crate) mod issue_coupons;
 pub(crate) mod issue_shortcodes;
 pub(crate) mod maintain;
 pub(crate) mod move_attributions;
 pub(crate) mod move_test_clock;
+pub(crate) mod properties;
+pub(crate) mod put_segment;
 pub(crate) mod record_attempts;
 pub(crate) mod record_visits;
+pub(crate) mod rules;
 pub(crate) mod update_campaign;
 pub(crate) mod update_segment_members;
 
@@ -88,11 +93,14 @@ fn moment(
     Ok(Moment { occurred_at, now: clock.now() })
 }
 
-/// Says that all that changed in `book` since the last call is `origin`'s doing.
-fn sign(audit: &mut Audit, tenant: &TenantId, book: &mut Book, origin: &Origin) {
+/// Says that all that changed in `book` since the last call is `origin`'s doing; whether anything did.
+fn sign(audit: &mut Audit, tenant: &TenantId, book: &mut Book, origin: &Origin) -> bool {
+    let mut is_changed = false;
     for resource in book.sign(origin) {
         audit.note(tenant, origin, resource);
+        is_changed = true;
     }
+    is_changed
 }
 
 /// Notes that `origin` made or changed one thing that is in no book.

@@ -11,6 +11,7 @@ use rpc::fields;
 use types::{Clock, Origin, TenantId, Timestamp};
 use uuid::Uuid;
 
+use super::rules::Rules;
 use super::{Error, Request};
 use crate::domain::{Attempt, AttemptId, Books, Judgement, LoggedAttempt, Sent, Violation};
 use crate::store::{self, CampaignKeys, CodeKeys, ContactKeys, VisitorKeys};
@@ -46,6 +47,8 @@ pub(crate) struct RecordAttempts {
     pub(crate) db: Database,
     /// The clock.
     pub(crate) clock: Arc<dyn Clock>,
+    /// Compiled rules of segments.
+    pub(crate) rules: Rules,
 }
 
 /// What a slice needs to know, and what becomes of it.
@@ -76,6 +79,7 @@ impl Work for RecordAttempts {
     async fn apply(&self, commands: &[Command]) -> Result<Vec<Result<Recorded, Error>>, pg::Error> {
         let mut tx = self.db.write().await?;
         let mut slice = load(&mut tx, commands, &*self.clock).await?;
+        self.rules.load(&mut tx, commands.iter().map(|c| &c.tenant), &mut slice.books).await?;
         let answers = commands.iter().map(|command| slice.decide(command, &*self.clock)).collect();
         let now = self.clock.now();
         let mut inserts = Inserts::default();

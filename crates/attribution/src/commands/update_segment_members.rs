@@ -4,6 +4,7 @@ use pg::{Audit, Database, Inserts};
 use types::{Clock, ContactId, Origin, SegmentId, TenantId, Timestamp};
 
 use super::Error;
+use super::rules::Rules;
 use crate::domain::{Book, Books, ContactRef, Violation};
 use crate::store::{self, ContactKeys, Segment, SegmentKeys};
 
@@ -24,7 +25,7 @@ pub(crate) struct Command {
 
 /// Changes the members of a segment; the segment as it is then.
 pub(crate) async fn run(
-    db: &Database,
+    (db, rules): (&Database, &Rules),
     clock: &dyn Clock,
     tenant: &TenantId,
     command: &Command,
@@ -40,10 +41,16 @@ pub(crate) async fn run(
     store::load_clocks(&mut tx, [tenant], &mut books).await?;
     store::load_segments(&mut tx, &segments, &mut books).await?;
     store::load_contacts(&mut tx, &contacts, &mut books).await?;
+    rules.load(&mut tx, [tenant], &mut books).await?;
+    store::load_campaigns_of_segments(&mut tx, &segments, &mut books).await?;
+    store::load_coupon_pools(&mut tx, command.add.len(), &mut books).await?;
 
     let book = books.of(tenant);
     if !book.segments.contains(&command.segment) {
         return Err(Violation::SegmentNotFound(command.segment.clone()).into());
+    }
+    if book.rules.contains_key(&command.segment) {
+        return Err(Violation::SegmentByRule(command.segment.clone()).into());
     }
     let when = super::moment(tenant, command.occurred_at, book.test_clock, clock)?;
     let add = known(book, "add", &command.add)?;

@@ -14,6 +14,12 @@ use super::{Book, Fact, FlagCause, Moment, Sent, Tracked, Violation};
 impl Book {
     /// Judges an attempt and stores what comes of it.
     pub(crate) fn attempt(&mut self, attempt: &Attempt, when: Moment) -> Result<Judgement, Violation> {
+        let judgement = self.judge(attempt, when);
+        self.follow_rules(when);
+        judgement
+    }
+
+    fn judge(&mut self, attempt: &Attempt, when: Moment) -> Result<Judgement, Violation> {
         if let Some(unknown) = attempt.campaign.as_ref().filter(|id| !self.campaigns.contains_key(id)) {
             return Err(Violation::CampaignNotFound(unknown.clone()));
         }

@@ -1,7 +1,9 @@
 //! What a slice of commands has loaded, and what became of it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
+use types::property::Definitions;
 use types::{CampaignId, ContactId, Origin, SegmentId, TenantId, Timestamp};
 
 use super::attribution::Attributions;
@@ -9,6 +11,7 @@ use super::code::Codes;
 use super::coupon::Coupons;
 use super::history::History;
 use super::people::People;
+use super::rule::Rule;
 use super::visit::Visits;
 use super::{Campaign, Event, Fact, LoggedAttempt};
 
@@ -80,10 +83,14 @@ impl<T> Tracked<T> {
 pub(crate) struct Book {
     /// What the tenant's test clock shows, if it has one.
     pub(crate) test_clock: Option<Timestamp>,
+    /// What the tenant defines for its contacts, where a command may set it.
+    pub(crate) definitions: Definitions,
     /// Contacts.
     pub(crate) people: People,
     /// Segments that exist.
     pub(crate) segments: HashSet<SegmentId>,
+    /// All segments by rule, where a command may change a contact.
+    pub(crate) rules: BTreeMap<SegmentId, Arc<Rule>>,
     /// Campaigns.
     pub(crate) campaigns: HashMap<CampaignId, Campaign>,
     /// Shortcodes.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
+use types::property::Properties;
 use types::{ContactId, Email, IdError, SegmentId, Timestamp};
 
 use super::numbered::numbered;
@@ -22,6 +23,26 @@ numbered!(
         Banned = 4,
     }
 );
+
+impl ContactStatus {
+    /// All of them, as rules and files have them: the values of the contract without their prefix.
+    const NAMES: [(Self, &'static str); 4] = [
+        (Self::Prospect, "PROSPECT"),
+        (Self::Enrolled, "ENROLLED"),
+        (Self::Unsubscribed, "UNSUBSCRIBED"),
+        (Self::Banned, "BANNED"),
+    ];
+
+    /// The name of the value.
+    pub(crate) fn name(self) -> &'static str {
+        Self::NAMES.into_iter().find_map(|(of, name)| (of == self).then_some(name)).unwrap_or_default()
+    }
+
+    /// The value of this name.
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        Self::NAMES.into_iter().find_map(|(of, known)| (known == name).then_some(of))
+    }
+}
 
 /// The caller's own id of a contact; compared exactly. `Debug` shows no part of it (A13).
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -124,6 +145,8 @@ pub(crate) struct Contact {
     pub(crate) flags: BTreeMap<FlagCause, Flag>,
     /// When it was erased, if it was (A13).
     pub(crate) erased_at: Option<Timestamp>,
+    /// Custom properties.
+    pub(crate) properties: Properties,
 }
 
 impl Contact {

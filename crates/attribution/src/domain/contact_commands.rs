@@ -2,11 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use types::property::{self, Properties, PropertyFault, PropertyName, PropertyValue};
 use types::{ContactId, Email, SegmentId, new_id};
 
+use super::contact_import::ContactRow;
 use super::{
     Book, Contact, ContactRef, ContactStatus, Fact, FlagCause, Moment, Profile, Statement, Uid, Violation,
 };
+
+/// What an upsert says of custom properties: those that are set, and those that are taken away. Others stay.
+pub(crate) type PropertyChanges = Vec<(PropertyName, Option<PropertyValue>)>;
 
 /// A change of one contact.
 #[derive(Debug, Clone)]
@@ -19,7 +24,11 @@ pub(crate) enum ContactChange {
         uid: Option<Uid>,
         /// Names and the like.
         profile: Profile,
+        /// Custom properties.
+        properties: PropertyChanges,
     },
+    /// All that a row of a file says of it.
+    Import(Box<ContactRow>),
     /// Make it an advocate-to-be.
     Enroll {
         /// Who.
@@ -68,6 +77,7 @@ impl ContactChange {
             Self::Upsert { email, uid, .. } => {
                 ContactRef { id: None, email: email.clone(), uid: uid.clone() }
             }
+            Self::Import(row) => ContactRef { id: None, email: row.email.clone(), uid: row.uid.clone() },
             Self::Enroll { who, .. }
             | Self::SetStatus { who, .. }
             | Self::Tag { who, .. }
@@ -76,10 +86,24 @@ impl ContactChange {
         }
     }
 
+    /// What it says of custom properties.
+    pub(crate) fn properties(&self) -> &[(PropertyName, Option<PropertyValue>)] {
+        match self {
+            Self::Upsert { properties, .. } => properties,
+            Self::Import(row) => &row.properties,
+            Self::Enroll { .. }
+            | Self::SetStatus { .. }
+            | Self::Tag { .. }
+            | Self::Flag { .. }
+            | Self::Unflag { .. } => &[],
+        }
+    }
+
     /// Segments it names.
     pub(crate) fn segments(&self) -> impl Iterator<Item = &SegmentId> {
         match self {
             Self::Enroll { segments, .. } => Some(segments),
+            Self::Import(row) => Some(&row.segments),
             Self::Upsert { .. }
             | Self::SetStatus { .. }
             | Self::Tag { .. }
@@ -98,12 +122,22 @@ impl Book {
         change: &ContactChange,
         when: Moment,
     ) -> Result<(ContactId, bool), Violation> {
+        let changed = self.carry_out(change, when);
+        self.follow_rules(when);
+        changed
+    }
+
+    fn carry_out(&mut self, change: &ContactChange, when: Moment) -> Result<(ContactId, bool), Violation> {
         match change {
-            ContactChange::Upsert { profile, .. } => self.upsert(&change.who(), profile, when),
+            ContactChange::Upsert { profile, properties, .. } => {
+                self.upsert(&change.who(), (profile, properties), when)
+            }
+            ContactChange::Import(row) => self.import_contact(&change.who(), row, when),
             ContactChange::Enroll { who, segments } => self.enroll(who, segments, when),
             ContactChange::SetStatus { who, status, reason } => {
                 let id = self.people.find_known(who)?.id;
                 self.set_status(id, *status, reason, when);
+                self.draw_where_eligible(id, when);
                 Ok((id, false))
             }
             ContactChange::Tag { who, add, remove } => {
@@ -158,6 +192,7 @@ impl Book {
             if self.people.join(*id, segment) {
                 self.touch(segment);
                 self.record(when.occurred_at, Fact::SegmentJoined(*id, segment.clone()));
+                self.draw_coupons(*id, &BTreeSet::from([segment.clone()]), when.occurred_at);
             }
         }
         for id in remove {
@@ -181,17 +216,19 @@ impl Book {
             created_at: when.occurred_at,
             flags: BTreeMap::new(),
             erased_at: None,
+            properties: Properties::new(),
         });
         self.record(when.occurred_at, Fact::ContactCreated(id));
         id
     }
 
-    fn upsert(
+    pub(super) fn upsert(
         &mut self,
         who: &ContactRef,
-        profile: &Profile,
+        (profile, changes): (&Profile, &PropertyChanges),
         when: Moment,
     ) -> Result<(ContactId, bool), Violation> {
+        let properties = self.changed_properties(who, changes)?;
         let (id, created) = self.ensure_contact(who, when)?;
         let Some(contact) = self.people.get(id) else { return Err(Violation::ContactNotFound(Some(id))) };
         let (mut merged, old_email, old_uid) =
@@ -208,7 +245,39 @@ impl Book {
         {
             contact.profile = merged;
         }
+        if let Some(properties) = properties
+            && let Some(contact) = self.people.change(id)
+        {
+            contact.properties = properties;
+        }
         Ok((id, created))
+    }
+
+    /// The properties of a contact after an upsert, if they become others. They are held to what is defined if they do, and
+    /// if the contact is new (A15).
+    fn changed_properties(
+        &self,
+        who: &ContactRef,
+        changes: &PropertyChanges,
+    ) -> Result<Option<Properties>, Violation> {
+        let known = self.people.find(who)?.and_then(|id| self.people.get(id));
+        let held = known.map(|contact| contact.properties.clone()).unwrap_or_default();
+        let mut changed = held.clone();
+        for (name, value) in changes {
+            match value {
+                Some(value) => changed.insert(name.clone(), value.clone()),
+                // a name that is not defined is a mistake, also if it is to go
+                None if self.definitions.contains_key(name) => changed.remove(name),
+                None => {
+                    let fault = (name.clone(), PropertyFault::Unknown);
+                    return Err(Violation::Properties(vec![fault]));
+                }
+            };
+        }
+        if known.is_none() || changed != held {
+            property::check(&changed, &self.definitions).map_err(Violation::Properties)?;
+        }
+        Ok((changed != held).then_some(changed))
     }
 
     fn enroll(
@@ -217,20 +286,21 @@ impl Book {
         segments: &BTreeSet<SegmentId>,
         when: Moment,
     ) -> Result<(ContactId, bool), Violation> {
-        if let Some(unknown) = segments.iter().find(|segment| !self.segments.contains(segment)) {
-            return Err(Violation::SegmentNotFound(unknown.clone()));
-        }
-        let known = self.people.find(who)?.and_then(|id| self.people.get(id));
-        if let Some(banned) = known.filter(|contact| contact.status == ContactStatus::Banned) {
-            return Err(Violation::ContactBanned(banned.id));
-        }
+        self.may_join(who, segments, Some(ContactStatus::Enrolled))?;
         let (id, created) = self.ensure_contact(who, when)?;
         self.set_status(id, ContactStatus::Enrolled, "", when);
         for segment in segments {
             self.update_members(segment, &[id], &[], when);
         }
-        self.draw_coupons(id, segments, when.occurred_at);
+        self.draw_where_eligible(id, when);
         Ok((id, created))
+    }
+
+    /// Has a contact draw a code wherever it may be an advocate by now (A14).
+    pub(super) fn draw_where_eligible(&mut self, id: ContactId, when: Moment) {
+        if let Some(segments) = self.people.get(id).map(|contact| contact.segments.clone()) {
+            self.draw_coupons(id, &segments, when.occurred_at);
+        }
     }
 
     pub(super) fn set_status(&mut self, contact: ContactId, to: ContactStatus, reason: &str, when: Moment) {
@@ -244,7 +314,13 @@ impl Book {
         }
     }
 
-    fn tag(&mut self, id: ContactId, add: &BTreeSet<String>, remove: &BTreeSet<String>, when: Moment) {
+    pub(super) fn tag(
+        &mut self,
+        id: ContactId,
+        add: &BTreeSet<String>,
+        remove: &BTreeSet<String>,
+        when: Moment,
+    ) {
         let Some(contact) = self.people.get(id) else { return };
         let added: Vec<String> = add.difference(&contact.tags).cloned().collect();
         let removed: Vec<String> = remove.intersection(&contact.tags).cloned().collect();

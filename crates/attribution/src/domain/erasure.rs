@@ -27,7 +27,8 @@ pub(crate) enum Erasing {
 }
 
 impl Book {
-    /// Erases a contact. Its id, status, flags without their reasons and date stay; an advocate is unsubscribed, but who is
+    /// Erases a contact. Its id, status, flags without their reasons, date and the properties that are declared not to be
+    /// personal stay; an advocate is unsubscribed, but who is
     /// banned stays so (A9).
     pub(crate) fn erase(&mut self, who: &ContactRef, when: Moment) -> Result<Erasing, Violation> {
         let contact = self.people.find_stored(who)?;
@@ -42,6 +43,8 @@ impl Book {
         let (email, uid) = self.people.forget_keys(id);
         let Some(contact) = self.people.change(id) else { return Err(Violation::ContactNotFound(Some(id))) };
         contact.forget();
+        let definitions = &self.definitions;
+        contact.properties.retain(|name, _| definitions.get(name).is_some_and(|known| !known.personal));
         contact.erased_at = Some(when.occurred_at);
         let (email, uid) = (email.as_ref().map(Email::as_str), uid.as_ref().map(super::Uid::as_str));
         let (email, uid) = (email.map(str::to_owned), uid.map(str::to_owned));

@@ -6,7 +6,9 @@
 //! | [`book`] | the book, and what is recorded in it |
 //! | [`contact`], [`people`] | contacts; finding them by id, e-mail or uid |
 //! | [`contact_commands`] | upsert, enrol, status, tags, segment membership |
+//! | [`contact_import`] | rows of a file |
 //! | [`flag`] | flags of contacts |
+//! | [`rule`] | rules of segments |
 //! | [`campaign`] | campaigns, their policies, and when they are active |
 //! | [`code`], [`coupon`] | shortcodes and coupon codes |
 //! | [`attribution`] | one attribution; those of a contact in a campaign |
@@ -35,6 +37,7 @@ pub(crate) mod campaign;
 pub(crate) mod code;
 pub(crate) mod contact;
 pub(crate) mod contact_commands;
+pub(crate) mod contact_import;
 pub(crate) mod coupon;
 pub(crate) mod erasure;
 pub(crate) mod event;
@@ -43,6 +46,7 @@ pub(crate) mod history;
 pub(crate) mod lifecycle;
 pub(crate) mod outcome;
 pub(crate) mod people;
+pub(crate) mod rule;
 pub(crate) mod test_clock;
 pub(crate) mod violation;
 pub(crate) mod visit;

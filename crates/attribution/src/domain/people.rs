@@ -15,6 +15,7 @@ pub(crate) struct People {
     joined: BTreeSet<(ContactId, SegmentId)>,
     left: BTreeSet<(ContactId, SegmentId)>,
     touched: BTreeSet<ContactId>,
+    changed: BTreeSet<ContactId>,
 }
 
 impl People {
@@ -50,6 +51,11 @@ impl People {
     /// Those made or changed, memberships included, since the last call.
     pub(super) fn take_touched(&mut self) -> BTreeSet<ContactId> {
         std::mem::take(&mut self.touched)
+    }
+
+    /// Those made or changed other than in their memberships, since the last call.
+    pub(super) fn take_changed(&mut self) -> BTreeSet<ContactId> {
+        std::mem::take(&mut self.changed)
     }
 
     /// Whom the keys that are known belong to; `None` if none is known. An id has to be known, and of nobody erased (A13);
@@ -92,6 +98,7 @@ impl People {
     /// Takes in a new contact.
     pub(super) fn create(&mut self, contact: Contact) {
         self.touched.insert(contact.id);
+        self.changed.insert(contact.id);
         self.put(Tracked::created(contact));
     }
 
@@ -99,6 +106,7 @@ impl People {
     pub(super) fn change(&mut self, id: ContactId) -> Option<&mut Contact> {
         let contact = self.contacts.get_mut(&id)?;
         self.touched.insert(id);
+        self.changed.insert(id);
         Some(contact.change())
     }
 

@@ -49,6 +49,7 @@ fn book() -> Book {
             created_at: START,
             flags: BTreeMap::new(),
             erased_at: None,
+            properties: BTreeMap::new(),
         });
         let owner = Owner { campaign: spring(), advocate: id, created_at: START };
         book.codes.add(code.parse().unwrap(), owner);

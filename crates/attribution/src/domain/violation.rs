@@ -1,5 +1,7 @@
 //! Every way a command can breach a rule. Holds no personal data: contacts are ids.
 
+use definitions::condition::ConditionError;
+use types::property::{DefinitionFault, PropertyFaults};
 use types::{AttributionId, CampaignId, ContactId, SegmentId, Timestamp};
 
 /// A breach of a rule; the answer to the command that committed it, and to nobody else.
@@ -11,8 +13,20 @@ pub(crate) enum Violation {
     ContactConflict(ContactId, ContactId),
     /// A banned contact cannot be enrolled.
     ContactBanned(ContactId),
+    /// Properties that are not as they are defined (A15).
+    Properties(PropertyFaults),
+    /// A property is not defined, or not to be (A15).
+    Definition(DefinitionFault),
     /// No such segment.
     SegmentNotFound(SegmentId),
+    /// The segment has a rule: nobody joins or leaves it by hand.
+    SegmentByRule(SegmentId),
+    /// The segment is static, and takes no rule.
+    SegmentWithoutRule(SegmentId),
+    /// The tenant has as many segments by rule as it may.
+    TooManyRules,
+    /// The rule of a segment can only go wrong: where, and how.
+    Rule(ConditionError),
     /// The segment exists with other content.
     SegmentExists,
     /// No such campaign.

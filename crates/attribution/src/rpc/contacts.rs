@@ -3,18 +3,19 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use futures::stream::BoxStream;
 use proto::attribution as v1;
 use proto::attribution::contact_service_server::ContactService;
 use rpc::filter::Filter;
 use rpc::page::Page;
 use rpc::{Error, caller, fields};
-use tonic::{Request, Response, Status};
-use types::{Origin, TenantId, Timestamp};
+use tonic::{Request, Response, Status, Streaming};
+use types::{Email, Origin, TenantId, Timestamp};
 
-use super::read;
+use super::{import_contacts, properties, read};
 use crate::commands::change_contacts::{Changed, Command};
 use crate::domain::contact_commands::ContactChange;
-use crate::domain::{ContactStatus, Profile, Statement};
+use crate::domain::{ContactStatus, Profile, Statement, Uid};
 use crate::{App, store, wire};
 
 /// Serves contacts.
@@ -34,6 +35,15 @@ impl Contacts {
 
 #[tonic::async_trait]
 impl ContactService for Contacts {
+    type ImportContactsStream = BoxStream<'static, Result<v1::ImportContactsResponse, Status>>;
+
+    async fn import_contacts(
+        &self,
+        request: Request<Streaming<v1::ImportContactsRequest>>,
+    ) -> Result<Response<Self::ImportContactsStream>, Status> {
+        Ok(Response::new(import_contacts::start(&self.0, request)?))
+    }
+
     async fn upsert_contact(
         &self,
         request: Request<v1::UpsertContactRequest>,
@@ -61,8 +71,10 @@ impl ContactService for Contacts {
         let tenant = caller::tenant(&request)?;
         let wire = request.get_ref();
         let page = Page::read(&tenant, "ListContacts", &[&wire.filter], wire.page_size, &wire.page_token)?;
-        let matching = Filter::read(store::CONTACT_FIELDS, &wire.filter)?;
         let mut conn = self.0.db.read().acquire().await.map_err(Error::from)?;
+        let defined = store::DEFINITIONS.of(&mut *conn, &tenant).await.map_err(Error::from)?;
+        let family = rpc::properties::family(&defined, pg::properties::sql);
+        let matching = Filter::read_with(store::CONTACT_FIELDS, &family, &wire.filter)?;
         let listed =
             store::list_contacts(&mut conn, &tenant, &matching, read::after(&page)?, page.limit()).await;
         let contacts = listed.map_err(|error| matching.refused(error))?;
@@ -175,6 +187,15 @@ fn statement(reason: &str, origin: &Origin) -> Statement {
 }
 
 fn upsert(wire: &v1::UpsertContactRequest) -> Result<ContactChange, Error> {
+    let (email, uid, profile) = profile(wire)?;
+    let properties = properties::changes("properties", &wire.properties)?;
+    Ok(ContactChange::Upsert { email, uid, profile, properties })
+}
+
+/// What a contact is known by, and what it is called.
+pub(super) fn profile(
+    wire: &v1::UpsertContactRequest,
+) -> Result<(Option<Email>, Option<Uid>, Profile), Error> {
     let email = read::email("email", &wire.email)?;
     let uid = fields::parse_optional("uid", &wire.uid)?;
     if email.is_none() && uid.is_none() {
@@ -186,7 +207,7 @@ fn upsert(wire: &v1::UpsertContactRequest) -> Result<ContactChange, Error> {
         company: wire.company.trim().to_owned(),
         locale: wire.locale.clone(),
     };
-    Ok(ContactChange::Upsert { email, uid, profile })
+    Ok((email, uid, profile))
 }
 
 fn status(path: &str, number: i32) -> Result<ContactStatus, Error> {
@@ -194,6 +215,7 @@ fn status(path: &str, number: i32) -> Result<ContactStatus, Error> {
     known.ok_or_else(|| Error::field(path, "is not a status"))
 }
 
-fn tags(tags: &[String]) -> BTreeSet<String> {
+/// Tags, without the spaces at their ends.
+pub(super) fn tags(tags: &[String]) -> BTreeSet<String> {
     tags.iter().map(|tag| tag.trim().to_owned()).collect()
 }

@@ -1,10 +1,12 @@
 //! The one place that says what a violation looks like to a caller.
 
-use rpc::{Error, Reason};
+use rpc::{Error, Reason, properties};
 use time::format_description::well_known::Rfc3339;
+use types::property::{DefinitionFault, MAX_DEFINITIONS};
 
 use crate::commands;
 use crate::domain::Violation;
+use crate::domain::rule::MAX_RULES;
 
 impl From<commands::Error> for Error {
     fn from(error: commands::Error) -> Self {
@@ -25,9 +27,24 @@ impl From<Violation> for Error {
                 let name = id.map_or_else(String::new, |id| id.to_string());
                 Self::not_found(Reason::ContactNotFound, "contact", name)
             }
+            Violation::Properties(faults) => properties::refused("properties", &faults),
+            Violation::Definition(fault) => of_definition(&fault),
             Violation::SegmentNotFound(id) => {
                 Self::not_found(Reason::SegmentNotFound, "segment", id.to_string())
             }
+            Violation::SegmentByRule(id) => {
+                let message = "the segment has a rule: nobody joins or leaves it by hand";
+                Self::precondition(Reason::SegmentByRule, message).with("segment_id", id.to_string())
+            }
+            Violation::SegmentWithoutRule(id) => {
+                let message = "the segment is static: create another one for the rule";
+                Self::precondition(Reason::SegmentWithoutRule, message).with("segment_id", id.to_string())
+            }
+            Violation::TooManyRules => {
+                let message = format!("{MAX_RULES} segments have a rule, and no more can");
+                Self::precondition(Reason::TooManySegmentRules, message)
+            }
+            Violation::Rule(error) => Self::field("rule", format!("at {error}")),
             Violation::AttributionNotFound(id) => {
                 let name = id.map_or_else(String::new, |id| id.to_string());
                 Self::not_found(Reason::AttributionNotFound, "attribution", name)
@@ -92,6 +109,26 @@ impl From<Violation> for Error {
             Violation::ClockBackwards => {
                 Self::precondition(Reason::ClockBackwards, "a test clock only moves forward")
             }
+        }
+    }
+}
+
+/// Why a property is not defined as somebody wants it.
+fn of_definition(fault: &DefinitionFault) -> Error {
+    match fault {
+        DefinitionFault::NotFound(name) => {
+            Error::not_found(Reason::ContactPropertyNotFound, "contact_property", name.as_str())
+        }
+        DefinitionFault::Exists => {
+            Error::already_exists(Reason::ContactPropertyExists, "the property is defined otherwise")
+        }
+        DefinitionFault::InUse => {
+            let message = "a contact has, or had, a value of the property";
+            Error::precondition(Reason::ContactPropertyInUse, message)
+        }
+        DefinitionFault::TooMany => {
+            let message = format!("{MAX_DEFINITIONS} properties are defined, and no more can be");
+            Error::precondition(Reason::TooManyContactProperties, message)
         }
     }
 }

@@ -12,7 +12,9 @@ mod erasures;
 mod errors;
 mod import_attributions;
 mod import_codes;
+mod import_contacts;
 mod moves;
+mod properties;
 mod read;
 mod segments;
 mod test_clock;
@@ -24,6 +26,7 @@ use proto::attribution::attribution_service_server::AttributionServiceServer;
 use proto::attribution::audit_service_server::AuditServiceServer;
 use proto::attribution::campaign_service_server::CampaignServiceServer;
 use proto::attribution::code_service_server::CodeServiceServer;
+use proto::attribution::contact_property_service_server::ContactPropertyServiceServer;
 use proto::attribution::contact_service_server::ContactServiceServer;
 use proto::attribution::erasure_service_server::ErasureServiceServer;
 use proto::attribution::segment_service_server::SegmentServiceServer;
@@ -37,6 +40,7 @@ use crate::App;
 pub(crate) fn routes(app: &Arc<App>) -> ServiceRoutes {
     ServiceRoutes::default()
         .with(ContactServiceServer::new(contacts::Contacts(Arc::clone(app))))
+        .with(ContactPropertyServiceServer::new(properties::ContactProperties(Arc::clone(app))))
         .with(SegmentServiceServer::new(segments::Segments(Arc::clone(app))))
         .with(CampaignServiceServer::new(campaigns::Campaigns(Arc::clone(app))))
         .with(CodeServiceServer::new(codes::Codes(Arc::clone(app))))

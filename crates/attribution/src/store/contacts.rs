@@ -3,39 +3,14 @@
 use std::collections::{BTreeSet, HashSet};
 
 use pg::{Inserts, WriteTx};
-use proto::attribution as wire;
-use rpc::filter::{Field, Filter, Kind};
-use sqlx::{PgConnection, Postgres, QueryBuilder};
+use sqlx::PgConnection;
 use types::{ContactId, Email, SegmentId, TenantId, Timestamp};
-use uuid::Uuid;
 
+use super::properties::DEFINITIONS;
 use crate::domain::{Book, Books, Contact, ContactRef, ContactStatus, Profile, Tracked, Uid};
 
 /// Separates tags on their way into an array of arrays, which SQL has not; no text of ours holds it.
 const SEPARATOR: &str = "\u{1f}";
-
-/// The segments of a contact that is a row named `c`.
-const SEGMENT_IDS: &str = "ARRAY (SELECT m.segment_id FROM segment_members m
-                        WHERE m.tenant_id = c.tenant_id AND m.contact_id = c.contact_id)";
-
-/// What contacts can be filtered by; the contract's comment names them.
-pub(crate) const FIELDS: &[Field] = &[
-    Field { name: "contact_id", kind: Kind::Id, sql: "c.contact_id" },
-    Field { name: "email", kind: Kind::Form { what: "an e-mail address", read: email }, sql: "c.email" },
-    Field { name: "uid", kind: Kind::Text, sql: "c.uid" },
-    Field { name: "first_name", kind: Kind::Text, sql: "c.first_name" },
-    Field { name: "last_name", kind: Kind::Text, sql: "c.last_name" },
-    Field { name: "company", kind: Kind::Text, sql: "c.company" },
-    Field { name: "locale", kind: Kind::Text, sql: "c.locale" },
-    Field { name: "tags", kind: Kind::Texts, sql: "c.tags" },
-    Field { name: "segment_ids", kind: Kind::Texts, sql: SEGMENT_IDS },
-    Field { name: "status", kind: Kind::Enum(rpc::enum_names!(wire::ContactStatus)), sql: "c.status" },
-    Field { name: "created_at", kind: Kind::Timestamp, sql: "c.created_at" },
-];
-
-fn email(text: &str) -> Option<String> {
-    Email::parse(text).ok().map(|email| email.as_str().to_owned())
-}
 
 /// Keys of the contacts to load.
 #[derive(Debug, Default)]
@@ -59,8 +34,9 @@ impl<'a> ContactKeys<'a> {
     }
 }
 
+/// A contact as it is stored.
 #[derive(Debug, sqlx::FromRow)]
-struct Row {
+pub(super) struct Row {
     tenant_id: TenantId,
     contact_id: ContactId,
     email: Option<String>,
@@ -74,11 +50,13 @@ struct Row {
     created_at: Timestamp,
     flags: String,
     erased_at: Option<Timestamp>,
+    properties: String,
     segment_ids: Vec<SegmentId>,
 }
 
 impl Row {
-    fn read(self) -> Result<Contact, pg::Error> {
+    /// The contact.
+    pub(super) fn read(self) -> Result<Contact, pg::Error> {
         let email = self.email.map(|text| Email::parse(&text)).transpose();
         let uid = self.uid.map(|text| text.parse::<Uid>()).transpose();
         Ok(Contact {
@@ -98,6 +76,8 @@ impl Row {
             created_at: self.created_at,
             flags: super::flags::read(&self.flags)?,
             erased_at: self.erased_at,
+            properties: pg::properties::read(&self.properties)
+                .ok_or_else(|| pg::Error::unreadable("contacts.properties", "not as they are written"))?,
         })
     }
 }
@@ -115,7 +95,7 @@ pub(crate) async fn load(
         keys.uids.iter().map(|(t, uid)| (t.as_str(), uid.as_str())).unzip();
     let rows: Vec<Row> = sqlx::query_as(
         "SELECT c.tenant_id, c.contact_id, c.email, c.uid, c.first_name, c.last_name, c.company, c.locale, c.tags,
-                c.status, c.created_at, c.flags::text AS flags, c.erased_at,
+                c.status, c.created_at, c.flags::text AS flags, c.erased_at, c.properties::text AS properties,
                 ARRAY (SELECT m.segment_id FROM segment_members m
                         WHERE m.tenant_id = c.tenant_id AND m.contact_id = c.contact_id) AS segment_ids
            FROM (SELECT c.* FROM unnest($1::text[], $2::uuid[]) AS k (tenant_id, contact_id)
@@ -148,24 +128,31 @@ pub(crate) async fn load(
     Ok(())
 }
 
-/// A page of a tenant's contacts that match, newest first; without those that were erased.
-pub(crate) async fn list(
+/// Loads a tenant's contacts after one, in the order of their ids, which it gives.
+pub(crate) async fn load_after(
     conn: &mut PgConnection,
     tenant: &TenantId,
-    matching: &Filter,
-    after: Option<Uuid>,
-    limit: i64,
-) -> Result<Vec<Contact>, pg::Error> {
-    let mut query = QueryBuilder::<Postgres>::new(
+    after: ContactId,
+    limit: usize,
+    books: &mut Books,
+) -> Result<Vec<ContactId>, pg::Error> {
+    let rows: Vec<Row> = sqlx::query_as(
         "SELECT c.tenant_id, c.contact_id, c.email, c.uid, c.first_name, c.last_name, c.company, c.locale, c.tags,
-                c.status, c.created_at, c.flags::text AS flags, c.erased_at, ",
-    );
-    query.push(SEGMENT_IDS).push(" AS segment_ids FROM contacts c WHERE c.tenant_id = ").push_bind(tenant);
-    query.push(" AND c.erased_at IS NULL AND c.contact_id < ").push_bind(after.unwrap_or(Uuid::max()));
-    matching.narrow(&mut query);
-    query.push(" ORDER BY c.contact_id DESC LIMIT ").push_bind(limit);
-    let rows: Vec<Row> = query.build_query_as().persistent(matching.is_blank()).fetch_all(conn).await?;
-    rows.into_iter().map(Row::read).collect()
+                c.status, c.created_at, c.flags::text AS flags, c.erased_at, c.properties::text AS properties,
+                ARRAY (SELECT m.segment_id FROM segment_members m
+                        WHERE m.tenant_id = c.tenant_id AND m.contact_id = c.contact_id) AS segment_ids
+           FROM contacts c WHERE c.tenant_id = $1 AND c.contact_id > $2 ORDER BY c.contact_id LIMIT $3",
+    )
+    .bind(tenant)
+    .bind(after)
+    .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+    .fetch_all(conn)
+    .await?;
+    let ids = rows.iter().map(|row| row.contact_id).collect();
+    for row in rows {
+        books.of(tenant).people.add(row.read()?);
+    }
+    Ok(ids)
 }
 
 /// Writes new and changed contacts, and memberships. Changes first: a key given up may be taken over by a new contact.
@@ -181,11 +168,23 @@ pub(super) async fn save(tx: &mut WriteTx, inserts: &mut Inserts, books: &Books)
             }
         }
     }
+    mark_used(tx, books).await?;
     update(tx, &changed).await?;
     let left = leave(tx, books).await?;
     insert(inserts, &created);
     join(inserts, books);
     Ok(!changed.ids.is_empty() || left)
+}
+
+/// Keeps that there are values of properties of which there never were any.
+async fn mark_used(tx: &mut WriteTx, books: &Books) -> Result<(), pg::Error> {
+    let mut used = BTreeSet::new();
+    for (tenant, book) in books.iter() {
+        let unused = book.definitions.values().filter(|definition| !definition.used);
+        let is_held = |name| book.people.iter().any(|contact| contact.get().properties.contains_key(name));
+        used.extend(unused.filter(|definition| is_held(&definition.name)).map(|d| (tenant, &d.name)));
+    }
+    DEFINITIONS.mark_used(tx, &used).await
 }
 
 #[derive(Debug, Default)]
@@ -203,6 +202,7 @@ struct Columns<'a> {
     created_at: Vec<Timestamp>,
     flags: Vec<String>,
     erased_at: Vec<Option<Timestamp>>,
+    properties: Vec<String>,
 }
 
 impl<'a> Columns<'a> {
@@ -221,6 +221,7 @@ impl<'a> Columns<'a> {
         self.created_at.push(contact.created_at);
         self.flags.push(super::flags::write(&contact.flags)?);
         self.erased_at.push(contact.erased_at);
+        self.properties.push(pg::properties::write(&contact.properties));
         Ok(())
     }
 }
@@ -231,13 +232,14 @@ fn insert(inserts: &mut Inserts, new: &Columns<'_>) {
     }
     inserts.add(
         "INSERT INTO contacts (tenant_id, contact_id, email, uid, first_name, last_name, company, locale, tags,
-                               status, created_at, flags)
+                               status, created_at, flags, properties)
          SELECT tenant_id, contact_id, email, uid, first_name, last_name, company, locale,
-                string_to_array(tags, $13), status, created_at, flags::jsonb
+                string_to_array(tags, $14), status, created_at, flags::jsonb, properties::jsonb
            FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
-                       $8::text[], $9::text[], $10::smallint[], $11::timestamptz[], $12::text[])
+                       $8::text[], $9::text[], $10::smallint[], $11::timestamptz[], $12::text[],
+                       $13::text[])
                 AS n (tenant_id, contact_id, email, uid, first_name, last_name, company, locale, tags, status,
-                      created_at, flags)",
+                      created_at, flags, properties)",
     )
     .bind(&new.tenants)
     .bind(&new.ids)
@@ -251,6 +253,7 @@ fn insert(inserts: &mut Inserts, new: &Columns<'_>) {
     .bind(&new.statuses)
     .bind(&new.created_at)
     .bind(&new.flags)
+    .bind(&new.properties)
     .bind(SEPARATOR);
 }
 
@@ -262,11 +265,11 @@ async fn update(tx: &mut WriteTx, changed: &Columns<'_>) -> Result<(), pg::Error
         "UPDATE contacts c
             SET email = n.email, uid = n.uid, first_name = n.first_name, last_name = n.last_name,
                 company = n.company, locale = n.locale, tags = string_to_array(n.tags, $13), status = n.status,
-                flags = n.flags::jsonb, erased_at = n.erased_at
+                flags = n.flags::jsonb, erased_at = n.erased_at, properties = n.properties::jsonb
            FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
-                       $8::text[], $9::text[], $10::smallint[], $11::text[], $12::timestamptz[])
+                       $8::text[], $9::text[], $10::smallint[], $11::text[], $12::timestamptz[], $14::text[])
                 AS n (tenant_id, contact_id, email, uid, first_name, last_name, company, locale, tags, status,
-                      flags, erased_at)
+                      flags, erased_at, properties)
           WHERE c.tenant_id = n.tenant_id AND c.contact_id = n.contact_id",
     )
     .bind(&changed.tenants)
@@ -282,6 +285,7 @@ async fn update(tx: &mut WriteTx, changed: &Columns<'_>) -> Result<(), pg::Error
     .bind(&changed.flags)
     .bind(&changed.erased_at)
     .bind(SEPARATOR)
+    .bind(&changed.properties)
     .execute(&mut **tx)
     .await?;
     super::all_changed("contacts", done.rows_affected(), changed.ids.len())

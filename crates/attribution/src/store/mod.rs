@@ -8,12 +8,15 @@ mod campaigns;
 mod clocks;
 mod code_list;
 mod codes;
+mod contact_list;
 mod contacts;
 mod coupons;
 mod erasures;
 mod events;
 mod flags;
 mod history;
+mod properties;
+mod rules;
 mod segments;
 #[cfg(test)]
 mod tests;
@@ -36,17 +39,18 @@ pub(crate) use campaigns::{
 pub(crate) use clocks::{load as load_clocks, put as put_clock};
 pub(crate) use code_list::{CodePage, ListedCode, list as list_codes};
 pub(crate) use codes::{CodeKeys, load as load_codes, load_of_people as load_codes_of_people};
-pub(crate) use contacts::{
-    ContactKeys, FIELDS as CONTACT_FIELDS, list as list_contacts, load as load_contacts,
-};
+pub(crate) use contact_list::{FIELDS as CONTACT_FIELDS, list as list_contacts};
+pub(crate) use contacts::{ContactKeys, load as load_contacts, load_after as load_contacts_after};
 pub(crate) use coupons::{load as load_coupons, load_pools as load_coupon_pools};
 pub(crate) use erasures::{
     forget_names, keep_names, names as erased_names, purge_names, remove as remove_erased,
 };
 pub(crate) use history::{attribution_changes, contact_changes};
+pub(crate) use properties::{DEFINITIONS, load as load_definitions};
+pub(crate) use rules::{StoredRule, filled_to, load as load_rules, next_to_fill, put as put_rule};
 pub(crate) use segments::{
-    Segment, SegmentKeys, get as get_segment, insert as insert_segment, list as list_segments,
-    load as load_segments,
+    Segment, SegmentKeys, get as get_segment, list as list_segments, load as load_segments,
+    put as put_segment,
 };
 
 pub(crate) use visits::{

@@ -8,7 +8,7 @@ use types::{SegmentId, TenantId};
 
 use crate::domain::Books;
 
-/// A segment with the number of its members.
+/// A segment with its rule, if it has one, and the number of its members.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
 pub(crate) struct Segment {
     /// The caller's id.
@@ -17,6 +17,10 @@ pub(crate) struct Segment {
     pub(crate) name: String,
     /// How many contacts are in it.
     pub(crate) members: i64,
+    /// Who is in it, if it is not static.
+    pub(crate) rule: Option<String>,
+    /// Whether contacts that were there before its rule have still to be held to it.
+    pub(crate) is_building: bool,
 }
 
 /// Segments to look for.
@@ -66,9 +70,10 @@ pub(crate) async fn get(
     tenant: &TenantId,
     segment: &SegmentId,
 ) -> Result<Option<Segment>, pg::Error> {
-    let query = "SELECT segment_id AS id, name, (SELECT count(*) FROM segment_members m
-                        WHERE m.segment_id = s.segment_id AND m.tenant_id IS NOT DISTINCT FROM s.tenant_id) AS members
-                   FROM segments s WHERE tenant_id = $1 AND segment_id = $2";
+    let query = "SELECT s.segment_id AS id, s.name, (SELECT count(*) FROM segment_members m
+                        WHERE m.segment_id = s.segment_id AND m.tenant_id IS NOT DISTINCT FROM s.tenant_id) AS members,
+                        r.rule, r.filled_to IS NOT NULL AS is_building
+                   FROM segments s LEFT JOIN segment_rules r USING (tenant_id, segment_id) WHERE s.tenant_id = $1 AND s.segment_id = $2";
     Ok(sqlx::query_as(query).bind(tenant).bind(segment).fetch_optional(conn).await?)
 }
 
@@ -79,24 +84,28 @@ pub(crate) async fn list(
     after: &str,
     limit: i64,
 ) -> Result<Vec<Segment>, pg::Error> {
-    let query = "SELECT segment_id AS id, name, (SELECT count(*) FROM segment_members m
-                        WHERE m.segment_id = s.segment_id AND m.tenant_id IS NOT DISTINCT FROM s.tenant_id) AS members
-                   FROM segments s WHERE tenant_id = $1 AND segment_id > $2 ORDER BY segment_id LIMIT $3";
+    let query = "SELECT s.segment_id AS id, s.name, (SELECT count(*) FROM segment_members m
+                        WHERE m.segment_id = s.segment_id AND m.tenant_id IS NOT DISTINCT FROM s.tenant_id) AS members,
+                        r.rule, r.filled_to IS NOT NULL AS is_building
+                   FROM segments s LEFT JOIN segment_rules r USING (tenant_id, segment_id) WHERE s.tenant_id = $1 AND s.segment_id > $2 ORDER BY s.segment_id LIMIT $3";
     Ok(sqlx::query_as(query).bind(tenant).bind(after).bind(limit).fetch_all(conn).await?)
 }
 
-/// Creates a segment.
-pub(crate) async fn insert(
+/// Writes a segment, new or with another name.
+pub(crate) async fn put(
     tx: &mut WriteTx,
     tenant: &TenantId,
     segment: &SegmentId,
     name: &str,
 ) -> Result<(), pg::Error> {
-    sqlx::query("INSERT INTO segments (tenant_id, segment_id, name) VALUES ($1, $2, $3)")
-        .bind(tenant)
-        .bind(segment)
-        .bind(name)
-        .execute(&mut **tx)
-        .await?;
+    sqlx::query(
+        "INSERT INTO segments (tenant_id, segment_id, name) VALUES ($1, $2, $3)
+         ON CONFLICT (tenant_id, segment_id) DO UPDATE SET name = excluded.name",
+    )
+    .bind(tenant)
+    .bind(segment)
+    .bind(name)
+    .execute(&mut **tx)
+    .await?;
     Ok(())
 }

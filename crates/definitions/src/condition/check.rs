@@ -3,6 +3,8 @@
 //! Both sides of `&&`, `||` and `?:` are checked, also where evaluation would skip one. On the way every field is
 //! renamed to its slot (`order.revenue_minor` becomes `#3`), so that evaluation looks nothing up by name.
 
+use std::borrow::Cow;
+
 use cel::IdedExpr;
 use cel::common::ast::{
     CallExpr, ComprehensionExpr, Expr, ListExpr, LiteralValue, SelectExpr, SourceInfo, operators as op,
@@ -17,17 +19,24 @@ use super::{parse, values};
 /// The deepest expression; a chain of `&&` or `||` of any length counts little.
 const MAX_DEPTH: usize = 32;
 
-/// Checks a parsed condition and binds its names; returns the slots it reads.
+/// Checks a parsed condition and binds its names; returns the slots it reads, and those it asks for with `has`.
 pub(super) fn check(
     expression: &mut IdedExpr,
     schema: &Schema,
     source: &SourceInfo,
-) -> Result<Vec<usize>, ConditionError> {
-    let mut checker =
-        Checker { schema, source, locals: Vec::new(), in_use: false, depth: 0, reads: Vec::new() };
+) -> Result<(Vec<usize>, Vec<usize>), ConditionError> {
+    let mut checker = Checker {
+        schema,
+        source,
+        locals: Vec::new(),
+        in_use: false,
+        depth: 0,
+        reads: Vec::new(),
+        asked: Vec::new(),
+    };
     let typed = checker.value(expression)?;
     match typed.kind {
-        Kind::Bool => Ok(checker.reads),
+        Kind::Bool => Ok((checker.reads, checker.asked)),
         other => Err(checker.refuse(expression.id, Refusal::NotBool(other.to_string()))),
     }
 }
@@ -41,6 +50,7 @@ struct Checker<'s> {
     in_use: bool,
     depth: usize,
     reads: Vec<usize>,
+    asked: Vec<usize>,
 }
 
 type Checked<T = Typed> = Result<T, ConditionError>;
@@ -131,6 +141,7 @@ impl Checker<'_> {
             Kind::Record(slot) => {
                 let below = self.field(id, slot, &select.field)?;
                 if select.test {
+                    self.asked.push(below);
                     let name = values::presence_name(below);
                     return Ok((Some(Expr::Ident(name)), Kind::Bool.typed()));
                 }
@@ -279,11 +290,11 @@ fn literal_kind(literal: &LiteralValue) -> Result<Kind, Refusal> {
     }
 }
 
-fn child(children: &[(&'static str, usize)], name: &str) -> Option<usize> {
+fn child(children: &[(Cow<'static, str>, usize)], name: &str) -> Option<usize> {
     children.iter().find(|(known, _)| *known == name).map(|(_, slot)| *slot)
 }
 
-fn listed(children: &[(&'static str, usize)]) -> String {
+fn listed(children: &[(Cow<'static, str>, usize)]) -> String {
     let names: Vec<_> = children.iter().map(|(name, _)| format!("`{name}`")).collect();
     names.join(", ")
 }

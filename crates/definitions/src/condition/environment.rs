@@ -1,5 +1,6 @@
 //! What a kind of condition may read: named variables with typed fields.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -32,7 +33,7 @@ pub struct Record {
 
 #[derive(Clone, Debug)]
 struct Field {
-    name: &'static str,
+    name: Cow<'static, str>,
     nullable: bool,
     shape: Shape,
 }
@@ -51,29 +52,29 @@ impl Record {
 
     /// Adds a field that always has a value.
     #[must_use]
-    pub fn field(self, name: &'static str, of: Type) -> Self {
-        self.with(name, false, Shape::Leaf(of))
+    pub fn field(self, name: impl Into<Cow<'static, str>>, of: Type) -> Self {
+        self.with(name.into(), false, Shape::Leaf(of))
     }
 
     /// Adds a field that may be null.
     #[must_use]
-    pub fn nullable(self, name: &'static str, of: Type) -> Self {
-        self.with(name, true, Shape::Leaf(of))
+    pub fn nullable(self, name: impl Into<Cow<'static, str>>, of: Type) -> Self {
+        self.with(name.into(), true, Shape::Leaf(of))
     }
 
     /// Adds a record that is always there.
     #[must_use]
-    pub fn record(self, name: &'static str, fields: Record) -> Self {
-        self.with(name, false, Shape::Record(fields))
+    pub fn record(self, name: impl Into<Cow<'static, str>>, fields: Record) -> Self {
+        self.with(name.into(), false, Shape::Record(fields))
     }
 
     /// Adds a record that may be null: `order != null` asks.
     #[must_use]
-    pub fn nullable_record(self, name: &'static str, fields: Record) -> Self {
-        self.with(name, true, Shape::Record(fields))
+    pub fn nullable_record(self, name: impl Into<Cow<'static, str>>, fields: Record) -> Self {
+        self.with(name.into(), true, Shape::Record(fields))
     }
 
-    fn with(mut self, name: &'static str, nullable: bool, shape: Shape) -> Self {
+    fn with(mut self, name: Cow<'static, str>, nullable: bool, shape: Shape) -> Self {
         debug_assert!(
             name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
                 && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'),
@@ -127,7 +128,7 @@ pub(super) struct Schema {
     by_path: HashMap<String, usize>,
 }
 
-pub(super) type Children = Vec<(&'static str, usize)>;
+pub(super) type Children = Vec<(Cow<'static, str>, usize)>;
 
 #[derive(Debug)]
 pub(super) struct Slot {

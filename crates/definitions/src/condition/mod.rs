@@ -39,6 +39,8 @@ struct Inner {
     schema: Arc<Schema>,
     /// The slots it reads in any branch, each once.
     reads: Vec<usize>,
+    /// The slots that it asks for with `has`.
+    asked: Vec<usize>,
 }
 
 impl Condition {
@@ -46,10 +48,10 @@ impl Condition {
     pub fn compile(source: &str, environment: &Environment) -> Result<Self, ConditionError> {
         let (mut expression, info) = parse::parse(source)?;
         let schema = Arc::clone(&environment.schema);
-        let mut reads = check::check(&mut expression, &schema, &info)?;
+        let (mut reads, asked) = check::check(&mut expression, &schema, &info)?;
         reads.sort_unstable();
         reads.dedup();
-        Ok(Self { inner: Arc::new(Inner { source: source.to_owned(), expression, schema, reads }) })
+        Ok(Self { inner: Arc::new(Inner { source: source.to_owned(), expression, schema, reads, asked }) })
     }
 
     /// Whether the condition holds. A field it reads that was not set is an error, unless it may be null.
@@ -82,6 +84,12 @@ impl Condition {
             }
             other => EvaluationError::from(other),
         }
+    }
+
+    /// The paths of the fields it is about, read or asked for with `has`; some more than once.
+    pub fn fields(&self) -> impl Iterator<Item = &str> {
+        let Inner { schema, reads, asked, .. } = &*self.inner;
+        reads.iter().chain(asked).filter_map(|slot| schema.slots.get(*slot)).map(|slot| slot.path.as_str())
     }
 
     /// The condition as it was written.

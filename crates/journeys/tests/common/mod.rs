@@ -195,7 +195,7 @@ impl Tenant {
 
     /// Campaign `c` with segment `s`, and an enrolled advocate with a shortcode; the advocate's contact id.
     pub(crate) async fn campaign(&self, shortcode: &str) -> String {
-        let segment = a::CreateSegmentRequest { segment_id: "s".into(), name: String::new() };
+        let segment = a::CreateSegmentRequest { segment_id: "s".into(), ..Default::default() };
         SegmentServiceClient::new(self.attribution.clone()).create_segment(segment).await.unwrap();
         let campaign = a::CreateCampaignRequest {
             campaign_id: "c".into(),

@@ -179,7 +179,8 @@ mod tests {
 
     use clap::CommandFactory;
     use proto::attribution::{
-        Attribution, AttributionChange, Campaign, Code, Contact, ContactChange, LoggedAttempt, Segment, Visit,
+        Attribution, AttributionChange, Campaign, Code, Contact, ContactChange, ContactProperty,
+        LoggedAttempt, Segment, Visit,
     };
     use proto::orders::{Order, OrderChange, OrderProperty};
 
@@ -198,6 +199,7 @@ mod tests {
         assert_eq!(unknown::<Contact>(contacts::COLUMNS), none);
         assert_eq!(unknown::<Segment>(segments::COLUMNS), none);
         assert_eq!(unknown::<Campaign>(campaigns::COLUMNS), none);
+        assert_eq!(unknown::<ContactProperty>(contacts::properties::COLUMNS), none);
         assert_eq!(unknown::<ContactChange>(contacts::HISTORY), none);
         assert_eq!(unknown::<Code>(codes::COLUMNS), none);
         assert_eq!(unknown::<Visit>(visits::COLUMNS), none);

@@ -1,15 +1,17 @@
 //! `laurel segments`.
 
 use clap::Subcommand;
+use prost_types::FieldMask;
 use proto::attribution::{
     CreateSegmentRequest, GetSegmentRequest, ListSegmentsRequest, UpdateSegmentMembersRequest,
+    UpdateSegmentRequest,
 };
 use proto::common::ContactRef;
 
 use super::{Limit, Session, call};
 use crate::arguments::{WHO, When, who};
 
-pub(super) const COLUMNS: &[&str] = &["segment_id", "name", "members"];
+pub(super) const COLUMNS: &[&str] = &["segment_id", "name", "members", "state", "rule"];
 
 /// What to do with segments.
 #[derive(Debug, Clone, Subcommand)]
@@ -21,6 +23,20 @@ pub enum Command {
         /// For people [default: the id]
         #[arg(long, default_value = "", hide_default_value = true)]
         name: String,
+        /// Who is in it: a condition in CEL, such as `contact.status == "ENROLLED" && "vip" in contact.tags` [default: static]
+        #[arg(long, default_value = "", hide_default_value = true)]
+        rule: String,
+    },
+    /// Change what is given; with another rule all contacts are held to it
+    Update {
+        /// Its id
+        segment_id: String,
+        /// For people; empty is the id
+        #[arg(long)]
+        name: Option<String>,
+        /// Who is in it
+        #[arg(long)]
+        rule: Option<String>,
     },
     /// Show a segment
     Get {
@@ -54,9 +70,17 @@ pub enum Command {
 
 pub(super) async fn run(command: &Command, session: &Session) -> anyhow::Result<()> {
     match command.clone() {
-        Command::Create { segment_id, name } => {
-            let request = CreateSegmentRequest { segment_id, name };
+        Command::Create { segment_id, name, rule } => {
+            let request = CreateSegmentRequest { segment_id, name, rule };
             session.answer(&call!(session.segments.create_segment(request)))
+        }
+        Command::Update { segment_id, name, rule } => {
+            let given = [("name", name.is_some()), ("rule", rule.is_some())];
+            let paths = given.into_iter().filter(|(_, given)| *given).map(|(path, _)| path.to_owned());
+            let update_mask = Some(FieldMask { paths: paths.collect() });
+            let (name, rule) = (name.unwrap_or_default(), rule.unwrap_or_default());
+            let request = UpdateSegmentRequest { segment_id, name, rule, update_mask };
+            session.answer(&call!(session.segments.update_segment(request)))
         }
         Command::Get { segment_id } => {
             session.answer(&call!(session.segments.get_segment(GetSegmentRequest { segment_id })))

@@ -59,7 +59,7 @@ impl Book {
         let tenants: HashSet<&TenantId> = orders.iter().map(|key| &key.tenant).collect();
         // under the lock: as they are defined when the orders are written
         let definitions =
-            store::properties::load(&mut **tx, &tenants.into_iter().collect::<Vec<_>>()).await?;
+            store::properties::DEFINITIONS.load(&mut **tx, &tenants.into_iter().collect::<Vec<_>>()).await?;
         let orders = store::orders::load(tx, orders).await?;
         Ok(Self {
             now,
@@ -182,7 +182,7 @@ impl Book {
             .filter_map(|key| self.orders.get(key))
             .collect();
         store::orders::update(tx, &changed).await?;
-        store::properties::mark_used(tx, &self.newly_used(new.iter().chain(&changed))).await?;
+        store::properties::DEFINITIONS.mark_used(tx, &self.newly_used(new.iter().chain(&changed))).await?;
         let mut inserts = Inserts::default();
         store::orders::insert(&mut inserts, &new);
         let changes = self.changes.iter().filter_map(|(key, change)| Some((self.orders.get(key)?, change)));

@@ -24,7 +24,7 @@ pub(crate) use import_orders::{BadRow, Importer, Report, Row, Telling, Unreadabl
 pub(crate) use journal::{Begin, Journal, Opening, forget as forget_imports};
 pub(crate) use lane::{Lane, Place};
 pub(crate) use properties::{
-    By, DefinitionChange, create as create_property, delete as delete_property, update as update_property,
+    By, create as create_property, delete as delete_property, update as update_property,
 };
 pub(crate) use record_orders::{RecordOrder, RecordOrders, RecordResult, Recorded, RequestId};
 pub(crate) use reverse_orders::{ReverseOrder, ReverseOrders, Reversed};

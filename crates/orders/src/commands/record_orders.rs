@@ -120,7 +120,7 @@ impl RecordOrders {
             async {
                 let mut turn = self.db.hot_read().await?;
                 let stored = store::orders::load(&mut turn, &keys).await?;
-                let definitions = store::properties::load(&mut *turn, &tenants).await?;
+                let definitions = store::properties::DEFINITIONS.load(&mut *turn, &tenants).await?;
                 turn.done();
                 Ok((stored, definitions))
             },

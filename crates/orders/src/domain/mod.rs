@@ -8,7 +8,6 @@ mod import;
 mod names;
 mod new_order;
 mod order;
-mod property;
 mod record;
 mod reversal;
 mod update;
@@ -21,13 +20,17 @@ pub(crate) use import::{Fault, Import, ImportKey, Kept, Progress, Rejected, Sent
 pub(crate) use names::{names, names_anywhere, names_of, normal, text};
 pub(crate) use new_order::{Evidence, NewOrder, OnConflict, OnUnattributed};
 pub(crate) use order::{LineItem, Order, OrderKey};
-pub(crate) use property::{
-    Definition, Definitions, MAX_DEFINITIONS, Properties, PropertyFault, PropertyName, PropertyType,
-    PropertyValue, check,
-};
 pub(crate) use record::{Facts, Violation, record_again, record_new};
 pub(crate) use reversal::{Cancellation, NewRefund, Reversal, cancel, refund, refund_again};
+pub(crate) use types::property::{
+    Definition, Definitions, MAX_DEFINITIONS, Properties, PropertyFaults, PropertyName, PropertyType,
+    PropertyValue,
+};
 pub(crate) use update::{Patch, Updated, link, update};
 
 #[cfg(test)]
 pub(crate) use reversal::tests::order as test_order;
+/// Holds properties of an order to what the tenant defines (O9).
+pub(crate) fn check(properties: &Properties, definitions: &Definitions) -> Result<(), Violation> {
+    types::property::check(properties, definitions).map_err(Violation::Properties)
+}

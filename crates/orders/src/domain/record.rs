@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use types::property::DefinitionFault;
 use types::{ContactId, Money, OrderId, Timestamp};
 use uuid::Uuid;
 
 use super::{
     Attributed, Definitions, NewOrder, OnConflict, OnUnattributed, Order, Outcome, Patch, Properties,
-    PropertyFault, PropertyName, Unresolved, Updated, update,
+    PropertyFaults, PropertyName, Unresolved, Updated, update,
 };
 
 /// What an update may change (O6), by their names in the contract.
@@ -50,15 +51,9 @@ pub(crate) enum Violation {
     /// There is no such order.
     NotFound(OrderId),
     /// Properties that are not as they are defined (O9).
-    Properties(Vec<(PropertyName, PropertyFault)>),
-    /// No such property is defined (O9).
-    PropertyNotFound(PropertyName),
-    /// The property is defined otherwise (O9).
-    PropertyExists,
-    /// The property is one that orders have, or had (O9).
-    PropertyInUse,
-    /// The tenant defines as many as it may (O9).
-    TooManyProperties,
+    Properties(PropertyFaults),
+    /// A property is not defined, or not to be (O9).
+    Definition(DefinitionFault),
 }
 
 /// A new order, on attribution's word.

@@ -1,10 +1,11 @@
 //! The one place where this service's errors become what a client sees.
 
-use rpc::{Error, Reason};
+use rpc::{Error, Reason, properties};
 use tonic::Code;
+use types::property::DefinitionFault;
 
 use crate::commands::{self, Declined};
-use crate::domain::{MAX_DEFINITIONS, PropertyFault, PropertyName, Violation};
+use crate::domain::{MAX_DEFINITIONS, Violation};
 
 impl From<commands::Error> for Error {
     fn from(error: commands::Error) -> Self {
@@ -56,22 +57,8 @@ impl From<Violation> for Error {
                 Self::precondition(Reason::OrderAttributed, message)
             }
             Violation::BeforeOrder => Self::field("occurred_at", "is before the order was placed"),
-            Violation::Properties(faults) => of_properties("order.properties", &faults),
-            Violation::PropertyNotFound(name) => {
-                Self::not_found(Reason::OrderPropertyNotFound, "order_property", name.as_str())
-            }
-            Violation::PropertyExists => {
-                let message = "the property is defined otherwise";
-                Self::already_exists(Reason::OrderPropertyExists, message)
-            }
-            Violation::PropertyInUse => {
-                let message = "an order has, or had, a value of the property";
-                Self::precondition(Reason::OrderPropertyInUse, message)
-            }
-            Violation::TooManyProperties => {
-                let message = format!("{MAX_DEFINITIONS} properties are defined, and no more can be");
-                Self::precondition(Reason::TooManyOrderProperties, message)
-            }
+            Violation::Properties(faults) => properties::refused("order.properties", &faults),
+            Violation::Definition(fault) => of_definition(&fault),
             Violation::NotFound(order) => Self::not_found(Reason::OrderNotFound, "order", order.as_str()),
             Violation::CampaignMismatch => {
                 let message = "the code belongs to another campaign than the order";
@@ -103,16 +90,24 @@ fn declined_at(path: String, declined: Declined) -> Error {
     metadata.into_iter().fold(error, |error, (key, value)| error.with(key, value))
 }
 
-fn of_properties(at: &str, faults: &[(PropertyName, PropertyFault)]) -> Error {
-    let breach = |(name, fault): &(PropertyName, PropertyFault)| {
-        let what = match fault {
-            PropertyFault::Unknown => "is no property that is defined".to_owned(),
-            PropertyFault::Missing => "is required".to_owned(),
-            PropertyFault::WrongType(kind) => format!("must be of type {}", kind.name()),
-        };
-        (format!("{at}[{name}]"), what)
-    };
-    Error::fields(Reason::InvalidField, faults.iter().map(breach).collect())
+/// Why a property is not defined as somebody wants it.
+fn of_definition(fault: &DefinitionFault) -> Error {
+    match fault {
+        DefinitionFault::NotFound(name) => {
+            Error::not_found(Reason::OrderPropertyNotFound, "order_property", name.as_str())
+        }
+        DefinitionFault::Exists => {
+            Error::already_exists(Reason::OrderPropertyExists, "the property is defined otherwise")
+        }
+        DefinitionFault::InUse => {
+            let message = "an order has, or had, a value of the property";
+            Error::precondition(Reason::OrderPropertyInUse, message)
+        }
+        DefinitionFault::TooMany => {
+            let message = format!("{MAX_DEFINITIONS} properties are defined, and no more can be");
+            Error::precondition(Reason::TooManyOrderProperties, message)
+        }
+    }
 }
 
 /// What an update is refused for: its fields are those of the request itself.
@@ -122,7 +117,9 @@ pub(super) fn of_update(error: commands::Error) -> Error {
             let path = if declined.field.is_empty() { "evidence".to_owned() } else { declined.field.clone() };
             declined_at(path, declined)
         }
-        commands::Error::Violation(Violation::Properties(faults)) => of_properties("properties", &faults),
+        commands::Error::Violation(Violation::Properties(faults)) => {
+            properties::refused("properties", &faults)
+        }
         error => error.into(),
     }
 }

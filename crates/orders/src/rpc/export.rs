@@ -45,7 +45,7 @@ pub(super) const ONLY_THERE: [&str; 8] = [
 ];
 
 /// What the columns of properties begin with.
-pub(super) const PROPERTY: &str = "property.";
+pub(super) use rpc::properties::COLUMN as PROPERTY;
 
 /// What is exported, and how far it is.
 struct Exported {
@@ -67,7 +67,7 @@ impl Orders {
         // what comes in meanwhile would keep the oldest first from ever coming to an end
         let newest = list::newest(&self.db, &tenant).await?;
         let matching = self.matching(&tenant, &request.filter).await?;
-        let properties = properties::of(&self.db, &tenant).await?.into_keys().collect();
+        let properties = properties::DEFINITIONS.of(self.db.read(), &tenant).await?.into_keys().collect();
         let filter = Filter {
             tenant,
             campaign_id: fields::parse_optional("campaign_id", &request.campaign_id)?,

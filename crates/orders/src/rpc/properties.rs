@@ -8,22 +8,18 @@ use proto::orders as wire;
 use proto::orders::order_property_service_server::OrderPropertyService;
 use proto::orders::property_value::Value;
 use rpc::fields::{self, wire_time};
-use rpc::filter::{Family, Kind};
+use rpc::filter::Family;
 use rpc::mask::Mask;
 use rpc::page::Page;
+use rpc::properties::Given;
 use rpc::{Error, caller};
 use tonic::{Request, Response, Status};
+use types::property::{DefinitionChange, DefinitionFault};
 use types::{Clock, TenantId};
 
-use crate::commands::{By, DefinitionChange, create_property, delete_property, update_property};
-use crate::domain::{
-    Definition, Definitions, MAX_DEFINITIONS, Properties, PropertyName, PropertyType, PropertyValue,
-    Violation,
-};
+use crate::commands::{By, create_property, delete_property, update_property};
+use crate::domain::{Definition, Definitions, Properties, PropertyName, PropertyType, Violation};
 use crate::store;
-
-/// What a property's name stands behind, in filters and in columns.
-const FAMILY: &str = "properties";
 
 /// Serves definitions of properties.
 #[derive(Debug)]
@@ -54,7 +50,8 @@ impl OrderPropertyService for OrderProperties {
         let tenant = caller::tenant(&request)?;
         let name: PropertyName = fields::parse("name", &request.get_ref().name)?;
         let found = self.definitions(&tenant).await?.remove(&name);
-        let found = found.ok_or_else(|| Error::from(Violation::PropertyNotFound(name)))?;
+        let found =
+            found.ok_or_else(|| Error::from(Violation::Definition(DefinitionFault::NotFound(name))))?;
         Ok(Response::new(wire::GetOrderPropertyResponse { property: Some(wire_definition(&found)) }))
     }
 
@@ -100,7 +97,7 @@ impl OrderPropertyService for OrderProperties {
 
 impl OrderProperties {
     async fn definitions(&self, tenant: &TenantId) -> Result<Definitions, Error> {
-        Ok(store::properties::of(&self.db, tenant).await?)
+        Ok(store::properties::DEFINITIONS.of(self.db.read(), tenant).await?)
     }
 }
 
@@ -159,56 +156,33 @@ fn wire_definition(definition: &Definition) -> wire::OrderProperty {
 
 /// Properties of an order; paths begin with `at`. An empty text is none. Whether they fit what is defined shows later.
 pub(super) fn properties(at: &str, wire: &HashMap<String, wire::PropertyValue>) -> Result<Properties, Error> {
-    if wire.len() > MAX_DEFINITIONS {
-        return Err(Error::field(at, format!("has more than {MAX_DEFINITIONS}")));
-    }
-    let mut names: Vec<&String> = wire.keys().collect();
-    // a map has no order of its own: the same mistake gives the same answer
-    names.sort_unstable();
-    let mut properties = Properties::new();
-    for name in names {
-        let path = || format!("{at}[{name}]");
-        let wrong = |what: &'static str| Error::field(path(), what);
-        let known: PropertyName = name.parse().map_err(wrong)?;
-        let value = match wire.get(name).and_then(|value| value.value.as_ref()) {
-            None => return Err(wrong("has no value")),
-            Some(Value::StringValue(text)) if text.is_empty() => continue,
-            Some(Value::StringValue(text)) => PropertyValue::text(text).map_err(wrong)?,
-            Some(Value::IntegerValue(number)) => PropertyValue::Integer(*number),
-            Some(Value::DecimalValue(text)) => PropertyValue::Decimal(text.parse().map_err(wrong)?),
-            Some(Value::BooleanValue(flag)) => PropertyValue::Boolean(*flag),
-        };
-        properties.insert(known, value);
-    }
-    Ok(properties)
+    let read = rpc::properties::read(at, wire, given)?;
+    Ok(read.into_iter().filter_map(|(name, value)| Some((name, value?))).collect())
+}
+
+fn given(value: &wire::PropertyValue) -> Option<Given<'_>> {
+    Some(match value.value.as_ref()? {
+        Value::StringValue(text) => Given::Text(text),
+        Value::IntegerValue(number) => Given::Integer(*number),
+        Value::DecimalValue(text) => Given::Decimal(text),
+        Value::BooleanValue(flag) => Given::Boolean(*flag),
+    })
 }
 
 /// Properties of an order for the wire.
 pub(super) fn wire_properties(properties: &Properties) -> HashMap<String, wire::PropertyValue> {
-    let value = |value: &PropertyValue| match value {
-        PropertyValue::Text(text) => Value::StringValue(text.clone()),
-        PropertyValue::Integer(number) => Value::IntegerValue(*number),
-        PropertyValue::Decimal(decimal) => Value::DecimalValue(decimal.as_str().to_owned()),
-        PropertyValue::Boolean(flag) => Value::BooleanValue(*flag),
-    };
-    let wire = |(name, held)| {
-        let value = Some(value(held));
-        (PropertyName::to_string(name), wire::PropertyValue { value })
-    };
-    properties.iter().map(wire).collect()
+    rpc::properties::wire(properties, |given| {
+        let value = match given {
+            Given::Text(text) => Value::StringValue(text.to_owned()),
+            Given::Integer(number) => Value::IntegerValue(number),
+            Given::Decimal(text) => Value::DecimalValue(text.to_owned()),
+            Given::Boolean(flag) => Value::BooleanValue(flag),
+        };
+        wire::PropertyValue { value: Some(value) }
+    })
 }
 
 /// What a tenant's orders can be filtered by beside their fields.
 pub(super) fn family(definitions: &Definitions) -> Family {
-    let member = |definition: &Definition| {
-        let kind = match definition.kind {
-            PropertyType::String => Kind::Text,
-            PropertyType::Integer => Kind::Integer,
-            PropertyType::Decimal => Kind::Decimal,
-            PropertyType::Boolean => Kind::Boolean,
-        };
-        let name = definition.name.to_string();
-        (name, kind, store::properties::sql(&definition.name, definition.kind))
-    };
-    Family { name: FAMILY, members: definitions.values().map(member).collect() }
+    rpc::properties::family(definitions, store::properties::sql)
 }

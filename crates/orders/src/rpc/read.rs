@@ -59,7 +59,7 @@ impl Orders {
         if filter.is_empty() {
             return Ok(rpc::filter::Filter::default());
         }
-        let definitions = store::properties::of(&self.db, tenant).await?;
+        let definitions = store::properties::DEFINITIONS.of(self.db.read(), tenant).await?;
         rpc::filter::Filter::read_with(list::FIELDS, &family(&definitions), filter)
     }
 }

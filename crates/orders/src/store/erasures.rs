@@ -25,11 +25,7 @@ const STEPS: &[(&str, &str)] = &[
 ];
 
 /// Removes a slice of what names the contact.
-pub(crate) async fn remove(
-    tx: &mut WriteTx,
-    open: &Open,
-    names: &[String],
-) -> Result<Removed, pg::Error> {
+pub(crate) async fn remove(tx: &mut WriteTx, open: &Open, names: &[String]) -> Result<Removed, pg::Error> {
     let names = [names, &[open.contact.to_string()]].concat();
     let rejected = super::rejected::forget_rejected(tx, &open.tenant, &names, SLICE).await?;
     let mut removed: Removed = vec![("rejected_rows", rejected)];

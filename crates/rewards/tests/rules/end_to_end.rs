@@ -104,7 +104,11 @@ impl Stack {
     /// Campaign, advocate `ann` with the shortcode ANN, journey and program.
     async fn prepare(&self) {
         let channel = || self.attribution.clone();
-        let segment = a::CreateSegmentRequest { segment_id: "fans".to_owned(), name: "Fans".to_owned() };
+        let segment = a::CreateSegmentRequest {
+            segment_id: "fans".to_owned(),
+            name: "Fans".to_owned(),
+            ..Default::default()
+        };
         a::segment_service_client::SegmentServiceClient::new(channel())
             .create_segment(segment)
             .await

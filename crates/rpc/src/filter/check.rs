@@ -87,7 +87,7 @@ fn test(kind: Kind, Restriction { comparator, value, at, .. }: Restriction) -> R
         if !value.quoted && value.text == "*" {
             return Ok(Test::Present);
         }
-        if matches!(kind, Kind::Texts) {
+        if matches!(kind, Kind::Texts | Kind::Linked { .. }) {
             return Ok(Test::Has(value.text));
         }
     }
@@ -112,7 +112,7 @@ fn signs(kind: &Kind) -> &'static [Comparator] {
         Kind::Money { .. } | Kind::Integer | Kind::Decimal | Kind::Timestamp | Kind::Recorded { .. } => {
             &[Eq, Ne, Lt, Le, Gt, Ge]
         }
-        Kind::Texts => &[Has],
+        Kind::Texts | Kind::Linked { .. } => &[Has],
     }
 }
 
@@ -121,7 +121,7 @@ fn operand(kind: &Kind, value: &Value) -> Result<Operand, String> {
     let text = value.text.as_str();
     let bare = (!value.quoted).then_some(text);
     match kind {
-        Kind::Text | Kind::Texts => Ok(Operand::Text(text.to_owned())),
+        Kind::Text | Kind::Texts | Kind::Linked { .. } => Ok(Operand::Text(text.to_owned())),
         Kind::Form { what, read } => read(text).map(Operand::Text).ok_or_else(|| (*what).to_owned()),
         Kind::Id => text.parse().map(Operand::Id).map_err(|_| "a UUID".to_owned()),
         Kind::Enum(names) => named(*names, text).map(|(number, _)| Operand::Number(number.into())),

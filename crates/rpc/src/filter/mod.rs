@@ -90,6 +90,11 @@ pub enum Kind {
     },
     /// A list of texts, asked for one it has: `tags:vip`.
     Texts,
+    /// The same, where each text is in a row of another table, so that an index finds whoever has it.
+    Linked {
+        /// The statement, up to the text, that has rows for who has it.
+        find: &'static str,
+    },
 }
 
 /// A filter that fits its list; the default lets all pass.

@@ -41,13 +41,18 @@ fn write_test(query: &mut QueryBuilder<Postgres>, field: &Asked, test: &Test) {
         Test::Present => {
             query.push(&*field.sql).push(match field.kind {
                 Kind::Text | Kind::Form { .. } | Kind::Names(_) => " <> ''",
-                Kind::Texts => " <> '{}'",
+                Kind::Texts | Kind::Linked { .. } => " <> '{}'",
                 _ => " IS NOT NULL",
             });
         }
-        Test::Has(text) => {
-            query.push_bind(text).push(" = ANY (").push(&*field.sql).push(")");
-        }
+        Test::Has(text) => match field.kind {
+            Kind::Linked { find } => {
+                query.push("EXISTS (").push(find).push_bind(text).push(")");
+            }
+            _ => {
+                query.push_bind(text).push(" = ANY (").push(&*field.sql).push(")");
+            }
+        },
         Test::Compare(comparator, operand) => {
             query.push(&*field.sql).push(operator(*comparator));
             bind(query, operand);

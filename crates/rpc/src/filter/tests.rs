@@ -17,6 +17,7 @@ const FIELDS: &[Field] = &[
     Field { name: "at.first", kind: Kind::Timestamp, sql: "t.at" },
     Field { name: "made_at", kind: Kind::Recorded { id: "t.id" }, sql: "t.made_at" },
     Field { name: "tags", kind: Kind::Texts, sql: "t.tags" },
+    Field { name: "groups", kind: Kind::Linked { find: "SELECT FROM g WHERE g.name = " }, sql: "t.groups" },
 ];
 
 fn upper(text: &str) -> Option<String> {
@@ -54,6 +55,13 @@ fn or_binds_tighter_than_and_and_what_stands_side_by_side_is_and() {
         " AND ((t.attempts = $1) AND ((t.ended = $2) OR (t.name = $3)))"
     );
     assert_eq!(parsed("((a=1))"), "a = 1");
+}
+
+#[test]
+fn what_is_in_rows_of_its_own_is_asked_of_them() {
+    assert_eq!(sql("groups:x"), " AND (EXISTS (SELECT FROM g WHERE g.name = $1))");
+    assert_eq!(sql("groups:*"), " AND (t.groups <> '{}')");
+    assert_eq!(wrong("groups = x"), (8, "expected one of `:` `:*`".to_owned()));
 }
 
 #[test]

@@ -149,7 +149,7 @@ pub(super) fn is_empty(value: &PropertyValue) -> bool {
 }
 
 /// Reads NAME=VALUE. A value may have any character, a name has no `=`.
-fn named(text: &str) -> Result<(String, String), &'static str> {
+pub(in crate::nouns) fn named(text: &str) -> Result<(String, String), &'static str> {
     let pair = text.split_once('=').filter(|(name, _)| !name.is_empty());
     pair.map(|(name, value)| (name.to_owned(), value.to_owned())).ok_or("it is to be NAME=VALUE")
 }

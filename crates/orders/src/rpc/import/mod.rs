@@ -123,7 +123,7 @@ impl Imports {
     ) -> Result<Progress, Error> {
         let options = upload.options().await?;
         // as they are now; each slice is held to what they are then
-        let definitions = store::properties::of(&self.db, tenant).await?;
+        let definitions = store::properties::DEFINITIONS.of(self.db.read(), tenant).await?;
         let columns = upload.header(&options, &definitions).await?;
         let journal = match self.journal(&options, &columns, tenant, &origin).await? {
             Some(Begin::Finished(progress)) => return Ok(progress),

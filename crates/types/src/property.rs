@@ -1,17 +1,21 @@
-//! Custom properties of orders (O9): what a tenant defines, and what orders hold of them.
+//! Custom properties (A15, O9): what a tenant defines for its contacts or its orders, here called holders, and what they hold
+//! of it.
+
+mod definition;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-use types::Timestamp;
-
-use super::Violation;
+pub use definition::{
+    Definition, DefinitionChange, DefinitionFault, Definitions, PropertyFault, PropertyFaults, check, define,
+    redefine, undefine,
+};
 
 /// Definitions of one tenant, at most.
-pub(crate) const MAX_DEFINITIONS: usize = 100;
+pub const MAX_DEFINITIONS: usize = 100;
 /// Bytes of a text, at most.
-pub(crate) const MAX_TEXT: usize = 500;
+pub const MAX_TEXT: usize = 500;
 /// Bytes of a name, at most.
 const MAX_NAME: usize = 64;
 /// Digits of a decimal, at most.
@@ -20,10 +24,11 @@ const MAX_DIGITS: usize = 38;
 /// Name of a property: letters, digits and underscores, beginning with a letter. So it can stand in a statement and in a
 /// filter as it is.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct PropertyName(String);
+pub struct PropertyName(String);
 
 impl PropertyName {
-    pub(crate) fn as_str(&self) -> &str {
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
         &self.0
     }
 }
@@ -49,7 +54,7 @@ impl fmt::Display for PropertyName {
 
 /// What the values of a property are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum PropertyType {
+pub enum PropertyType {
     /// Text.
     String,
     /// A whole number of 64 bits.
@@ -69,17 +74,17 @@ impl PropertyType {
     ];
 
     /// As it is stored, and as the contract has it without its prefix.
-    pub(crate) fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         Self::ALL.into_iter().find_map(|(kind, name)| (kind == self).then_some(name)).unwrap_or_default()
     }
 
     /// The inverse of [`PropertyType::name`].
-    pub(crate) fn from_name(name: &str) -> Option<Self> {
+    pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find_map(|(kind, of_kind)| (name == of_kind).then_some(kind))
     }
 
     /// The value that a text is, such as a cell of a file; none if it is empty.
-    pub(crate) fn read(self, text: &str) -> Result<Option<PropertyValue>, &'static str> {
+    pub fn read(self, text: &str) -> Result<Option<PropertyValue>, &'static str> {
         if text.is_empty() {
             return Ok(None);
         }
@@ -97,10 +102,11 @@ impl PropertyType {
 
 /// An exact decimal, in one form for each number: equal numbers are equal texts.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Decimal(String);
+pub struct Decimal(String);
 
 impl Decimal {
-    pub(crate) fn as_str(&self) -> &str {
+    /// In digits, in its shortest form.
+    pub fn as_str(&self) -> &str {
         &self.0
     }
 }
@@ -129,7 +135,7 @@ impl FromStr for Decimal {
 
 /// A value of a property.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum PropertyValue {
+pub enum PropertyValue {
     /// Text, not empty: an empty one is none.
     Text(String),
     /// A whole number.
@@ -142,7 +148,7 @@ pub(crate) enum PropertyValue {
 
 impl PropertyValue {
     /// Text that may be kept.
-    pub(crate) fn text(text: &str) -> Result<Self, &'static str> {
+    pub fn text(text: &str) -> Result<Self, &'static str> {
         match text {
             text if text.len() > MAX_TEXT => Err("is longer than 500 bytes"),
             text if text.chars().any(char::is_control) => Err("has a control character"),
@@ -150,7 +156,8 @@ impl PropertyValue {
         }
     }
 
-    fn kind(&self) -> PropertyType {
+    /// What it is a value of.
+    pub fn kind(&self) -> PropertyType {
         match self {
             Self::Text(_) => PropertyType::String,
             Self::Integer(_) => PropertyType::Integer,
@@ -172,71 +179,15 @@ impl fmt::Display for PropertyValue {
     }
 }
 
-/// What an order holds, by name.
-pub(crate) type Properties = BTreeMap<PropertyName, PropertyValue>;
-
-/// A property that a tenant defines.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Definition {
-    /// What it is known by.
-    pub(crate) name: PropertyName,
-    /// What its values are, for good.
-    pub(crate) kind: PropertyType,
-    /// Whether new orders, and those whose properties change, must have it.
-    pub(crate) required: bool,
-    /// Whether its values are personal data (A13).
-    pub(crate) personal: bool,
-    /// For people.
-    pub(crate) description: String,
-    /// Whether an order ever had it.
-    pub(crate) used: bool,
-    /// When it was defined (real clock).
-    pub(crate) created_at: Timestamp,
-}
-
-impl Definition {
-    /// Whether it is what is asked for again.
-    pub(crate) fn is_same_as(&self, other: &Self) -> bool {
-        let Self { name, kind, required, personal, description, .. } = other;
-        (&self.name, self.kind, self.required, self.personal, &self.description)
-            == (name, *kind, *required, *personal, description)
-    }
-}
-
-/// All that a tenant defines, by name.
-pub(crate) type Definitions = BTreeMap<PropertyName, Definition>;
-
-/// What is wrong with one property of an order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum PropertyFault {
-    /// The tenant defines none of this name.
-    Unknown,
-    /// It is required.
-    Missing,
-    /// Its values are of this type.
-    WrongType(PropertyType),
-}
-
-/// Holds properties of an order to what the tenant defines (O9).
-pub(crate) fn check(properties: &Properties, definitions: &Definitions) -> Result<(), Violation> {
-    let given = properties.iter().filter_map(|(name, value)| match definitions.get(name) {
-        None => Some((name, PropertyFault::Unknown)),
-        Some(definition) if definition.kind != value.kind() => {
-            Some((name, PropertyFault::WrongType(definition.kind)))
-        }
-        Some(_) => None,
-    });
-    let missing = definitions.values().filter(|d| d.required && !properties.contains_key(&d.name));
-    let faults = given.chain(missing.map(|definition| (&definition.name, PropertyFault::Missing)));
-    let faults: Vec<_> = faults.map(|(name, fault)| (name.clone(), fault)).collect();
-    if faults.is_empty() { Ok(()) } else { Err(Violation::Properties(faults)) }
-}
+/// What a holder has, by name.
+pub type Properties = BTreeMap<PropertyName, PropertyValue>;
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::Timestamp;
 
     fn definition(name: &str, kind: PropertyType, required: bool) -> Definition {
         Definition {
@@ -274,8 +225,8 @@ mod tests {
             pairs.into_iter().map(|(name, value)| (name.parse().unwrap(), value)).collect()
         };
         let faults = |properties| match check(&properties, &definitions()) {
-            Err(Violation::Properties(faults)) => faults,
-            other => panic!("{other:?}"),
+            Err(faults) => faults,
+            Ok(()) => panic!("they are as they are defined"),
         };
         let size = || ("size", PropertyValue::Integer(1));
         assert_eq!(check(&given(vec![size()]), &definitions()), Ok(()));

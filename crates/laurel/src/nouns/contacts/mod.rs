@@ -1,5 +1,8 @@
 //! `laurel contacts`.
 
+mod import;
+pub(super) mod properties;
+
 use clap::Subcommand;
 use proto::attribution::{
     EnrollContactRequest, FlagContactRequest, GetContactHistoryRequest, GetContactRequest,
@@ -8,6 +11,7 @@ use proto::attribution::{
 };
 use proto::common::ContactRef;
 
+use self::properties::PropertyArguments;
 use super::{Filter, Limit, Session, call, erasures};
 use crate::arguments::{WHO, When, one_of, who};
 
@@ -49,7 +53,11 @@ pub enum Command {
         /// Language, such as `de-AT`
         #[arg(long, default_value = "", hide_default_value = true)]
         locale: String,
+        #[command(flatten)]
+        properties: PropertyArguments,
     },
+    /// Import contacts from a CSV file; rejected rows go to standard error
+    Import(import::ImportArguments),
     /// Show a contact
     Get {
         #[arg(value_parser = who, help = WHO)]
@@ -122,6 +130,9 @@ pub enum Command {
         #[command(flatten)]
         when: When,
     },
+    /// What contacts have beside their fields: custom properties
+    #[command(subcommand)]
+    Properties(properties::Command),
     /// Take tags from a contact
     Untag {
         #[arg(value_parser = who, help = WHO)]
@@ -154,11 +165,14 @@ pub enum Command {
 
 pub(super) async fn run(command: &Command, session: &Session) -> anyhow::Result<()> {
     match command.clone() {
-        Command::Upsert { email, uid, first_name, last_name, company, locale } => {
+        Command::Upsert { email, uid, first_name, last_name, company, locale, properties } => {
             let (email, uid) = (email.unwrap_or_default(), uid.unwrap_or_default());
-            let request = UpsertContactRequest { email, uid, first_name, last_name, company, locale };
+            let properties = properties.wire(session).await?;
+            let request =
+                UpsertContactRequest { email, uid, first_name, last_name, company, locale, properties };
             session.answer(&call!(session.contacts.upsert_contact(request)))
         }
+        Command::Import(arguments) => import::import_file(session, &arguments).await,
         Command::Get { contact } => {
             let request = GetContactRequest { contact: Some(contact) };
             session.answer(&call!(session.contacts.get_contact(request)))
@@ -184,6 +198,7 @@ pub(super) async fn run(command: &Command, session: &Session) -> anyhow::Result<
             session.answer(&call!(session.contacts.unflag_contact(request)))
         }
         Command::Tag { contact, add, when } => tag(session, contact, (add, Vec::new()), &when).await,
+        Command::Properties(command) => properties::run(command, session).await,
         Command::Untag { contact, remove, when } => tag(session, contact, (Vec::new(), remove), &when).await,
         Command::Erase { contact, visitor_ids, when, no_wait } => {
             erasures::erase(session, contact, visitor_ids, &when, no_wait).await

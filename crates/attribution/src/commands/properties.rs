@@ -1,0 +1,88 @@
+//! Defining properties of contacts (A15): few, and seldom, so without a batcher.
+
+use pg::{Audit, Database, Inserts, WriteTx};
+use types::property::{self, Definition, DefinitionChange, DefinitionFault, Definitions, PropertyName};
+use types::{Clock, Origin, TenantId};
+
+use super::Error;
+use super::rules::Rules;
+use crate::domain::{Books, Violation};
+use crate::store::DEFINITIONS;
+
+/// Who defines what for whom.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct By<'a> {
+    /// Whose property.
+    pub(crate) tenant: &'a TenantId,
+    /// Who does it.
+    pub(crate) origin: &'a Origin,
+    /// The real clock.
+    pub(crate) clock: &'a dyn Clock,
+}
+
+/// Defines a property, or finds that it is defined so.
+pub(crate) async fn create(db: &Database, by: By<'_>, new: Definition) -> Result<Definition, Error> {
+    let (tx, definitions) = begin(db, by.tenant).await?;
+    let defined = property::define(&definitions, new).map_err(Violation::Definition)?;
+    put(tx, by, defined).await
+}
+
+/// Changes a definition.
+pub(crate) async fn update(
+    db: &Database,
+    by: By<'_>,
+    name: &PropertyName,
+    change: DefinitionChange,
+) -> Result<Definition, Error> {
+    let (tx, definitions) = begin(db, by.tenant).await?;
+    let defined = property::redefine(&definitions, name, change).map_err(Violation::Definition)?;
+    put(tx, by, defined).await
+}
+
+/// Takes back a definition that no contact ever used, and no rule of a segment reads.
+pub(crate) async fn delete(
+    db: &Database,
+    by: By<'_>,
+    rules: &Rules,
+    name: &PropertyName,
+) -> Result<(), Error> {
+    let (mut tx, definitions) = begin(db, by.tenant).await?;
+    property::undefine(&definitions, name).map_err(Violation::Definition)?;
+    let mut books = Books::default();
+    rules.load(&mut tx, [by.tenant], &mut books).await?;
+    if books.of(by.tenant).rules.values().any(|rule| rule.is_about(name)) {
+        return Err(Violation::Definition(DefinitionFault::InUse).into());
+    }
+    DEFINITIONS.delete(&mut tx, by.tenant, name).await?;
+    finish(tx, by, name).await
+}
+
+async fn begin(db: &Database, tenant: &TenantId) -> Result<(WriteTx, Definitions), Error> {
+    let mut tx = db.write().await?;
+    let definitions = DEFINITIONS.of(&mut *tx, tenant).await?;
+    Ok((tx, definitions))
+}
+
+/// Writes a definition, if it is other than what is stored.
+async fn put(
+    mut tx: WriteTx,
+    by: By<'_>,
+    (definition, is_other): (Definition, bool),
+) -> Result<Definition, Error> {
+    if is_other {
+        DEFINITIONS.put(&mut tx, by.tenant, &definition).await?;
+        finish(tx, by, &definition.name).await?;
+    } else {
+        tx.rollback().await?;
+    }
+    Ok(definition)
+}
+
+async fn finish(mut tx: WriteTx, by: By<'_>, name: &PropertyName) -> Result<(), Error> {
+    let mut audit = Audit::default();
+    audit.note(by.tenant, by.origin, name);
+    let mut inserts = Inserts::default();
+    audit.save(&mut inserts, by.clock.now());
+    inserts.send(&mut tx).await?;
+    Ok(tx.commit().await?)
+}
