@@ -63,7 +63,6 @@ pub(crate) enum Report {
 }
 
 /// Where an import tells, and in whose words: what a rule refuses is a fault of some column.
-#[derive(Clone)]
 pub(crate) struct Telling<'a> {
     /// To the caller.
     pub(crate) reports: mpsc::Sender<Report>,
