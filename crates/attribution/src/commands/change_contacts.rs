@@ -175,7 +175,9 @@ async fn load(
     rules.load(tx, slice.iter().map(|(command, _)| &command.tenant), &mut books).await?;
     // only who joins segments, or becomes an advocate in those it is in, draws from pools
     let joins = joinable(slice, &books);
-    joins.iter().for_each(|(tenant, segment)| segments.add(tenant, segment));
+    for (tenant, segment) in &joins {
+        segments.add(tenant, segment);
+    }
     store::load_campaigns_of_segments(tx, &segments, &mut books).await?;
     store::load_coupon_pools(tx, slice.len(), &mut books).await?;
     Ok(books)

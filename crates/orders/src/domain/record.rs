@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{
     Attributed, Definitions, NewOrder, OnConflict, OnUnattributed, Order, Outcome, Patch, Properties,
-    PropertyFaults, PropertyName, Unresolved, Updated, update,
+    PropertyFaults, Unresolved, Updated, update,
 };
 
 /// What an update may change (O6), by their names in the contract.

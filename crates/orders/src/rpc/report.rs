@@ -2,12 +2,11 @@
 
 use std::collections::VecDeque;
 
-use csv::Writer;
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
 use pg::Database;
 use proto::orders::{DownloadImportReportRequest, DownloadImportReportResponse};
-use rpc::csv::export::Places;
+use rpc::csv::export::{Places, record};
 use rpc::{Error, Reason};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Status};
@@ -21,16 +20,6 @@ const PIECE: usize = 256 * 1024;
 
 /// The columns before those of the imported file; an import skips them.
 pub(super) const COLUMNS: [&str; 3] = ["line", "column", "reason"];
-
-/// Fields as one CSV record, without a line break.
-pub(super) fn record<F: AsRef<[u8]>>(fields: impl IntoIterator<Item = F>) -> Vec<u8> {
-    let mut writer = Writer::from_writer(Vec::new());
-    // a vector takes what it is given
-    let _ = writer.write_record(fields);
-    let mut record = writer.into_inner().unwrap_or_default();
-    record.pop();
-    record
-}
 
 /// What of a record stands behind the columns of a report. All of it if it has fewer fields than these, so that nothing is
 /// lost.

@@ -56,6 +56,16 @@ impl Places {
     }
 }
 
+/// Fields as one CSV record, without a line break.
+pub fn record<F: AsRef<[u8]>>(fields: impl IntoIterator<Item = F>) -> Vec<u8> {
+    let mut writer = Writer::from_writer(Vec::new());
+    // a vector takes what it is given
+    let _ = writer.write_record(fields);
+    let mut record = writer.into_inner().unwrap_or_default();
+    record.pop();
+    record
+}
+
 /// A piece of the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Piece {
