@@ -150,7 +150,7 @@ impl Import {
             };
             match answer {
                 Ok(Changed { created: true, .. }) => self.progress.created += 1,
-                Ok(Changed { is_changed: true, .. }) => self.progress.updated += 1,
+                Ok(Changed { is_other: true, .. }) => self.progress.updated += 1,
                 Ok(_) => self.progress.unchanged += 1,
                 Err(error) if is_transient(error.code()) => return Err(error),
                 Err(error) => {
