@@ -37,7 +37,7 @@ pub(crate) struct Changed {
     /// Whether it was created.
     pub(crate) created: bool,
     /// Whether anything of it is other than before.
-    pub(crate) is_changed: bool,
+    pub(crate) is_other: bool,
     /// Coupon codes that it drew from pools (A14).
     pub(crate) drawn: Vec<CouponCode>,
 }
@@ -110,8 +110,8 @@ fn decide_all(
 ) -> Vec<Result<Changed, Error>> {
     let decide = |(command, _): &(Command, ContactRef)| {
         let decided = decide(books, command, clock);
-        let is_changed = super::sign(audit, &command.tenant, books.of(&command.tenant), &command.origin);
-        decided.map(|changed| Changed { is_changed, ..changed })
+        let is_other = super::sign(audit, &command.tenant, books.of(&command.tenant), &command.origin);
+        decided.map(|changed| Changed { is_other, ..changed })
     };
     slice.iter().map(decide).collect()
 }
@@ -121,7 +121,7 @@ fn decide(books: &mut Books, command: &Command, clock: &dyn Clock) -> Result<Cha
     let when = super::moment(&command.tenant, command.occurred_at, book.test_clock, clock)?;
     let (id, created) = book.change_contact(&command.change, when)?;
     let contact = book.people.get(id).cloned().ok_or(Violation::ContactNotFound(Some(id)))?;
-    Ok(Changed { contact, created, is_changed: false, drawn: book.coupons.take_drawn() })
+    Ok(Changed { contact, created, is_other: false, drawn: book.coupons.take_drawn() })
 }
 
 /// Segments beside those named in which contacts may become advocates: by rule, or by their status alone.

@@ -111,7 +111,7 @@ impl Import for ContactImport {
             };
             match answer {
                 Ok(Changed { created: true, .. }) => self.progress.created += 1,
-                Ok(Changed { is_changed: true, .. }) => self.progress.updated += 1,
+                Ok(Changed { is_other: true, .. }) => self.progress.updated += 1,
                 Ok(_) => self.progress.unchanged += 1,
                 Err(error) if import::ends(&error) => return Err(error),
                 Err(error) => {
