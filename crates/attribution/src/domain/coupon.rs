@@ -42,7 +42,7 @@ impl Coupon {
 /// The coupon codes of a slice.
 #[derive(Debug, Default)]
 pub(crate) struct Coupons {
-    coupons: BTreeMap<CouponCode, Tracked<Coupon>>,
+    codes: BTreeMap<CouponCode, Tracked<Coupon>>,
     /// The pools of campaigns, oldest first.
     pools: BTreeMap<CampaignId, BTreeSet<(Timestamp, CouponCode)>>,
     /// Which advocates have a code in which campaign, as far as that was asked.
@@ -54,7 +54,7 @@ pub(crate) struct Coupons {
 impl Coupons {
     /// Takes in a stored code; one that is there already stays as it is.
     pub(crate) fn add(&mut self, coupon: Coupon) {
-        if !self.coupons.contains_key(&coupon.code) {
+        if !self.codes.contains_key(&coupon.code) {
             self.put(Tracked::stored(coupon));
         }
     }
@@ -66,17 +66,17 @@ impl Coupons {
 
     /// One code.
     pub(crate) fn get(&self, code: &CouponCode) -> Option<&Coupon> {
-        self.coupons.get(code).map(Tracked::get)
+        self.codes.get(code).map(Tracked::get)
     }
 
     /// Whether a code has this text.
     pub(crate) fn has(&self, text: &str) -> bool {
-        text.parse().is_ok_and(|code: CouponCode| self.coupons.contains_key(&code))
+        text.parse().is_ok_and(|code: CouponCode| self.codes.contains_key(&code))
     }
 
     /// All of them.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Tracked<Coupon>> {
-        self.coupons.values()
+        self.codes.values()
     }
 
     /// Codes drawn from pools since the last call.
@@ -93,7 +93,7 @@ impl Coupons {
             }
             (_, None) => {}
         }
-        self.coupons.insert(code.clone(), coupon);
+        self.codes.insert(code.clone(), coupon);
     }
 
     /// Gives an advocate who has no code in a campaign the oldest of its pool, if there is any.
@@ -102,7 +102,7 @@ impl Coupons {
             return None;
         }
         let (_, code) = self.pools.get_mut(campaign)?.pop_first()?;
-        self.coupons.get_mut(&code)?.change().advocate = Some(advocate);
+        self.codes.get_mut(&code)?.change().advocate = Some(advocate);
         self.holders.insert((advocate, campaign.clone()));
         self.drawn.push(code.clone());
         Some(code)
@@ -186,7 +186,7 @@ impl Book {
 
     /// A contact has used a code in a campaign. It is the only one who may, if the code is single use.
     pub(super) fn use_coupon(&mut self, code: &CouponCode, contact: ContactId, campaign: &CampaignId) {
-        let Some(coupon) = self.coupons.coupons.get_mut(code) else { return };
+        let Some(coupon) = self.coupons.codes.get_mut(code) else { return };
         if coupon.get().is_single_use && coupon.get().used_by.is_none() {
             coupon.change().used_by = Some((contact, campaign.clone()));
             self.touch(code);

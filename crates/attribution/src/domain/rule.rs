@@ -170,6 +170,7 @@ mod tests {
             segments: BTreeSet::new(),
             created_at: time::macros::datetime!(2025-06-01 12:00 UTC),
             flags: BTreeMap::new(),
+            erased_at: None,
             properties: Properties::from([
                 ("plan".parse().unwrap(), PropertyValue::Text("pro".to_owned())),
                 ("seats".parse().unwrap(), PropertyValue::Integer(12)),

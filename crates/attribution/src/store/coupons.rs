@@ -93,13 +93,6 @@ pub(crate) async fn load_pools(
     load_holders(conn, &pools, books).await
 }
 
-#[derive(Debug, sqlx::FromRow)]
-struct HolderRow {
-    tenant_id: TenantId,
-    advocate_id: ContactId,
-    campaign_id: CampaignId,
-}
-
 /// Loads which contacts in the books have a code in these campaigns.
 async fn load_holders(
     conn: &mut PgConnection,
@@ -117,7 +110,7 @@ async fn load_holders(
     if tenants.is_empty() {
         return Ok(());
     }
-    let rows: Vec<HolderRow> = sqlx::query_as(
+    let rows: Vec<(TenantId, ContactId, CampaignId)> = sqlx::query_as(
         "SELECT k.tenant_id, k.advocate_id, k.campaign_id
            FROM unnest($1::text[], $2::uuid[], $3::text[]) AS k (tenant_id, advocate_id, campaign_id)
           CROSS JOIN LATERAL (
@@ -130,8 +123,8 @@ async fn load_holders(
     .bind(places)
     .fetch_all(conn)
     .await?;
-    for HolderRow { tenant_id, advocate_id, campaign_id } in rows {
-        books.of(&tenant_id).coupons.add_holder(advocate_id, campaign_id);
+    for (tenant, advocate, campaign) in rows {
+        books.of(&tenant).coupons.add_holder(advocate, campaign);
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Which index a list goes by, also on tables that were empty when its statement was planned.
 
 use sqlx::postgres::PgConnection;
-use sqlx::{AssertSqlSafe, Postgres, QueryBuilder};
+use sqlx::{Postgres, QueryBuilder};
 use testkit::Sandbox;
 use types::{CampaignId, ContactId, TenantId, new_id};
 use uuid::Uuid;

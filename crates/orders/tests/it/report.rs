@@ -317,7 +317,8 @@ async fn o10_a_report_imported_unchanged_is_refused_in_the_same_way() {
         let report_1 = report(&acme, &format!("{case}-1")).await.unwrap();
         let (second, counts) = imported(&acme, &format!("{case}-2"), &report_1.file).await;
         assert_eq!(why(&first), why(&second), "{}", file.escape_ascii());
-        assert_eq!((counts.rows, counts.rejected), (first.len() as i64, first.len() as i64));
+        let all = i64::try_from(first.len()).unwrap();
+        assert_eq!((counts.rows, counts.rejected), (all, all));
         let records = format!(
             "SELECT count(*) FROM (SELECT rtrim(record, '\\x0a') FROM rejected_rows WHERE import_id = '{case}-1' EXCEPT ALL
                                    SELECT rtrim(record, '\\x0a') FROM rejected_rows WHERE import_id = '{case}-2' ) AS lost"

@@ -266,7 +266,12 @@ impl AttributionImport {
         self.progress.rejected += 1;
         let (reason, message) = (error.reason().into(), error.message().to_owned());
         let line = import::line(line);
-        self.answer.rejected.push(v1::RejectedAttributionRow { line, column: column.into(), reason, message });
+        self.answer.rejected.push(v1::RejectedAttributionRow {
+            line,
+            column: column.into(),
+            reason,
+            message,
+        });
     }
 
     /// Says what became of the rows; a caller that went away does not hear it, and what is recorded stands.

@@ -87,7 +87,7 @@ async fn a16_every_filter_goes_by_an_index_and_reads_little_on_its_first_page_an
         ("inactive".into(), AttributionSelection { active: Some(false), ..Default::default() }),
     ];
     for filter in [
-        "".to_owned(),
+        String::new(),
         format!("contact_id = {contact}"),
         format!("advocate_id = {advocate}"),
         "campaign_id = winter".to_owned(),

@@ -29,7 +29,7 @@ pub struct Export {
 
 /// Arguments of `laurel attributions import`.
 #[derive(Debug, Clone, Args)]
-pub struct Import {
+pub struct Upload {
     /// The file
     file: PathBuf,
     /// A column that is not named as the contract has it; `-` ignores the column. May be repeated
@@ -58,7 +58,7 @@ pub(super) async fn export(session: &Session, Export { file, selection }: Export
 }
 
 /// Imports a file; rejected rows, and those that came to nobody, go to standard error, and rejected ones are an error in the end.
-pub(super) async fn import(session: &Session, arguments: &Import) -> anyhow::Result<()> {
+pub(super) async fn import(session: &Session, arguments: &Upload) -> anyhow::Result<()> {
     let columns: HashMap<String, String> = mappings(&arguments.columns)?;
     let (import_id, source) = (arguments.import_id.clone(), arguments.source.clone());
     let options = Some(ImportAttributionsOptions { columns, import_id, source });

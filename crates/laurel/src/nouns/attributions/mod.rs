@@ -84,7 +84,7 @@ pub enum Command {
     /// Write all that a list shows to a CSV file, which can be changed and imported
     Export(files::Export),
     /// Record, activate, deactivate and reassign by the rows of a CSV file; rejected rows go to standard error
-    Import(files::Import),
+    Import(files::Upload),
     /// List attempts with what was sent and how they ended, newest first
     Attempts(Attempts),
     /// Make an inactive attribution the active one

@@ -212,7 +212,7 @@ fn o6_revenue_is_never_lowered_below_what_was_refunded() {
 /// Properties of texts, and what defines them.
 fn properties(texts: &[(&str, &str)]) -> (Properties, Definitions) {
     let property = |(name, text): &(&str, &str)| {
-        let name: PropertyName = name.parse().unwrap();
+        let name: types::property::PropertyName = name.parse().unwrap();
         let definition = Definition {
             name: name.clone(),
             kind: PropertyType::String,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use proto::orders::{ImportOrdersOptions, OnConflict as WireOnConflict};
 use rpc::csv::Fields;
+use rpc::csv::export::record;
 use rpc::{Error, fields};
 use types::Currency;
 
@@ -310,7 +311,7 @@ impl Columns {
     /// The names as one CSV record, for the report.
     pub(super) fn header(&self) -> Vec<u8> {
         let names = self.names.iter().skip(if self.is_report { report::COLUMNS.len() } else { 0 });
-        report::record(names)
+        record(names)
     }
 
     /// A record as it was sent, without what a report had put before it.
