@@ -81,7 +81,7 @@ pub(super) async fn import_file(session: &Session, arguments: &ImportArguments) 
         |row| progress.say(&rejected_line(row)),
     )
     .await;
-    if arguments.import_id != import_id && imported.as_ref().is_err_and(|error| error.is::<ConnectionError>())
+    if arguments.import_id != import_id && imported.as_ref().is_err_and(anyhow::Error::is::<ConnectionError>)
     {
         progress.say(&format!("--import-id {import_id} goes on where it was"));
     }
