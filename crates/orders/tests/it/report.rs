@@ -126,10 +126,8 @@ async fn o10_a_report_is_of_one_import_of_one_tenant() {
 
 /// `rows` rows, of which every tenth is wrong.
 fn file(rows: std::ops::Range<usize>) -> String {
-    let row = |n: usize| match n % 10 {
-        7 => format!("o-{n},nobody,{n}\n"),
-        _ => format!("o-{n},c{}@example.com,{n}\n", n % 9),
-    };
+    let who = |n: usize| if n % 10 == 7 { "nobody".to_owned() } else { format!("c{}@example.com", n % 9) };
+    let row = |n: usize| format!("o-{n},{},{n}\n", who(n));
     rows.map(row).collect()
 }
 
@@ -317,8 +315,8 @@ async fn o10_a_report_imported_unchanged_is_refused_in_the_same_way() {
         let report_1 = report(&acme, &format!("{case}-1")).await.unwrap();
         let (second, counts) = imported(&acme, &format!("{case}-2"), &report_1.file).await;
         assert_eq!(why(&first), why(&second), "{}", file.escape_ascii());
-        let all = i64::try_from(first.len()).unwrap();
-        assert_eq!((counts.rows, counts.rejected), (all, all));
+        let rows = i64::try_from(first.len()).unwrap();
+        assert_eq!((counts.rows, counts.rejected), (rows, rows));
         let records = format!(
             "SELECT count(*) FROM (SELECT rtrim(record, '\\x0a') FROM rejected_rows WHERE import_id = '{case}-1' EXCEPT ALL
                                    SELECT rtrim(record, '\\x0a') FROM rejected_rows WHERE import_id = '{case}-2' ) AS lost"

@@ -88,8 +88,8 @@ async fn o10_rows_that_are_done_must_be_the_same_when_they_are_sent_again() {
     // one is too large to be kept, and well-formed all the same
     let options = v1::ImportOrdersOptions { import_id: "i-1".into(), ..options(&[("note", "-")]) };
     let rows = |revenue: u32, note: &str, last: &str| {
-        let rows: Vec<String> = (0..1000).map(|n| format!("o-{n},c{}@example.com,{n},\n", n % 10)).collect();
-        let rows = rows.concat();
+        let row = |n: usize| format!("o-{n},c{}@example.com,{n},\n", n % 10);
+        let rows: String = (0..1000).map(row).collect();
         let wide = format!("wide,eve@example.com,1,{}{note}\n", "x".repeat(100_000));
         format!("order_id,email,revenue,note\nfirst,eve@example.com,{revenue},\n{rows}{wide}{last}")
             .into_bytes()
