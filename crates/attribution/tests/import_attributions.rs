@@ -109,8 +109,8 @@ async fn a_row_that_cannot_be_taken_fails_alone_with_line_column_and_reason() {
     ];
     let before = acme.events().await.len();
     let good = ",,jim@example.com,,ANN10,,\n";
-    let bad: String = rows.iter().map(|(row, ..)| format!("{row}\n")).collect();
-    let file = format!("action,campaign,contact,Who brought,shortcode,occurred_at,reason\n{bad}{good}");
+    let bad = rows.iter().map(|(row, ..)| *row).collect::<Vec<_>>().join("\n");
+    let file = format!("action,campaign,contact,Who brought,shortcode,occurred_at,reason\n{bad}\n{good}");
     let columns = [("Who brought".to_owned(), "advocate".to_owned())].into();
     let options = ImportAttributionsOptions { columns, ..Default::default() };
     let imported = import_in_pieces(&acme, file.as_bytes(), 100, options).await.unwrap();
@@ -325,12 +325,12 @@ async fn a4_a_row_may_bring_all_its_evidence_and_rows_of_many_slices_keep_their_
     let service = Service::start().await;
     let acme = service.of("acme");
     let (ann, bob) = acme.program().await;
-    let mut file = "contact,shortcode,coupon_code,advocate\n".to_owned();
-    for n in 0..1200 {
-        let (code, advocate) = if n < 600 { ("ANN10", "bob@example.com") } else { ("", "") };
-        let code = if code.is_empty() { "BOB10" } else { code };
-        file.push_str(&format!("c{}@example.com,{code},NONE-1,{advocate}\n", n % 600));
-    }
+    let row = |n| {
+        let (code, advocate) = if n < 600 { ("ANN10", "bob@example.com") } else { ("BOB10", "") };
+        format!("c{}@example.com,{code},NONE-1,{advocate}", n % 600)
+    };
+    let rows: Vec<String> = (0..1200).map(row).collect();
+    let file = format!("contact,shortcode,coupon_code,advocate\n{}\n", rows.join("\n"));
     let imported = import(&acme, file.as_bytes()).await;
     // bob was named beside the stronger code, so that he is known as the loser already
     let expected = Progress { rows: 1200, recorded: 600, logged_inactive: 600, ..Default::default() };

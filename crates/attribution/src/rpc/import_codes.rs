@@ -112,7 +112,7 @@ impl Import for CodeImport {
             match answer {
                 Ok(true) => self.progress.imported += 1,
                 Ok(false) => self.progress.already_imported += 1,
-                Err(Fault { error, .. }) if import::ends(&error) => return Err(error),
+                Err(Fault { error, .. }) if import::ends(&error) => return Err(*error),
                 Err(fault) => {
                     self.progress.rejected += 1;
                     rejected.push(row(line, fault));
@@ -135,14 +135,14 @@ impl CodeImport {
             Reason::CodeTaken => "code",
             _ => error.first_field(),
         };
-        let column = self.columns.as_ref().map(|columns| Box::from(columns.name_of(field)));
-        Fault { column: column.unwrap_or_default(), error }
+        let column = self.columns.as_ref().map(|columns| columns.name_of(field).to_owned());
+        Fault { column: column.unwrap_or_default(), error: Box::new(error) }
     }
 }
 
 fn row(line: u64, Fault { column, error }: Fault) -> v1::RejectedCode {
     let (reason, message) = (error.reason().into(), error.message().to_owned());
-    v1::RejectedCode { line: import::line(line), column: column.into(), reason, message }
+    v1::RejectedCode { line: import::line(line), column, reason, message }
 }
 
 fn coupon(cells: &Cells<'_>, is_single_use: bool) -> Result<(NewCoupon, &'static str), Error> {

@@ -38,9 +38,9 @@ pub struct Columns {
 #[derive(Debug, Clone)]
 pub struct Fault {
     /// The column at fault, as the header names it; empty if the row as a whole is.
-    pub column: Box<str>,
-    /// What is wrong.
-    pub error: Error,
+    pub column: String,
+    /// What is wrong; boxed, since it is rare.
+    pub error: Box<Error>,
 }
 
 impl Columns {
@@ -110,13 +110,13 @@ impl Columns {
     /// The cells of a row.
     pub fn cells<'a>(&'a self, record: Result<Fields<'a>, Malformed>) -> Result<Cells<'a>, Fault> {
         let whole = |what: String| Fault {
-            column: Box::default(),
-            error: Error::new(Code::InvalidArgument, Reason::InvalidField, what),
+            column: String::new(),
+            error: Box::new(Error::new(Code::InvalidArgument, Reason::InvalidField, what)),
         };
         let record = record.map_err(|malformed| match malformed.column() {
             Some(n) => {
                 let column = self.names.get(n).cloned().unwrap_or_default();
-                Fault { error: Error::field(column.clone(), malformed), column: column.into() }
+                Fault { error: Box::new(Error::field(column.clone(), malformed)), column }
             }
             None => whole(format!("the row {malformed}")),
         })?;
@@ -129,7 +129,7 @@ impl Columns {
 
     /// An error about a field, as one about its column.
     pub fn fault(&self, error: Error) -> Fault {
-        Fault { column: self.name_of(error.first_field()).into(), error }
+        Fault { column: self.name_of(error.first_field()).to_owned(), error: Box::new(error) }
     }
 
     /// Name of a field's column, as the header has it; empty if there is none.
@@ -209,7 +209,7 @@ mod tests {
         let mut reader = RecordReader::new();
         let line = format!("{row}\n");
         let record = reader.next(&mut line.as_bytes()).unwrap();
-        columns.cells(record.fields).map_err(|fault| fault.error)?.text(field).map(str::to_owned)
+        columns.cells(record.fields).map_err(|fault| *fault.error)?.text(field).map(str::to_owned)
     }
 
     #[test]
@@ -219,7 +219,7 @@ mod tests {
         assert_eq!(cell(&columns, "x,now,ann", "what").unwrap(), "");
         assert_eq!((columns.name_of("who"), columns.name_of("what")), ("Person", ""));
         let fault = columns.fault(Error::field("who", "is odd"));
-        assert_eq!((&*fault.column, fault.error.message()), ("Person", "who is odd"));
+        assert_eq!((fault.column.as_str(), fault.error.message()), ("Person", "who is odd"));
     }
 
     #[test]
@@ -267,6 +267,6 @@ mod tests {
         assert_eq!((error.message(), error.first_field()), ("the row has 3 fields, the header 2", ""));
         let mut reader = RecordReader::new();
         let record = reader.next(&mut &b"a,b\"c\n"[..]).unwrap();
-        assert_eq!(&*columns.cells(record.fields).unwrap_err().column, "when");
+        assert_eq!(columns.cells(record.fields).unwrap_err().column, "when");
     }
 }

@@ -255,7 +255,7 @@ impl AttributionImport {
         let Some(columns) = &self.columns else { return Err(Error::internal()) };
         let fault = row::refused(columns, named, error);
         if import::ends(&fault.error) {
-            return Err(fault.error);
+            return Err(*fault.error);
         }
         self.reject(line, fault);
         Ok(())
@@ -266,12 +266,7 @@ impl AttributionImport {
         self.progress.rejected += 1;
         let (reason, message) = (error.reason().into(), error.message().to_owned());
         let line = import::line(line);
-        self.answer.rejected.push(v1::RejectedAttributionRow {
-            line,
-            column: column.into(),
-            reason,
-            message,
-        });
+        self.answer.rejected.push(v1::RejectedAttributionRow { line, column, reason, message });
     }
 
     /// Says what became of the rows; a caller that went away does not hear it, and what is recorded stands.

@@ -182,5 +182,5 @@ pub(super) fn refused(columns: &Columns, named: Named, error: commands::Error) -
         (_, Reason::AttributionNotFound | Reason::AnotherAttributionActive) => named.attribution,
         _ => error.first_field(),
     };
-    Fault { column: columns.name_of(field).into(), error }
+    Fault { column: columns.name_of(field).to_owned(), error: Box::new(error) }
 }
