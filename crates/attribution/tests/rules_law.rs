@@ -11,8 +11,11 @@ use proto::attribution::contact_property_service_client::ContactPropertyServiceC
 use proto::attribution::property_value::Value;
 use proto::attribution::{self as v1, ContactStatus, SegmentState};
 
+/// What a rule means.
+type Meaning = fn(&v1::Contact) -> bool;
+
 /// Rules, and what they mean.
-const RULES: [(&str, fn(&v1::Contact) -> bool); 5] = [
+const RULES: [(&str, Meaning); 5] = [
     ("contact.status == 'ENROLLED' && 'vip' in contact.tags", |contact| {
         contact.status() == ContactStatus::Enrolled && contact.tags.contains(&"vip".to_owned())
     }),
