@@ -11,10 +11,11 @@ use proto::attribution::contact_property_service_client::ContactPropertyServiceC
 use proto::attribution::property_value::Value;
 use proto::attribution::{self as v1, ContactStatus, SegmentState};
 
-/// A rule, and what it means.
-type Rule = (&'static str, fn(&v1::Contact) -> bool);
+/// What a rule means.
+type Meaning = fn(&v1::Contact) -> bool;
 
-const RULES: [Rule; 5] = [
+/// Rules, and what they mean.
+const RULES: [(&str, Meaning); 5] = [
     ("contact.status == 'ENROLLED' && 'vip' in contact.tags", |contact| {
         contact.status() == ContactStatus::Enrolled && contact.tags.contains(&"vip".to_owned())
     }),
