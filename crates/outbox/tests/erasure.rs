@@ -1,4 +1,5 @@
 //! Erasures on their way (A13): slice by slice, through crashes, and counted once.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "in a test, what cannot be had fails the test")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -108,7 +109,7 @@ impl World {
         Ok(is_new)
     }
 
-    fn run(&self, erasures: &Erasures, eraser: Notes) -> (tokio::task::JoinHandle<()>, CancellationToken) {
+    fn run(erasures: &Erasures, eraser: Notes) -> (tokio::task::JoinHandle<()>, CancellationToken) {
         let stop = CancellationToken::new();
         let running = erasures.clone().run(eraser, Arc::new(SystemClock), stop.clone());
         (tokio::spawn(async { running.await.unwrap_or_else(|never| match never {}) }), stop)
@@ -146,7 +147,9 @@ fn part(service: &str, removed: &[(&str, i64)]) -> ErasurePart {
 
 /// Without its times.
 fn timeless(mut parts: Vec<ErasurePart>) -> Vec<ErasurePart> {
-    parts.iter_mut().for_each(|part| part.completed_at = None);
+    for part in &mut parts {
+        part.completed_at = None;
+    }
     parts
 }
 
@@ -157,7 +160,7 @@ async fn a13_a_crash_half_way_loses_nothing_and_counts_nothing_twice() -> anyhow
     assert!(world.told(&erasures).await?);
     assert!(!world.told(&erasures).await?, "told again by the stream, it is known");
     // killed in the second slice: what it has removed is not committed
-    let (killed, _) = world.run(&erasures, Notes::of(1));
+    let (killed, _) = World::run(&erasures, Notes::of(1));
     world.until("SELECT count(*) = 15 FROM notes WHERE name = 'ann'").await?;
     killed.abort();
     assert!(killed.await.is_err_and(|error| error.is_cancelled()));
@@ -169,7 +172,7 @@ async fn a13_a_crash_half_way_loses_nothing_and_counts_nothing_twice() -> anyhow
         "its own part is not complete"
     );
 
-    let (running, stop) = world.run(&world.erasures(), Notes::of(100));
+    let (running, stop) = World::run(&world.erasures(), Notes::of(100));
     world.until("SELECT completed_at IS NOT NULL FROM erasures").await?;
     stop.cancel();
     running.await?;
@@ -186,7 +189,7 @@ async fn a13_it_is_complete_only_once_the_names_are_given_back() -> anyhow::Resu
     let world = World::new().await?;
     let erasures = world.erasures();
     let eraser = Notes { refusals: 1, ..Notes::of(100) };
-    let (running, stop) = world.run(&erasures, eraser.clone());
+    let (running, stop) = World::run(&erasures, eraser.clone());
     world.told(&erasures).await?;
     world.until("SELECT completed_at IS NOT NULL FROM erasures").await?;
     assert_eq!(eraser.released.load(Ordering::SeqCst), 2, "refused once, and asked again");
@@ -201,8 +204,8 @@ async fn a13_two_processes_at_the_same_erasure_pass_it_on_once() -> anyhow::Resu
     let world = World::new().await?;
     let (one, other) = (world.erasures(), world.erasures());
     world.told(&one).await?;
-    let (first, stop_first) = world.run(&one, Notes::of(100));
-    let (second, stop_second) = world.run(&other, Notes::of(100));
+    let (first, stop_first) = World::run(&one, Notes::of(100));
+    let (second, stop_second) = World::run(&other, Notes::of(100));
     world.until("SELECT completed_at IS NOT NULL FROM erasures").await?;
     stop_first.cancel();
     stop_second.cancel();
