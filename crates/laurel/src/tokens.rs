@@ -81,7 +81,7 @@ pub fn token(arguments: &TokenArguments) -> anyhow::Result<()> {
 /// The scopes of the calls that a service makes.
 fn needs_of(service: &str) -> anyhow::Result<&'static str> {
     Ok(match service {
-        "orders" => "attribution.read attribution.write",
+        "orders" => "attribution.read attribution.write attribution.erased",
         "journeys" => "attribution.read orders.read",
         "rewards" => "journeys.read",
         "attribution" => "",

@@ -104,7 +104,8 @@ pub async fn start(
     let settings = Arc::new(settings);
     let stop = lifecycle.stop();
     let audits = Audits(db.clone());
-    let properties = OrderProperties { db: db.clone(), clock: Arc::clone(&clock) };
+    let properties =
+        OrderProperties { db: db.clone(), clock: Arc::clone(&clock), erasures: erasures.clone() };
     let exports = Places::default();
     let orders = Orders {
         db,

@@ -181,10 +181,10 @@ mod attribution {
             Fact::AttributionActivated(f) => f.attribution.as_ref().map(|a| a.contact_id.as_str()),
             Fact::AttributionLoggedInactive(f) => f.attribution.as_ref().map(|a| a.contact_id.as_str()),
             Fact::AttributionDeactivated(f) => f.attribution.as_ref().map(|a| a.contact_id.as_str()),
-            Fact::ClockMoved(_) => None,
+            // an erasure neither waits for what is parked of the contact, nor holds it up
+            Fact::ClockMoved(_) | Fact::ContactErased(_) => None,
             Fact::ContactFlagged(f) => Some(&f.contact_id),
             Fact::ContactUnflagged(f) => Some(&f.contact_id),
-            Fact::ContactErased(f) => Some(&f.contact_id),
         }
     }
 }
@@ -198,8 +198,8 @@ mod orders {
             Fact::OrderUpdated(f) => f.order.as_ref().map(|o| o.contact_id.as_str()),
             Fact::OrderRefunded(f) => f.order.as_ref().map(|o| o.contact_id.as_str()),
             Fact::OrderCancelled(f) => f.order.as_ref().map(|o| o.contact_id.as_str()),
-            Fact::ClockMoved(_) => None,
-            Fact::ContactErased(f) => Some(&f.contact_id),
+            // an erasure neither waits for what is parked of the contact, nor holds it up
+            Fact::ClockMoved(_) | Fact::ContactErased(_) => None,
         }
     }
 }
@@ -213,10 +213,10 @@ mod journeys {
             Fact::OrderRefunded(f) => Some(&f.contact_id),
             Fact::OrderCancelled(f) => Some(&f.contact_id),
             Fact::ContactStatusChanged(f) => Some(&f.contact_id),
-            Fact::ClockMoved(_) => None,
+            // an erasure neither waits for what is parked of the contact, nor holds it up
+            Fact::ClockMoved(_) | Fact::ContactErased(_) => None,
             Fact::ContactFlagged(f) => Some(&f.contact_id),
             Fact::ContactUnflagged(f) => Some(&f.contact_id),
-            Fact::ContactErased(f) => Some(&f.contact_id),
         }
     }
 }
@@ -231,8 +231,8 @@ mod rewards {
             Fact::RewardFulfilled(f) => Some(&f.beneficiary_id),
             Fact::RewardDenied(f) => Some(&f.beneficiary_id),
             Fact::RewardReopened(f) => Some(&f.beneficiary_id),
-            Fact::ClockMoved(_) => None,
-            Fact::ContactErased(f) => Some(&f.contact_id),
+            // an erasure neither waits for what is parked of the contact, nor holds it up
+            Fact::ClockMoved(_) | Fact::ContactErased(_) => None,
         }
     }
 }

@@ -25,7 +25,7 @@ pub const SLICE: i64 = 1000;
 /// How often it is looked for work at least: other processes may have left some.
 const LOOK: Duration = Duration::from_secs(5);
 /// Erasures taken up at a time.
-const ROUND: i64 = 100;
+const ROUND: i64 = 10_000;
 /// The service after which nobody has anything left.
 const LAST: &str = "rewards";
 
@@ -197,12 +197,43 @@ impl Erasures {
     }
 
     /// Takes up an erasure in a service that holds nothing of a contact but its id, and completes it: its part is in the
-    /// receipt.
-    pub async fn pass(&self, tx: &mut WriteTx, mut open: Open, now: Timestamp) -> Result<Open, pg::Error> {
+    /// receipt. `None` if it is known.
+    pub async fn pass(
+        &self,
+        tx: &mut WriteTx,
+        mut open: Open,
+        now: Timestamp,
+    ) -> Result<Option<Open>, pg::Error> {
         self.take_up(&mut open, &Vec::new(), now);
         open.complete(now);
-        insert(tx, &open, now, Some(now)).await?;
-        Ok(open)
+        Ok(insert(tx, &open, now, Some(now)).await?.then_some(open))
+    }
+
+    /// Takes up erasures again that are complete here, since there is more to remove: that of one contact of a tenant, or all.
+    /// What comes of it is told once more, and the services behind know it already.
+    pub async fn reopen(
+        &self,
+        tx: &mut WriteTx,
+        tenant: &TenantId,
+        contact: Option<ContactId>,
+    ) -> Result<(), pg::Error> {
+        pg::sqlx::query(
+            "UPDATE erasures SET completed_at = NULL
+              WHERE tenant_id = $1 AND contact_id = coalesce($2, contact_id)",
+        )
+        .bind(tenant)
+        .bind(contact)
+        .execute(&mut **tx)
+        .await?;
+        let begun = Arc::clone(&self.begun);
+        tx.after_commit(move || begun.notify_one());
+        Ok(())
+    }
+
+    /// Whether this service is done with a contact. Errors: ERASURE_NOT_FOUND if it was not erased.
+    pub async fn is_complete(&self, tenant: &TenantId, contact: ContactId) -> Result<bool, Error> {
+        let receipt = self.receipt(tenant, contact).await?;
+        Ok(receipt.parts.iter().any(|part| part.service == self.db.schema().name))
     }
 
     fn take_up(&self, open: &mut Open, removed: &Removed, now: Timestamp) {
@@ -230,7 +261,7 @@ impl Erasures {
         stop: CancellationToken,
     ) -> Result<(), Infallible> {
         loop {
-            if let Err(error) = self.round(&eraser, &*clock).await {
+            if let Err(error) = self.round(&eraser, &*clock, &stop).await {
                 tracing::warn!(%error, "a contact is not erased yet; trying again");
             }
             tokio::select! {
@@ -241,7 +272,12 @@ impl Erasures {
     }
 
     /// All that are open; one that fails does not hold up the others.
-    async fn round<E: Eraser>(&self, eraser: &E, clock: &dyn Clock) -> Result<(), EraseError> {
+    async fn round<E: Eraser>(
+        &self,
+        eraser: &E,
+        clock: &dyn Clock,
+        stop: &CancellationToken,
+    ) -> Result<(), EraseError> {
         let rows: Vec<Row> = pg::sqlx::query_as(
             "SELECT tenant_id, contact_id, receipt, traceparent FROM erasures
               WHERE completed_at IS NULL ORDER BY recorded_at LIMIT $1",
@@ -252,15 +288,25 @@ impl Erasures {
         .map_err(pg::Error::from)?;
         let mut failure = Ok(());
         for row in rows {
-            failure = self.finish(eraser, &row.read()?, clock).await.and(failure);
+            let finished = match row.read() {
+                Ok(open) => self.finish(eraser, &open, clock, stop).await,
+                Err(unreadable) => Err(unreadable.into()),
+            };
+            failure = finished.and(failure);
         }
         failure
     }
 
-    async fn finish<E: Eraser>(&self, eraser: &E, open: &Open, clock: &dyn Clock) -> Result<(), EraseError> {
+    async fn finish<E: Eraser>(
+        &self,
+        eraser: &E,
+        open: &Open,
+        clock: &dyn Clock,
+        stop: &CancellationToken,
+    ) -> Result<(), EraseError> {
         let names = eraser.names(open).await?;
         let mut is_released = false;
-        loop {
+        while !stop.is_cancelled() {
             let mut tx = self.db.write().await?;
             // another process may have been at it
             let Some(mut open) = select_open(&mut tx, open).await? else {
@@ -285,6 +331,7 @@ impl Erasures {
                 is_released = true;
             }
         }
+        Ok(())
     }
 }
 

@@ -19,7 +19,10 @@ use crate::world::{Method, TENANT, World, methods};
 const CALLER: &str = "somebody";
 
 /// Methods that change something, but nothing here, and why.
-const IDLE: [(&str, &str); 1] = [("RetryParked", "nothing is parked unless something is broken")];
+const IDLE: [(&str, &str); 2] = [
+    ("RetryParked", "nothing is parked unless something is broken"),
+    ("ForgetErasedNames", "orders has had them forgotten, and nobody is erased beforehand"),
+];
 
 /// What the calls are about, beside what the world is filled with.
 pub(crate) struct Things {
@@ -52,8 +55,8 @@ impl Things {
 
     /// All ids.
     pub(crate) fn all(&self) -> impl Iterator<Item = &String> {
-        let Ids { contacts, attributions, runs, transitions, rewards } = &self.ids;
-        let ids = [contacts, attributions, runs, transitions, rewards].into_iter().flatten();
+        let Ids { contacts, attributions, runs, transitions, rewards, erased } = &self.ids;
+        let ids = [contacts, attributions, runs, transitions, rewards, erased].into_iter().flatten();
         ids.chain([&self.pending, &self.approved, &self.parked])
     }
 
@@ -63,6 +66,7 @@ impl Things {
         let mut message = values.least(&method.0.input());
         let request = &mut message;
         match method.0.name() {
+            "EraseContact" => set(inner(request, "contact"), "email", "ida@example.com"),
             "UpsertContact" => set(request, "email", "newcomer@example.com"),
             "TagContact" | "UpdateSegmentMembers" => {
                 let add = request.descriptor().get_field_by_name("add").unwrap();

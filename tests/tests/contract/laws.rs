@@ -27,7 +27,7 @@ struct Sample {
     change: fn(&mut DynamicMessage),
 }
 
-const SAMPLES: [Sample; 11] = [
+const SAMPLES: [Sample; 12] = [
     Sample {
         method: "RecordAttribution",
         request: |message| message,
@@ -54,6 +54,12 @@ const SAMPLES: [Sample; 11] = [
         },
         made: &["attribution"],
         change: |request| set(request, "reason", "another"),
+    },
+    Sample {
+        method: "EraseContact",
+        request: |message| message,
+        made: &["erasure"],
+        change: |request| set(inner(request, "contact"), "email", "bob@example.com"),
     },
     Sample {
         method: "RecordOrder",
@@ -124,6 +130,10 @@ fn made(
             return Err((error.code.into(), rpc::error::reason_name(error.reason()).to_owned()));
         }
         at = inner(&mut at, field).clone();
+    }
+    // an erasure goes on by itself
+    if at.descriptor().get_field_by_name("parts").is_some() {
+        at.clear_field_by_name("parts");
     }
     Ok(at)
 }

@@ -70,6 +70,8 @@ pub(crate) struct Ids {
     pub(crate) runs: Vec<String>,
     pub(crate) transitions: Vec<String>,
     pub(crate) rewards: Vec<String>,
+    /// Contacts that were erased.
+    pub(crate) erased: Vec<String>,
 }
 
 /// Fills [`TENANT`].
@@ -88,6 +90,7 @@ pub(crate) async fn fill_as(world: &World, tenant: &str) -> anyhow::Result<Ids> 
     attributions(&clients).await?;
     contact_properties(&clients).await?;
     properties(OrderPropertyServiceClient::new(channel.clone())).await?;
+    let erased = vec![erased(&clients).await?];
     orders(&clients).await?;
     let mut runs = RunServiceClient::new(channel);
     settled(world, tenant).await?;
@@ -113,6 +116,7 @@ pub(crate) async fn fill_as(world: &World, tenant: &str) -> anyhow::Result<Ids> 
         runs: runs.into_inner().runs.into_iter().map(|r| r.run_id).collect(),
         transitions: transitions.into_inner().transitions.into_iter().map(|t| t.transition_id).collect(),
         rewards: rewards.into_inner().rewards.into_iter().map(|r| r.reward_id).collect(),
+        erased,
     })
 }
 
@@ -263,6 +267,26 @@ async fn orders(clients: &Clients) -> anyhow::Result<()> {
     let request = a::AdvanceTestClockRequest { seconds, request_id: "seeded".to_owned() };
     clients.test_clock.clone().advance_test_clock(request).await?;
     Ok(())
+}
+
+/// A contact that is erased in all services: its id.
+async fn erased(clients: &Clients) -> anyhow::Result<String> {
+    let contact = Some(ContactRef { uid: "zoe".to_owned(), ..Default::default() });
+    let request = a::UpsertContactRequest { uid: "zoe".to_owned(), ..Default::default() };
+    clients.contacts.clone().upsert_contact(request).await?;
+    let request = a::EraseContactRequest { contact, ..Default::default() };
+    let begun = clients.erasures.attribution.clone().erase_contact(request).await?.into_inner();
+    let contact_id = begun.erasure.context("a receipt")?.contact_id;
+    let types = vec!["contact_erased".to_owned()];
+    let request = r::WatchRewardEventsRequest { types, ..Default::default() };
+    let mut events = clients.rewards.clone().watch_reward_events(request).await?.into_inner();
+    while let Some(message) = events.message().await? {
+        let is_it = |event: &r::RewardEvent| matches!(&event.fact, Some(Fact::ContactErased(erased)) if erased.contact_id == contact_id);
+        if message.events.iter().any(is_it) {
+            return Ok(contact_id);
+        }
+    }
+    Err(anyhow::anyhow!("the stream ended")).context("rewards")
 }
 
 /// What people do to a contact and an attribution, which are in the end as they were.

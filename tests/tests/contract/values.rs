@@ -138,6 +138,7 @@ impl Values {
         let first = |ids: &[String]| ids.first().cloned().unwrap_or_else(|| UNKNOWN_ID.to_owned());
         let parent = field.parent_message().name().to_owned();
         let text = match field.name() {
+            "contact_id" if parent.contains("Eras") => return first(&self.ids.erased),
             "contact_id" | "beneficiary_id" => return first(&self.ids.contacts),
             "attribution_id" => return first(&self.ids.attributions),
             "run_id" => return first(&self.ids.runs),
@@ -155,7 +156,7 @@ impl Values {
             "shortcode" | "code" | "coupon_code" | "prefix" => "ANN10",
             "email" => "eve@example.com",
             "currency_code" | "default_currency" => "USD",
-            "visitor_id" => "b-1",
+            "visitor_id" | "visitor_ids" => "b-1",
             "ip" => "203.0.113.7",
             "landing_path" => "/offer",
             "locale" => "de-AT",

@@ -12,7 +12,7 @@ const SHOP: &str = "spiffe://example.org/shop";
 /// The scopes that docs/configuration.md says services need for their calls, and a user.
 fn rules() -> String {
     let services = [
-        ("orders", "attribution.read attribution.write"),
+        ("orders", "attribution.read attribution.write attribution.erased"),
         ("journeys", "attribution.read orders.read"),
         ("rewards", "journeys.read"),
     ];

@@ -66,9 +66,12 @@ pub(crate) async fn run(
     let mut audit = Audit::default();
     super::sign(&mut audit, &tenant, book, &origin);
     if let Erasing::Now(erased) = &erasing {
-        store::keep_names(&mut inserts, &tenant, erased, &visitors, now);
+        store::keep_names(&mut inserts, &tenant, (contact, Some(erased)), &visitors, now);
         let open = Open::new((&tenant, contact), when.occurred_at, &[], origin.traceparent.as_ref());
         erasures.begin(&mut tx, open, &removed(erased), now).await?;
+    } else if !visitors.is_empty() {
+        store::keep_names(&mut inserts, &tenant, (contact, None), &visitors, now);
+        erasures.reopen(&mut tx, &tenant, Some(contact)).await?;
     }
     super::finish(tx, inserts, &audit, &books, now).await?;
     Ok(Done { contact, before })

@@ -11,10 +11,11 @@ use tokio::sync::Notify;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use types::{Clock, ContactId, Origin};
+use uuid::Uuid;
 
 use super::rules::Rules;
 use crate::domain::{Books, Moment};
-use crate::store::{self, SegmentKeys};
+use crate::store::{self, SegmentKeys, ToFill};
 
 /// How often it looks for what another process left behind; its own rules it hears of at once.
 const EVERY: Duration = Duration::from_mins(1);
@@ -35,7 +36,7 @@ pub(crate) struct Filler {
 }
 
 impl Filler {
-    /// Fills what is to be filled, until `stop`. A failure is logged, and the next minute tries again.
+    /// Fills what is to be filled, until `stop`. A segment that fails is logged, does not hold up the others, and is tried again in a minute.
     pub(crate) async fn run(self, stop: CancellationToken) -> Result<(), pg::Error> {
         let mut minutes = tokio::time::interval(EVERY);
         minutes.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -46,30 +47,36 @@ impl Filler {
                 _ = minutes.tick() => {}
                 () = self.wake.notified() => {}
             }
+            let mut failed = Vec::new();
             while !stop.is_cancelled() {
-                match self.slice().await {
-                    Ok(true) => {}
-                    Ok(false) => break,
+                let waiting = match self.next(&failed).await {
+                    Ok(Some(waiting)) => waiting,
+                    Ok(None) => break,
                     Err(error) => {
-                        tracing::warn!(%error, "filling a segment failed");
+                        tracing::warn!(%error, "segments are not filled; trying again");
                         break;
                     }
+                };
+                if let Err(error) = self.slice(&failed).await {
+                    let (tenant, segment) = (waiting.tenant_id.as_str(), waiting.segment_id.as_str());
+                    tracing::warn!(tenant, segment, %error, "a segment is not filled; others go on");
+                    failed.push(waiting.rule_id);
                 }
             }
         }
     }
 
-    /// Holds one slice of contacts to the rule of one segment; whether there was one to fill.
-    async fn slice(&self) -> Result<bool, pg::Error> {
-        let waiting = store::next_to_fill(&mut *self.db.read().acquire().await?).await?;
-        if waiting.is_none() {
-            return Ok(false);
-        }
+    /// The segment to fill next, but for these.
+    async fn next(&self, failed: &[Uuid]) -> Result<Option<ToFill>, pg::Error> {
+        store::next_to_fill(&mut *self.db.read().acquire().await?, failed).await
+    }
+
+    /// Holds one slice of contacts to the rule of one segment.
+    async fn slice(&self, failed: &[Uuid]) -> Result<(), pg::Error> {
         let mut tx = self.db.write().await?;
         // another process may have been faster
-        let Some(segment) = store::next_to_fill(&mut tx).await? else {
-            tx.rollback().await?;
-            return Ok(true);
+        let Some(segment) = store::next_to_fill(&mut tx, failed).await? else {
+            return tx.rollback().await;
         };
         let tenant = &segment.tenant_id;
         let mut books = Books::default();
@@ -93,7 +100,6 @@ impl Filler {
         store::save(&mut tx, Inserts::default(), &books, now).await?;
         let last: Option<ContactId> = contacts.last().copied().filter(|_| contacts.len() == SLICE);
         store::filled_to(&mut tx, &segment, last).await?;
-        tx.commit().await?;
-        Ok(true)
+        tx.commit().await
     }
 }

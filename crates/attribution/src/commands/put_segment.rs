@@ -49,7 +49,7 @@ pub(crate) async fn create(
         Some(_) => Err(Violation::SegmentExists.into()),
         None => {
             if let Some(rule) = &rule {
-                let known = store::load_rules(&mut tx, [by.tenant]).await?;
+                let known = store::load_rules(&mut tx, [by.tenant], |_| true).await?;
                 if known.len() >= MAX_RULES {
                     return Err(Violation::TooManyRules.into());
                 }

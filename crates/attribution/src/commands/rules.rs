@@ -30,7 +30,7 @@ impl Rules {
         tenants: impl IntoIterator<Item = &'a TenantId>,
         books: &mut Books,
     ) -> Result<(), pg::Error> {
-        let stored = store::load_rules(conn, tenants).await?;
+        let stored = store::load_rules(conn, tenants, |rule| self.kept(rule).is_some()).await?;
         let mut unknown = Vec::new();
         for stored in stored {
             match self.kept(stored.rule_id) {

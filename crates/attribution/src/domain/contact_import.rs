@@ -47,7 +47,7 @@ impl Book {
         Ok((id, created))
     }
 
-    /// Whether a contact may join segments by hand, and have a status: who is banned is not enrolled in passing.
+    /// Whether a contact may join segments by hand, and have a status: who is banned stays so in passing.
     pub(super) fn may_join(
         &self,
         who: &ContactRef,
@@ -63,7 +63,8 @@ impl Book {
         let known = self.people.find(who)?.and_then(|id| self.people.get(id));
         match known {
             Some(contact)
-                if contact.status == ContactStatus::Banned && status == Some(ContactStatus::Enrolled) =>
+                if contact.status == ContactStatus::Banned
+                    && status.is_some_and(|status| status != ContactStatus::Banned) =>
             {
                 Err(Violation::ContactBanned(contact.id))
             }

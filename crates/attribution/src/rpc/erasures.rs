@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use proto::attribution as v1;
 use proto::attribution::erasure_service_server::ErasureService;
-use rpc::{Error, caller, fields};
+use rpc::{Error, Reason, caller, fields};
 use tonic::{Request, Response, Status};
 use types::{ContactId, TenantId};
 
@@ -74,7 +74,10 @@ impl ErasureService for ErasureRpcs {
     ) -> Result<Response<v1::ForgetErasedNamesResponse>, Status> {
         let (tenant, origin) = (caller::tenant(&request)?, caller::origin(&request)?);
         let contact = self.known(&tenant, &request.get_ref().contact_id).await?;
-        let App { db, clock, .. } = &*self.0;
+        let App { db, clock, erasures, .. } = &*self.0;
+        if !erasures.is_complete(&tenant, contact).await? {
+            return Err(Error::not_found(Reason::ErasureNotFound, "erasure", contact.to_string()).into());
+        }
         let by = (&tenant, &origin);
         erase_contact::forget_names(db, &**clock, by, contact).await.map_err(Error::from)?;
         Ok(Response::new(v1::ForgetErasedNamesResponse {}))

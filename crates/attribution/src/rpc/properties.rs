@@ -33,8 +33,8 @@ impl ContactPropertyService for ContactProperties {
         request: Request<v1::CreateContactPropertyRequest>,
     ) -> Result<Response<v1::CreateContactPropertyResponse>, Status> {
         let (tenant, origin) = (caller::tenant(&request)?, caller::origin(&request)?);
-        let App { db, clock, .. } = &*self.0;
-        let by = By { tenant: &tenant, origin: &origin, clock: &**clock };
+        let App { db, clock, erasures, .. } = &*self.0;
+        let by = By { tenant: &tenant, origin: &origin, clock: &**clock, erasures };
         let new = definition(request.get_ref(), &**clock)?;
         let made = create(db, by, new).await.map_err(Error::from)?;
         Ok(Response::new(v1::CreateContactPropertyResponse { property: Some(wire::property(&made)) }))
@@ -73,8 +73,8 @@ impl ContactPropertyService for ContactProperties {
         request: Request<v1::UpdateContactPropertyRequest>,
     ) -> Result<Response<v1::UpdateContactPropertyResponse>, Status> {
         let (tenant, origin) = (caller::tenant(&request)?, caller::origin(&request)?);
-        let App { db, clock, .. } = &*self.0;
-        let by = By { tenant: &tenant, origin: &origin, clock: &**clock };
+        let App { db, clock, erasures, .. } = &*self.0;
+        let by = By { tenant: &tenant, origin: &origin, clock: &**clock, erasures };
         let wire = request.get_ref();
         let name: PropertyName = fields::parse("name", &wire.name)?;
         let changed = update(db, by, &name, change(wire)?).await.map_err(Error::from)?;
@@ -86,8 +86,8 @@ impl ContactPropertyService for ContactProperties {
         request: Request<v1::DeleteContactPropertyRequest>,
     ) -> Result<Response<v1::DeleteContactPropertyResponse>, Status> {
         let (tenant, origin) = (caller::tenant(&request)?, caller::origin(&request)?);
-        let App { db, clock, rules, .. } = &*self.0;
-        let by = By { tenant: &tenant, origin: &origin, clock: &**clock };
+        let App { db, clock, rules, erasures, .. } = &*self.0;
+        let by = By { tenant: &tenant, origin: &origin, clock: &**clock, erasures };
         let name: PropertyName = fields::parse("name", &request.get_ref().name)?;
         delete(db, by, rules, &name).await.map_err(Error::from)?;
         Ok(Response::new(v1::DeleteContactPropertyResponse {}))

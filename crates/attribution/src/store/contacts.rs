@@ -1,6 +1,6 @@
 //! Contacts and their segment memberships.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use pg::{Inserts, WriteTx};
 use sqlx::PgConnection;
@@ -171,6 +171,7 @@ pub(super) async fn save(tx: &mut WriteTx, inserts: &mut Inserts, books: &Books)
     mark_used(tx, books).await?;
     update(tx, &changed).await?;
     let left = leave(tx, books).await?;
+    count_members(tx, books).await?;
     insert(inserts, &created);
     join(inserts, books);
     Ok(!changed.ids.is_empty() || left)
@@ -300,6 +301,34 @@ fn memberships(books: &Books, of: impl Fn(&Book) -> &BTreeSet<(ContactId, Segmen
             of(book).iter().map(move |(id, segment)| (tenant.as_str(), (*id, segment.as_str())))
         })
         .unzip()
+}
+
+/// Keeps the numbers of members; memberships change by less than a slice has room for.
+async fn count_members(tx: &mut WriteTx, books: &Books) -> Result<(), pg::Error> {
+    let mut counts: BTreeMap<(&str, &str), i64> = BTreeMap::new();
+    for (tenant, book) in books.iter() {
+        for (memberships, by) in [(book.people.joined(), 1), (book.people.left(), -1)] {
+            for (_, segment) in memberships {
+                *counts.entry((tenant.as_str(), segment.as_str())).or_default() += by;
+            }
+        }
+    }
+    if counts.is_empty() {
+        return Ok(());
+    }
+    let (segments, counts): (Vec<(&str, &str)>, Vec<i64>) = counts.into_iter().unzip();
+    let (tenants, segments): (Vec<&str>, Vec<&str>) = segments.into_iter().unzip();
+    sqlx::query(
+        "UPDATE segments s SET members = s.members + n.by
+           FROM unnest($1::text[], $2::text[], $3::bigint[]) AS n (tenant_id, segment_id, by)
+          WHERE s.tenant_id = n.tenant_id AND s.segment_id = n.segment_id",
+    )
+    .bind(tenants)
+    .bind(segments)
+    .bind(counts)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
 }
 
 fn join(inserts: &mut Inserts, books: &Books) {

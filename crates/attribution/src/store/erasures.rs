@@ -20,25 +20,25 @@ enum Kind {
     Visitor = 3,
 }
 
-/// Keeps by what a contact was known.
+/// Keeps by what a contact was known, as far as it is known now.
 pub(crate) fn keep_names(
     inserts: &mut Inserts,
     tenant: &TenantId,
-    erased: &Erased,
+    (contact, erased): (ContactId, Option<&Erased>),
     visitors: &[String],
     now: Timestamp,
 ) {
-    let own = [(Kind::Email, &erased.email), (Kind::Uid, &erased.uid)];
-    let own = own.into_iter().filter_map(|(kind, name)| Some((kind, name.as_ref()?)));
+    let own = erased.into_iter().flat_map(|e| [(Kind::Email, &e.email), (Kind::Uid, &e.uid)]);
+    let own = own.filter_map(|(kind, name)| Some((kind, name.as_ref()?)));
     let all: Vec<_> = own.chain(visitors.iter().map(|id| (Kind::Visitor, id))).collect();
     inserts
         .add(
             "INSERT INTO erased_names (tenant_id, contact_id, kind, name, erased_at)
              SELECT DISTINCT $1, $2::uuid, n.kind, n.name, $5::timestamptz
-               FROM unnest($3::smallint[], $4::text[]) AS n (kind, name)",
+               FROM unnest($3::smallint[], $4::text[]) AS n (kind, name) ON CONFLICT DO NOTHING",
         )
         .bind(tenant.as_str())
-        .bind(erased.contact)
+        .bind(contact)
         .bind(all.iter().map(|(kind, _)| *kind as i16).collect::<Vec<_>>())
         .bind(all.iter().map(|(_, name)| name.as_str()).collect::<Vec<_>>())
         .bind(now);
@@ -71,11 +71,15 @@ pub(crate) async fn forget_names(
     Ok(done.rows_affected() > 0)
 }
 
-/// Forgets names of contacts erased before `before`; whether there may be more.
+/// Forgets names of contacts erased before `before` that are not needed here any more; whether there may be more.
 pub(crate) async fn purge_names(tx: &mut WriteTx, before: Timestamp) -> Result<bool, pg::Error> {
     let done = sqlx::query(
         "DELETE FROM erased_names WHERE (tenant_id, contact_id, kind, name) IN (
-             SELECT tenant_id, contact_id, kind, name FROM erased_names WHERE erased_at < $1 LIMIT $2)",
+             SELECT tenant_id, contact_id, kind, name FROM erased_names n
+              WHERE erased_at < $1 AND NOT EXISTS (
+                        SELECT FROM erasures e WHERE e.tenant_id = n.tenant_id AND e.contact_id = n.contact_id
+                           AND e.completed_at IS NULL)
+              LIMIT $2)",
     )
     .bind(before)
     .bind(PURGE)
@@ -125,9 +129,34 @@ const STEPS: &[(&str, &str)] = &[
     ),
     (
         "attribution_changes",
+        // a reassignment gives its reason to both attributions
         "UPDATE attribution_changes SET reason = '' WHERE (tenant_id, contact_id, campaign_id, change_no) IN (
-             SELECT tenant_id, contact_id, campaign_id, change_no FROM attribution_changes
-              WHERE advocate_id = $2 AND tenant_id IS NOT DISTINCT FROM $1 AND reason <> '' LIMIT $3)",
+             SELECT s.tenant_id, s.contact_id, s.campaign_id, s.change_no
+               FROM (SELECT tenant_id, contact_id, campaign_id, reason FROM attribution_changes
+                      WHERE advocate_id = $2 AND tenant_id IS NOT DISTINCT FROM $1 AND reason <> '' LIMIT $3) c
+               JOIN attribution_changes s USING (tenant_id, contact_id, campaign_id, reason))",
+    ),
+    (
+        "contacts",
+        "UPDATE contacts SET properties = impersonal(tenant_id, properties)
+          WHERE tenant_id = $1 AND contact_id = $2 AND erased_at IS NOT NULL AND properties <> '{}'
+            AND properties <> impersonal(tenant_id, properties) AND $3 > 0",
+    ),
+    (
+        "attempts",
+        "UPDATE attempts SET shortcode = NULL WHERE (tenant_id, attempt_id) IN (
+             SELECT a.tenant_id, a.attempt_id FROM erased_names n
+               JOIN attempts a ON a.shortcode IN (left(n.name, 64), upper(left(n.name, 64)))
+                AND a.tenant_id IS NOT DISTINCT FROM n.tenant_id
+              WHERE n.tenant_id = $1 AND n.contact_id = $2 AND n.kind = 2 LIMIT $3)",
+    ),
+    (
+        "attempts",
+        "UPDATE attempts SET coupon_code = NULL WHERE (tenant_id, attempt_id) IN (
+             SELECT a.tenant_id, a.attempt_id FROM erased_names n
+               JOIN attempts a ON a.coupon_code IN (left(n.name, 64), upper(left(n.name, 64)))
+                AND a.tenant_id IS NOT DISTINCT FROM n.tenant_id
+              WHERE n.tenant_id = $1 AND n.contact_id = $2 AND n.kind = 2 LIMIT $3)",
     ),
     (
         "attempts",

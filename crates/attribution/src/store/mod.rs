@@ -47,7 +47,7 @@ pub(crate) use erasures::{
 };
 pub(crate) use history::{attribution_changes, contact_changes};
 pub(crate) use properties::{DEFINITIONS, load as load_definitions};
-pub(crate) use rules::{StoredRule, filled_to, load as load_rules, next_to_fill, put as put_rule};
+pub(crate) use rules::{StoredRule, ToFill, filled_to, load as load_rules, next_to_fill, put as put_rule};
 pub(crate) use segments::{
     Segment, SegmentKeys, get as get_segment, list as list_segments, load as load_segments,
     put as put_segment,

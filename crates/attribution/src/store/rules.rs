@@ -1,6 +1,6 @@
 //! Rules of segments, and how far filling them is.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use pg::WriteTx;
 use sqlx::PgConnection;
@@ -35,15 +35,32 @@ pub(crate) struct ToFill {
     pub(crate) traceparent: Option<String>,
 }
 
-/// The rules of these tenants.
+/// The rules of these tenants; without their texts, but for those that are not `known`.
 pub(crate) async fn load<'a>(
     conn: &mut PgConnection,
     tenants: impl IntoIterator<Item = &'a TenantId>,
+    known: impl Fn(Uuid) -> bool,
 ) -> Result<Vec<StoredRule>, pg::Error> {
     let tenants: BTreeSet<&str> = tenants.into_iter().map(TenantId::as_str).collect();
-    let query = "SELECT r.tenant_id, r.segment_id, r.rule_id, r.rule FROM unnest($1::text[]) AS k (tenant_id)
+    let query =
+        "SELECT r.tenant_id, r.segment_id, r.rule_id, '' AS rule FROM unnest($1::text[]) AS k (tenant_id)
                   CROSS JOIN LATERAL (SELECT * FROM segment_rules WHERE tenant_id = k.tenant_id OFFSET 0) r";
-    Ok(sqlx::query_as(query).bind(tenants.into_iter().collect::<Vec<_>>()).fetch_all(conn).await?)
+    let tenants: Vec<&str> = tenants.into_iter().collect();
+    let mut rules: Vec<StoredRule> = sqlx::query_as(query).bind(&tenants).fetch_all(&mut *conn).await?;
+    let unknown: Vec<Uuid> = rules.iter().map(|rule| rule.rule_id).filter(|id| !known(*id)).collect();
+    if unknown.is_empty() {
+        return Ok(rules);
+    }
+    let query = "SELECT r.rule_id, r.rule FROM unnest($1::text[]) AS k (tenant_id)
+                  CROSS JOIN LATERAL (
+                      SELECT * FROM segment_rules WHERE tenant_id = k.tenant_id AND rule_id = ANY ($2) OFFSET 0) r";
+    let texts: Vec<(Uuid, String)> =
+        sqlx::query_as(query).bind(tenants).bind(unknown).fetch_all(conn).await?;
+    let mut texts: HashMap<Uuid, String> = texts.into_iter().collect();
+    for rule in &mut rules {
+        rule.rule = texts.remove(&rule.rule_id).unwrap_or_default();
+    }
+    Ok(rules)
 }
 
 /// Gives a segment a rule, or another one; all contacts are to be held to it.
@@ -70,11 +87,11 @@ pub(crate) async fn put(
     Ok(())
 }
 
-/// The segment that is to be filled next: the one that is least far.
-pub(crate) async fn next_to_fill(conn: &mut PgConnection) -> Result<Option<ToFill>, pg::Error> {
+/// The segment that is to be filled next: the one that is least far, but for these.
+pub(crate) async fn next_to_fill(conn: &mut PgConnection, but: &[Uuid]) -> Result<Option<ToFill>, pg::Error> {
     let query = "SELECT tenant_id, segment_id, rule_id, filled_to, traceparent FROM segment_rules
-                  WHERE filled_to IS NOT NULL ORDER BY filled_to LIMIT 1";
-    Ok(sqlx::query_as(query).fetch_optional(conn).await?)
+                  WHERE filled_to IS NOT NULL AND rule_id <> ALL ($1) ORDER BY filled_to LIMIT 1";
+    Ok(sqlx::query_as(query).bind(but).fetch_optional(conn).await?)
 }
 
 /// Keeps how far filling is; `None`: done.

@@ -70,8 +70,7 @@ pub(crate) async fn get(
     tenant: &TenantId,
     segment: &SegmentId,
 ) -> Result<Option<Segment>, pg::Error> {
-    let query = "SELECT s.segment_id AS id, s.name, (SELECT count(*) FROM segment_members m
-                        WHERE m.segment_id = s.segment_id AND m.tenant_id IS NOT DISTINCT FROM s.tenant_id) AS members,
+    let query = "SELECT s.segment_id AS id, s.name, s.members,
                         r.rule, r.filled_to IS NOT NULL AS is_building
                    FROM segments s LEFT JOIN segment_rules r USING (tenant_id, segment_id) WHERE s.tenant_id = $1 AND s.segment_id = $2";
     Ok(sqlx::query_as(query).bind(tenant).bind(segment).fetch_optional(conn).await?)
@@ -84,8 +83,7 @@ pub(crate) async fn list(
     after: &str,
     limit: i64,
 ) -> Result<Vec<Segment>, pg::Error> {
-    let query = "SELECT s.segment_id AS id, s.name, (SELECT count(*) FROM segment_members m
-                        WHERE m.segment_id = s.segment_id AND m.tenant_id IS NOT DISTINCT FROM s.tenant_id) AS members,
+    let query = "SELECT s.segment_id AS id, s.name, s.members,
                         r.rule, r.filled_to IS NOT NULL AS is_building
                    FROM segments s LEFT JOIN segment_rules r USING (tenant_id, segment_id) WHERE s.tenant_id = $1 AND s.segment_id > $2 ORDER BY s.segment_id LIMIT $3";
     Ok(sqlx::query_as(query).bind(tenant).bind(after).bind(limit).fetch_all(conn).await?)

@@ -96,7 +96,7 @@ impl Subscriber for OrderEvents {
         let mut erased = Vec::new();
         for open in events.iter().filter_map(|event| erasure(event).transpose()) {
             let passed = self.erasures.pass(tx, open.map_err(poison)?, now).await?;
-            erased.push(crate::wire::erased(&passed, now));
+            erased.extend(passed.map(|passed| crate::wire::erased(&passed, now)));
         }
         outbox::append(tx, Inserts::default(), &erased).await?;
         Ok(())

@@ -221,7 +221,7 @@ mod tests {
     #[test]
     fn every_argument_has_the_name_of_its_field() {
         // ours alone: what is no field, and the currency of an amount
-        let ours = ["currency", "file", "limit", "no_end", "report"];
+        let ours = ["currency", "file", "limit", "no_end", "no_wait", "report"];
         let command = Cli::command();
         let mut told = BTreeSet::new();
         for noun in

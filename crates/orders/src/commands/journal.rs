@@ -45,8 +45,8 @@ pub(crate) struct Opening {
 pub(crate) enum Begin {
     /// It is new, or goes on after the rows that its journal says are done.
     At(Box<Journal>),
-    /// All its rows are done.
-    Finished(Progress),
+    /// All its rows are done; with their hash.
+    Finished(Progress, Vec<u8>),
 }
 
 impl Journal {
@@ -61,7 +61,9 @@ impl Journal {
         let Opening { hash, header, dry_run } = opening;
         let import = match imports::get(db, &key).await? {
             Some(stored) if stored.hash != hash => return Err(Error::ImportDiffers),
-            Some(stored) if stored.finished_at.is_some() => return Ok(Begin::Finished(stored.progress)),
+            Some(stored) if stored.finished_at.is_some() => {
+                return Ok(Begin::Finished(stored.progress, stored.rows_hash));
+            }
             Some(stored) => stored,
             None => Import {
                 hash,

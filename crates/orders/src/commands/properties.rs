@@ -1,5 +1,6 @@
 //! Defining properties of orders (O9): few, and seldom, so without a batcher.
 
+use outbox::Erasures;
 use pg::{Audit, Database, Inserts, WriteTx};
 use types::property::{self, DefinitionChange};
 use types::{Clock, Origin, TenantId};
@@ -17,6 +18,8 @@ pub(crate) struct By<'a> {
     pub(crate) origin: &'a Origin,
     /// The real clock.
     pub(crate) clock: &'a dyn Clock,
+    /// Taken up again when a property becomes personal (A13).
+    pub(crate) erasures: &'a Erasures,
 }
 
 /// Defines a property, or finds that it is defined so.
@@ -33,8 +36,13 @@ pub(crate) async fn update(
     name: &PropertyName,
     change: DefinitionChange,
 ) -> Result<Definition, Error> {
-    let (tx, definitions) = begin(db, by.tenant).await?;
+    let (mut tx, definitions) = begin(db, by.tenant).await?;
     let defined = property::redefine(&definitions, name, change).map_err(Violation::Definition)?;
+    let was_open = definitions.get(name).is_some_and(|before| !before.personal);
+    if was_open && defined.0.personal {
+        // what was kept of those who were erased
+        by.erasures.reopen(&mut tx, by.tenant, None).await?;
+    }
     put(tx, by, defined).await
 }
 

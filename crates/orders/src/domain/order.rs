@@ -3,7 +3,7 @@
 use types::{AttributionId, CampaignId, ContactId, Currency, Money, OrderId, TenantId, Timestamp};
 use uuid::Uuid;
 
-use super::{InForce, Outcome, Properties};
+use super::{Definitions, InForce, Outcome, Properties};
 
 /// What an order is known by (O1).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -81,6 +81,8 @@ pub(crate) struct Order {
     pub(crate) recorded_by: String,
     /// When it was cancelled (business time), if it is (O8).
     pub(crate) cancelled_at: Option<Timestamp>,
+    /// Whether its customer was erased: it keeps and takes nothing personal (A13).
+    pub(crate) is_erased: bool,
 }
 
 impl Order {
@@ -97,6 +99,14 @@ impl Order {
     /// What refunds and a cancellation gave back.
     pub(crate) fn refunded(&self) -> Money {
         Money::new(self.refunded_minor, self.currency())
+    }
+
+    /// What it takes of these properties: of an erased customer's order, those that are declared not to be personal (A13).
+    pub(crate) fn kept(&self, mut properties: Properties, definitions: &Definitions) -> Properties {
+        if self.is_erased {
+            properties.retain(|name, _| definitions.get(name).is_some_and(|known| !known.personal));
+        }
+        properties
     }
 }
 

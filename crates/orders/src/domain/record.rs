@@ -91,6 +91,7 @@ pub(crate) fn record_new(
         recorded_at,
         recorded_by: facts.principal.to_string(),
         cancelled_at: None,
+        is_erased: false,
     })
 }
 
@@ -104,7 +105,7 @@ pub(crate) fn record_again(
     definitions: &Definitions,
 ) -> Result<Updated, Violation> {
     let same_customer = stored.customer_hash == facts.customer_hash || contact == Some(stored.contact_id);
-    let properties = new.properties_over(&stored.properties);
+    let properties = stored.kept(new.properties_over(&stored.properties), definitions);
     let differing = differences(new, &properties, stored, same_customer);
     if differing.is_empty() {
         return Ok(Updated::Same);

@@ -136,6 +136,7 @@ pub(crate) mod tests {
             recorded_at: Timestamp::UNIX_EPOCH,
             recorded_by: String::new(),
             cancelled_at: None,
+            is_erased: false,
         }
     }
 

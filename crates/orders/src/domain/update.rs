@@ -49,7 +49,9 @@ pub(crate) fn update(stored: &Order, patch: Patch, definitions: &Definitions) ->
     patch.external_status.into_iter().for_each(|status| updated.external_status = status);
     patch.hubspot_dealstage.into_iter().for_each(|stage| updated.hubspot_dealstage = stage);
     patch.line_items.into_iter().for_each(|(_, lines)| updated.line_items = lines);
-    patch.properties.into_iter().for_each(|properties| updated.properties = properties);
+    if let Some(properties) = patch.properties {
+        updated.properties = stored.kept(properties, definitions);
+    }
     if updated.properties != stored.properties {
         check(&updated.properties, definitions)?;
     }

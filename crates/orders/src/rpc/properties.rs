@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use outbox::Erasures;
 use pg::Database;
 use proto::orders as wire;
 use proto::orders::order_property_service_server::OrderPropertyService;
@@ -28,6 +29,8 @@ pub(crate) struct OrderProperties {
     pub(crate) db: Database,
     /// The real clock.
     pub(crate) clock: Arc<dyn Clock>,
+    /// Erasures of contacts.
+    pub(crate) erasures: Erasures,
 }
 
 #[tonic::async_trait]
@@ -37,7 +40,7 @@ impl OrderPropertyService for OrderProperties {
         request: Request<wire::CreateOrderPropertyRequest>,
     ) -> Result<Response<wire::CreateOrderPropertyResponse>, Status> {
         let (tenant, origin) = (caller::tenant(&request)?, caller::origin(&request)?);
-        let by = By { tenant: &tenant, origin: &origin, clock: &*self.clock };
+        let by = By { tenant: &tenant, origin: &origin, clock: &*self.clock, erasures: &self.erasures };
         let new = definition(request.get_ref(), &*self.clock)?;
         let made = create_property(&self.db, by, new).await.map_err(Error::from)?;
         Ok(Response::new(wire::CreateOrderPropertyResponse { property: Some(wire_definition(&made)) }))
@@ -76,7 +79,7 @@ impl OrderPropertyService for OrderProperties {
         request: Request<wire::UpdateOrderPropertyRequest>,
     ) -> Result<Response<wire::UpdateOrderPropertyResponse>, Status> {
         let (tenant, origin) = (caller::tenant(&request)?, caller::origin(&request)?);
-        let by = By { tenant: &tenant, origin: &origin, clock: &*self.clock };
+        let by = By { tenant: &tenant, origin: &origin, clock: &*self.clock, erasures: &self.erasures };
         let wire = request.get_ref();
         let name: PropertyName = fields::parse("name", &wire.name)?;
         let changed = update_property(&self.db, by, &name, change(wire)?).await.map_err(Error::from)?;
@@ -88,7 +91,7 @@ impl OrderPropertyService for OrderProperties {
         request: Request<wire::DeleteOrderPropertyRequest>,
     ) -> Result<Response<wire::DeleteOrderPropertyResponse>, Status> {
         let (tenant, origin) = (caller::tenant(&request)?, caller::origin(&request)?);
-        let by = By { tenant: &tenant, origin: &origin, clock: &*self.clock };
+        let by = By { tenant: &tenant, origin: &origin, clock: &*self.clock, erasures: &self.erasures };
         let name: PropertyName = fields::parse("name", &request.get_ref().name)?;
         delete_property(&self.db, by, &name).await.map_err(Error::from)?;
         Ok(Response::new(wire::DeleteOrderPropertyResponse {}))

@@ -20,7 +20,16 @@ const STEPS: &[(&str, &str)] = &[
              SELECT c.tenant_id, c.order_row, c.change_no
                FROM orders o JOIN order_changes c ON c.tenant_id = o.tenant_id AND c.order_row = o.id
               WHERE o.tenant_id = $1 AND o.contact_id = $2
-                AND (c.reason <> '' OR c.fields <> impersonal_fields(c.tenant_id, c.fields)) LIMIT $3)",
+                AND (c.reason <> ''
+                     OR (c.fields <> '[]' AND c.fields <> impersonal_fields(c.tenant_id, c.fields))) LIMIT $3)",
+    ),
+    (
+        "order_changes",
+        // what was said of orders that the contact brought
+        "UPDATE order_changes SET reason = '' WHERE (tenant_id, order_row, change_no) IN (
+             SELECT c.tenant_id, c.order_row, c.change_no
+               FROM orders o JOIN order_changes c ON c.tenant_id = o.tenant_id AND c.order_row = o.id
+              WHERE o.tenant_id = $1 AND o.advocate_id = $2 AND c.reason <> '' LIMIT $3)",
     ),
 ];
 

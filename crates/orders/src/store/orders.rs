@@ -1,6 +1,6 @@
 //! Orders by their natural key.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use pg::{Inserts, WriteTx};
 use sqlx::FromRow;
@@ -91,6 +91,7 @@ impl OrderRow {
             recorded_at: self.recorded_at,
             recorded_by: self.recorded_by,
             cancelled_at: self.cancelled_at,
+            is_erased: false,
         })
     }
 }
@@ -117,8 +118,30 @@ pub(crate) async fn load(
     .bind(ids)
     .fetch_all(&mut *connection)
     .await?;
-    let orders = complete(connection, rows).await?;
+    let mut orders = complete(&mut *connection, rows).await?;
+    mark_erased(connection, &mut orders).await?;
     Ok(orders.into_iter().map(|order| (order.key.clone(), order)).collect())
+}
+
+/// Marks those whose customer was erased (A13).
+async fn mark_erased(connection: &mut PgConnection, orders: &mut [Order]) -> Result<(), pg::Error> {
+    if orders.is_empty() {
+        return Ok(());
+    }
+    let erased: Vec<(TenantId, ContactId)> = sqlx::query_as(
+        "SELECT k.tenant, k.contact FROM (SELECT DISTINCT * FROM unnest($1::text[], $2::uuid[])) AS k (tenant, contact)
+          CROSS JOIN LATERAL (
+              SELECT 1 FROM erasures WHERE tenant_id = k.tenant AND contact_id = k.contact OFFSET 0) e",
+    )
+    .bind(orders.iter().map(|order| &order.key.tenant).collect::<Vec<_>>())
+    .bind(orders.iter().map(|order| order.contact_id).collect::<Vec<_>>())
+    .fetch_all(connection)
+    .await?;
+    let erased: HashSet<(TenantId, ContactId)> = erased.into_iter().collect();
+    for order in orders {
+        order.is_erased = erased.contains(&(order.key.tenant.clone(), order.contact_id));
+    }
+    Ok(())
 }
 
 /// Adds the lines.

@@ -28,6 +28,18 @@ impl Caller {
         answer.erasure.unwrap().contact_id
     }
 
+    /// Refunds some of an order, and says why.
+    async fn give_back(&self, order_id: &str, reason: &str) {
+        let refund = v1::RefundOrderRequest {
+            order_id: order_id.into(),
+            refund_id: "r-1".into(),
+            amount: Some(usd(100)),
+            reason: reason.into(),
+            ..Default::default()
+        };
+        self.orders().refund_order(refund).await.unwrap();
+    }
+
     /// The receipt, once it has come this far.
     async fn receipt(&self, contact_id: &str) -> Erasure {
         let finished = async {
@@ -66,14 +78,7 @@ async fn a13_personal_properties_and_reasons_go_and_what_is_declared_otherwise_s
     acme.record(order("o-2", "fay", 10_000)).await;
     let properties = held([("note", text("garden gate")), ("size", Value::IntegerValue(4))]);
     acme.change(v1::UpdateOrderRequest { properties, ..change("o-1") }).await.unwrap();
-    let refund = v1::RefundOrderRequest {
-        order_id: "o-1".into(),
-        refund_id: "r-1".into(),
-        amount: Some(usd(100)),
-        reason: "Evelyn moved".into(),
-        ..Default::default()
-    };
-    acme.orders().refund_order(refund).await.unwrap();
+    acme.give_back("o-1", "Evelyn moved").await;
     // declared personal only after it got into the history
     acme.redefine(open("note", true)).await.unwrap();
     let held_in = world.sandbox.tables_with(orders::SCHEMA, &TRACES).await.unwrap();
@@ -92,7 +97,27 @@ async fn a13_personal_properties_and_reasons_go_and_what_is_declared_otherwise_s
         (left.properties, left.contact_id.as_str()),
         (held([("size", Value::IntegerValue(4))]), eve.as_str())
     );
+    // the order comes again as it was: it is known, and takes nothing personal, however it is sent
+    let properties = held([("note", text("garden gate")), ("size", Value::IntegerValue(4))]);
+    let (_, result) =
+        acme.record(v1::NewOrder { properties: properties.clone(), ..order("o-1", "eve", 10_000) }).await;
+    assert_eq!(result, v1::RecordResult::AlreadyRecorded);
+    acme.update(v1::NewOrder { properties: properties.clone(), ..order("o-1", "eve", 9_000) }).await.unwrap();
+    acme.change(v1::UpdateOrderRequest { properties, ..change("o-1") }).await.unwrap();
+    let cancel =
+        v1::CancelOrderRequest { order_id: "o-1".into(), reason: "for Evelyn".into(), ..Default::default() };
+    acme.orders().cancel_order(cancel).await.unwrap();
+    assert_eq!(world.sandbox.tables_with(orders::SCHEMA, &TRACES).await.unwrap(), [""; 0]);
+    // what was not declared personal goes when it is
+    acme.redefine(open("size", true)).await.unwrap();
+    let cleared = async {
+        while !acme.get("o-1").await.unwrap().properties.is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(20), cleared).await.unwrap();
     let told = acme.facts().await;
+    let told: Vec<_> = told.into_iter().filter(|fact| matches!(fact, Fact::ContactErased(_))).collect();
     let Some(Fact::ContactErased(told)) = told.last() else { panic!("{told:?}") };
     assert_eq!((told.contact_id.as_str(), told.parts.len()), (eve.as_str(), 2));
 }

@@ -28,6 +28,8 @@ use crate::domain::{InactiveReason, Outcome, UnresolvedReason};
 
 /// Bytes of an import id, and of a source, at most.
 const MAX_SHORT: usize = 64;
+/// Rows that are carried out together, at most what a slice takes: where one fails for the moment, none behind it was tried.
+const AT_ONCE: usize = 256;
 /// Under which request ids of rows are kept.
 const METHOD: &str = "ImportAttributions";
 
@@ -191,12 +193,14 @@ impl AttributionImport {
         &mut self,
         rows: &mut Vec<(Place, record_attempts::Command)>,
     ) -> Result<(), Error> {
-        let (places, commands): (Vec<Place>, Vec<_>) = rows.drain(..).unzip();
-        let answers = self.app.attempts.run_all(commands).await;
-        for (place, answer) in places.into_iter().zip(answers) {
-            match answer {
-                Ok(recorded) => self.recorded(place.0, &recorded),
-                Err(error) => self.refuse(place, error)?,
+        while !rows.is_empty() {
+            let (places, commands): (Vec<Place>, Vec<_>) = rows.drain(..rows.len().min(AT_ONCE)).unzip();
+            let answers = self.app.attempts.run_all(commands).await;
+            for (place, answer) in places.into_iter().zip(answers) {
+                match answer {
+                    Ok(recorded) => self.recorded(place.0, &recorded),
+                    Err(error) => self.refuse(place, error)?,
+                }
             }
         }
         Ok(())
@@ -206,13 +210,16 @@ impl AttributionImport {
         &mut self,
         rows: &mut Vec<(Place, move_attributions::Command)>,
     ) -> Result<(), Error> {
-        let (rows, commands): (Vec<_>, Vec<_>) =
-            rows.drain(..).map(|(place, command)| ((place, command.fate), command)).unzip();
-        let answers = self.app.moves.run_all(commands).await;
-        for ((place, fate), answer) in rows.into_iter().zip(answers) {
-            match answer {
-                Ok(moved) => self.moved(fate, &moved),
-                Err(error) => self.refuse(place, error)?,
+        while !rows.is_empty() {
+            let some = rows.drain(..rows.len().min(AT_ONCE));
+            let (places, commands): (Vec<_>, Vec<_>) =
+                some.map(|(place, command)| ((place, command.fate), command)).unzip();
+            let answers = self.app.moves.run_all(commands).await;
+            for ((place, fate), answer) in places.into_iter().zip(answers) {
+                match answer {
+                    Ok(moved) => self.moved(fate, &moved),
+                    Err(error) => self.refuse(place, error)?,
+                }
             }
         }
         Ok(())

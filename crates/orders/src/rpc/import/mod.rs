@@ -125,15 +125,18 @@ impl Imports {
         // as they are now; each slice is held to what they are then
         let definitions = store::properties::DEFINITIONS.of(self.db.read(), tenant).await?;
         let columns = upload.header(&options, &definitions).await?;
+        let reader = RowReader { tenant, settings: &self.settings, options: &options, columns: &columns };
         let journal = match self.journal(&options, &columns, tenant, &origin).await? {
-            Some(Begin::Finished(progress)) => return Ok(progress),
+            Some(Begin::Finished(progress, hash)) => {
+                upload.is_same(&reader, Done::all(progress.rows, hash, &self.hasher)).await?;
+                return Ok(progress);
+            }
             Some(Begin::At(journal)) => Some(*journal),
             None => None,
         };
         let done = Done::of(journal.as_ref(), &self.hasher);
         let (rows, to_record) = mpsc::channel(ROWS);
         let (reports, to_tell) = mpsc::channel(MESSAGES);
-        let reader = RowReader { tenant, settings: &self.settings, options: &options, columns: &columns };
         let fault = |error: commands::Error| row::refused(&columns, error);
         let telling = Telling { reports, fault: &fault };
         let record = async {
