@@ -149,6 +149,7 @@ const PATTERNS: &[(&str, &str)] = &[
     ("^(order_id|source|", "must be a field of an import"),
     ("(?i)^(urn:uuid:", "must be a UUID"),
     ("^(action|attribution_id|campaign|", "is no column of an import"),
+    ("^(email|uid|first_name|", "is no column of an import"),
     ("^[0-9A-Za-z]{1,8}(-", "is not a language tag such as de-AT"),
 ];
 

@@ -69,7 +69,7 @@ pub(crate) async fn run(
         store::keep_names(&mut inserts, &tenant, (contact, Some(erased)), &visitors, now);
         let open = Open::new((&tenant, contact), when.occurred_at, &[], origin.traceparent.as_ref());
         erasures.begin(&mut tx, open, &removed(erased), now).await?;
-    } else if !visitors.is_empty() {
+    } else if store::has_visits(&mut tx, &tenant, &visitors).await? {
         store::keep_names(&mut inserts, &tenant, (contact, None), &visitors, now);
         erasures.reopen(&mut tx, &tenant, Some(contact)).await?;
     }

@@ -44,6 +44,16 @@ pub(crate) fn keep_names(
         .bind(now);
 }
 
+/// Whether there are visits of these visitors.
+pub(crate) async fn has_visits(
+    tx: &mut WriteTx,
+    tenant: &TenantId,
+    visitors: &[String],
+) -> Result<bool, pg::Error> {
+    let exists = "SELECT EXISTS (SELECT FROM visits WHERE visitor_id = ANY ($2) AND tenant_id IS NOT DISTINCT FROM $1)";
+    Ok(sqlx::query_scalar(exists).bind(tenant).bind(visitors).fetch_one(&mut **tx).await?)
+}
+
 /// E-mail address and uid of an erased contact, as far as they are kept.
 pub(crate) async fn names(
     executor: impl PgExecutor<'_>,

@@ -43,7 +43,7 @@ pub(crate) use contact_list::{FIELDS as CONTACT_FIELDS, list as list_contacts};
 pub(crate) use contacts::{ContactKeys, load as load_contacts, load_after as load_contacts_after};
 pub(crate) use coupons::{load as load_coupons, load_pools as load_coupon_pools};
 pub(crate) use erasures::{
-    forget_names, keep_names, names as erased_names, purge_names, remove as remove_erased,
+    forget_names, has_visits, keep_names, names as erased_names, purge_names, remove as remove_erased,
 };
 pub(crate) use history::{attribution_changes, contact_changes};
 pub(crate) use properties::{DEFINITIONS, load as load_definitions};

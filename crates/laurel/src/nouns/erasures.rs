@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use anyhow::Context;
 use proto::attribution::{EraseContactRequest, GetContactRequest};
-use proto::common::{ContactRef, Erasure};
+use proto::common::{ContactRef, Erasure, ErasurePart, RemovedData};
 use tonic::{Code, Status};
 
 use super::{Session, call};
 use crate::arguments::When;
 use crate::refusal::explain;
-use crate::show::Progress;
+use crate::show::{self, Progress};
 
 /// Between two looks at the receipt.
 const LOOK: Duration = Duration::from_millis(100);
@@ -46,7 +46,23 @@ pub(super) async fn erase(
             waited.with_context(|| format!("it is under way; ask `laurel contacts erasure {contact_id}`"))?;
     }
     drop(progress);
-    session.answer(&receipt)
+    tell(session, &receipt)
+}
+
+/// Prints a receipt: for people a line for each service.
+fn tell(session: &Session, receipt: &Erasure) -> anyhow::Result<()> {
+    if session.json {
+        return session.answer(receipt);
+    }
+    let data = |data: &RemovedData| format!("{} {}", data.count, data.kind);
+    let part = |part: &ErasurePart| {
+        let removed: Vec<String> = part.removed.iter().map(data).collect();
+        let removed = if removed.is_empty() { "nothing".to_owned() } else { removed.join(", ") };
+        format!("{:<12} {removed}", part.service)
+    };
+    let state = if receipt.complete { "erased in all services" } else { "not erased everywhere yet" };
+    let end = format!("{} is {state}", receipt.contact_id);
+    show::print(receipt.parts.iter().map(part).chain([end]))
 }
 
 async fn wait(session: &Session, contact_id: &str, progress: &Progress) -> anyhow::Result<Erasure> {
@@ -62,7 +78,7 @@ async fn wait(session: &Session, contact_id: &str, progress: &Progress) -> anyho
 
 /// Shows how far an erasure is.
 pub(super) async fn show(session: &Session, contact_id: &str) -> anyhow::Result<()> {
-    session.answer(&receipt(session, contact_id).await?)
+    tell(session, &receipt(session, contact_id).await?)
 }
 
 /// The receipt from the service that the erasure has come to.
