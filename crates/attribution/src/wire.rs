@@ -175,6 +175,7 @@ pub(crate) fn attribution(attribution: &Attribution) -> v1::Attribution {
         state: state.into(),
         inactive_reason: inactive_reason(attribution.inactive),
         evidence: attribution.evidence.number().into(),
+        source: attribution.source.clone(),
         effective_from: Some(wire_time(attribution.effective_from)),
         deactivated_at: attribution.deactivated_at.map(wire_time),
         attempts: attribution.attempts,

@@ -8,6 +8,25 @@ use proto::common::ContactRef;
 use tonic::Code;
 use v1::{EvidenceKind, InactiveReason, ListAttemptsRequest, Outcome, UnresolvedReason};
 
+#[tokio::test]
+async fn a16_attributions_are_listed_by_where_they_came_from() {
+    let service = Service::start().await;
+    let acme = service.of("acme");
+    acme.program().await;
+    acme.record(from("crm", by_code("eve", "ANN10"))).await;
+    acme.record(from("shop", by_code("fay", "ANN10"))).await;
+    acme.record(from("crm", by_code("fay", "BOB10"))).await;
+    let listed = async |filter: &str| {
+        let request = v1::ListAttributionsRequest { filter: filter.into(), ..Default::default() };
+        let listed = acme.attributions().list_attributions(request).await.unwrap().into_inner().attributions;
+        listed.into_iter().map(|row| (row.source.clone(), row.state())).collect::<Vec<_>>()
+    };
+    let (active, inactive) = (v1::AttributionState::Active, v1::AttributionState::Inactive);
+    assert_eq!(listed("source = crm").await, [("crm".to_owned(), inactive), ("crm".to_owned(), active)]);
+    assert_eq!(listed("source = shop").await, [("shop".to_owned(), active)]);
+    assert_eq!(listed("source = web").await, []);
+}
+
 fn from(source: &str, attempt: v1::Attempt) -> v1::Attempt {
     v1::Attempt { source: source.into(), ..attempt }
 }

@@ -12,6 +12,21 @@ async fn upsert(tenant: &Tenant, request: v1::UpsertContactRequest) -> v1::Upser
     tenant.contacts().upsert_contact(request).await.unwrap().into_inner()
 }
 
+#[tokio::test]
+async fn an_upsert_with_a_request_id_is_carried_out_once() {
+    let service = Service::start().await;
+    let acme = service.of("acme");
+    let asked = v1::UpsertContactRequest { request_id: "r-1".into(), ..keys("ann@example.com", "") };
+    let first = acme.contacts().upsert_contact(asked.clone()).await.unwrap().into_inner();
+    let renamed = v1::UpsertContactRequest { first_name: "Ann".into(), ..keys("ann@example.com", "") };
+    let now = acme.contacts().upsert_contact(renamed).await.unwrap().into_inner().contact;
+    let again = acme.contacts().upsert_contact(asked.clone()).await.unwrap().into_inner();
+    assert_eq!((first.created, first.replayed, again.created, again.replayed), (true, false, false, true));
+    assert_eq!(again.contact, now, "as it is now");
+    let other = v1::UpsertContactRequest { last_name: "Ray".into(), ..asked };
+    refused(acme.contacts().upsert_contact(other).await, Code::AlreadyExists, "REQUEST_ID_REUSED");
+}
+
 fn keys(email: &str, uid: &str) -> v1::UpsertContactRequest {
     v1::UpsertContactRequest { email: email.into(), uid: uid.into(), ..Default::default() }
 }

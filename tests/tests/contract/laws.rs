@@ -27,7 +27,7 @@ struct Sample {
     change: fn(&mut DynamicMessage),
 }
 
-const SAMPLES: [Sample; 12] = [
+const SAMPLES: [Sample; 13] = [
     Sample {
         method: "RecordAttribution",
         request: |message| message,
@@ -54,6 +54,12 @@ const SAMPLES: [Sample; 12] = [
         },
         made: &["attribution"],
         change: |request| set(request, "reason", "another"),
+    },
+    Sample {
+        method: "UpsertContact",
+        request: |message| message,
+        made: &["contact"],
+        change: |request| set(request, "first_name", "another"),
     },
     Sample {
         method: "EraseContact",

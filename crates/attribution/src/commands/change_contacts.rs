@@ -1,16 +1,18 @@
 //! Changes of contacts: upsert, enrol, status, tags.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use batch::{Prepared, Work};
-use pg::{Audit, Database, Inserts};
+use observe::metrics::{Duplicate, duplicates};
+use pg::requests::{self, Key, Seen};
+use pg::{Audit, Database, Inserts, WriteTx};
 use sqlx::PgConnection;
 use types::property::{PropertyName, PropertyValue};
-use types::{Clock, CouponCode, Origin, SegmentId, TenantId, Timestamp};
+use types::{Clock, ContactId, CouponCode, Origin, SegmentId, TenantId, Timestamp};
 
-use super::Error;
 use super::rules::Rules;
+use super::{Error, Request};
 use crate::domain::contact_commands::ContactChange;
 use crate::domain::contact_import::ContactRow;
 use crate::domain::{Books, Contact, ContactRef, ContactStatus, Violation};
@@ -27,6 +29,8 @@ pub(crate) struct Command {
     pub(crate) change: ContactChange,
     /// When it happened; default now.
     pub(crate) occurred_at: Option<Timestamp>,
+    /// Optional beside the natural key.
+    pub(crate) request: Option<Request>,
 }
 
 /// The answer to a change.
@@ -40,6 +44,8 @@ pub(crate) struct Changed {
     pub(crate) is_other: bool,
     /// Coupon codes that it drew from pools (A14).
     pub(crate) drawn: Vec<CouponCode>,
+    /// Whether the request was carried out before.
+    pub(crate) replayed: bool,
 }
 
 /// Carries out changes of contacts.
@@ -76,10 +82,13 @@ impl Work for ChangeContacts {
 
     async fn apply(&self, slice: &[Self::Prepared]) -> Result<Vec<Result<Changed, Error>>, pg::Error> {
         let mut tx = self.db.write().await?;
-        let mut books = load(&mut tx, slice, &self.rules).await?;
+        let mut requests = Requests::load(&mut tx, slice).await?;
+        let mut books = load(&mut tx, slice, &requests, &self.rules).await?;
         let mut audit = Audit::default();
-        let answers = decide_all(slice, &mut books, &mut audit, &*self.clock);
-        super::finish(tx, Inserts::default(), &audit, &books, self.clock.now()).await?;
+        let answers = decide_all(slice, &mut books, &mut requests, &mut audit, &*self.clock);
+        let (mut inserts, now) = (Inserts::default(), self.clock.now());
+        requests::save(&mut inserts, &requests.made, now);
+        super::finish(tx, inserts, &audit, &books, now).await?;
         Ok(answers)
     }
 }
@@ -93,8 +102,9 @@ pub(crate) async fn try_out(
 ) -> Result<Vec<Result<Changed, Error>>, pg::Error> {
     let slice: Vec<(Command, ContactRef)> = commands.into_iter().map(with_ref).collect();
     let mut conn = db.read().acquire().await?;
-    let mut books = load(&mut conn, &slice, rules).await?;
-    Ok(decide_all(&slice, &mut books, &mut Audit::default(), clock))
+    let mut requests = Requests::default();
+    let mut books = load(&mut conn, &slice, &requests, rules).await?;
+    Ok(decide_all(&slice, &mut books, &mut requests, &mut Audit::default(), clock))
 }
 
 fn with_ref(command: Command) -> (Command, ContactRef) {
@@ -105,15 +115,67 @@ fn with_ref(command: Command) -> (Command, ContactRef) {
 fn decide_all(
     slice: &[(Command, ContactRef)],
     books: &mut Books,
+    requests: &mut Requests,
     audit: &mut Audit,
     clock: &dyn Clock,
 ) -> Vec<Result<Changed, Error>> {
     let decide = |(command, _): &(Command, ContactRef)| {
+        if let Some(replayed) = requests.replay(books, command) {
+            return replayed;
+        }
         let decided = decide(books, command, clock);
+        if let Ok(changed) = &decided {
+            requests.remember(command, changed.contact.id);
+        }
         let is_other = super::sign(audit, &command.tenant, books.of(&command.tenant), &command.origin);
         decided.map(|changed| Changed { is_other, ..changed })
     };
     slice.iter().map(decide).collect()
+}
+
+/// The request ids of a slice.
+#[derive(Debug, Default)]
+struct Requests {
+    /// Those that were carried out before, by earlier commands of the slice among them.
+    seen: HashMap<Key, Seen>,
+    /// Those that are new.
+    made: Vec<(Key, Seen)>,
+}
+
+impl Requests {
+    async fn load(tx: &mut WriteTx, slice: &[(Command, ContactRef)]) -> Result<Self, pg::Error> {
+        let keys: Vec<Key> =
+            slice.iter().filter_map(|(command, _)| command.request.as_ref()).map(|r| r.key.clone()).collect();
+        Ok(Self { seen: requests::load(tx, &keys).await?, made: Vec::new() })
+    }
+
+    /// The contacts that were made or changed.
+    fn contacts(&self) -> impl Iterator<Item = (&TenantId, ContactId)> {
+        self.seen.iter().filter_map(|(key, seen)| Some((&key.tenant, seen.resources.first()?.parse().ok()?)))
+    }
+
+    /// The contact as it is now, if the command was carried out before.
+    fn replay(&self, books: &mut Books, command: &Command) -> Option<Result<Changed, Error>> {
+        let request = command.request.as_ref()?;
+        let seen = self.seen.get(&request.key)?;
+        if seen.hash != request.hash {
+            return Some(Err(Violation::RequestIdReused.into()));
+        }
+        duplicates(Duplicate::RequestId, 1);
+        let id = seen.resources.first()?.parse().ok();
+        let contact = id.and_then(|id| books.of(&command.tenant).people.get(id)).cloned();
+        let changed =
+            |contact| Changed { contact, created: false, is_other: false, drawn: Vec::new(), replayed: true };
+        Some(contact.map(changed).ok_or_else(|| Violation::ContactNotFound(id).into()))
+    }
+
+    fn remember(&mut self, command: &Command, contact: ContactId) {
+        if let Some(Request { key, hash }) = &command.request {
+            let seen = Seen { hash: hash.clone(), resources: vec![contact.to_string()] };
+            self.made.push((key.clone(), seen.clone()));
+            self.seen.insert(key.clone(), seen);
+        }
+    }
 }
 
 fn decide(books: &mut Books, command: &Command, clock: &dyn Clock) -> Result<Changed, Error> {
@@ -121,7 +183,8 @@ fn decide(books: &mut Books, command: &Command, clock: &dyn Clock) -> Result<Cha
     let when = super::moment(&command.tenant, command.occurred_at, book.test_clock, clock)?;
     let (id, created) = book.change_contact(&command.change, when)?;
     let contact = book.people.get(id).cloned().ok_or(Violation::ContactNotFound(Some(id)))?;
-    Ok(Changed { contact, created, is_other: false, drawn: book.coupons.take_drawn() })
+    let drawn = book.coupons.take_drawn();
+    Ok(Changed { contact, created, is_other: false, drawn, replayed: false })
 }
 
 /// Segments beside those named in which contacts may become advocates: by rule, or by their status alone.
@@ -155,6 +218,7 @@ fn held((name, value): &(PropertyName, Option<PropertyValue>)) -> usize {
 async fn load(
     tx: &mut PgConnection,
     slice: &[(Command, ContactRef)],
+    requests: &Requests,
     rules: &Rules,
 ) -> Result<Books, pg::Error> {
     let mut books = Books::default();
@@ -166,6 +230,9 @@ async fn load(
         for segment in command.change.segments() {
             segments.add(&command.tenant, segment);
         }
+    }
+    for (tenant, contact) in requests.contacts() {
+        contacts.add_id(tenant, contact);
     }
     let is_upsert = |change: &_| matches!(change, ContactChange::Upsert { .. } | ContactChange::Import(_));
     let upserts = slice.iter().filter(|(command, _)| is_upsert(&command.change));

@@ -92,7 +92,7 @@ impl Book {
         let outcome = match (refused, strongest, &campaign) {
             (Some(reason), _, _) => Outcome::Unresolved(reason),
             (None, Some(claim), Some(campaign)) => {
-                let (outcome, row) = self.lodge(campaign, claim, case, when);
+                let (outcome, row) = self.lodge((campaign, &attempt.source), claim, case, when);
                 inactive = Some(row).filter(|_| matches!(outcome, Outcome::LoggedInactive(_)));
                 outcome
             }
@@ -154,7 +154,8 @@ impl Book {
         (case, when): (Case, Moment),
     ) {
         for claim in losers {
-            let (outcome, _) = self.lodge(campaign, *claim, Case { is_strongest: false, ..case }, when);
+            let (outcome, _) =
+                self.lodge((campaign, &winner.source), *claim, Case { is_strongest: false, ..case }, when);
             self.attempts.push(LoggedAttempt {
                 id: new_id(when.now),
                 shortcode: None,
@@ -171,7 +172,7 @@ impl Book {
     /// campaign's policies allow it, unless it lost against stronger evidence (A2, A7).
     fn lodge(
         &mut self,
-        campaign: &CampaignId,
+        (campaign, source): (&CampaignId, &str),
         claim: Claim,
         case: Case,
         when: Moment,
@@ -195,12 +196,14 @@ impl Book {
             if outcome == Outcome::Attributed {
                 row.activate(since);
                 row.evidence = claim.kind;
+                source.clone_into(&mut row.source);
             }
             row.clone()
         } else {
             let from = if inactive.is_none() { since } else { when.occurred_at };
             let row = Attribution::new(when.now, campaign, claim.advocate, case.contact, from);
-            let row = Attribution { inactive, evidence: claim.kind, attempts: 1, ..row };
+            let source = source.to_owned();
+            let row = Attribution { inactive, evidence: claim.kind, source, attempts: 1, ..row };
             rows.push(Tracked::created(row.clone()));
             row
         };

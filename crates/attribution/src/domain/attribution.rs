@@ -88,6 +88,8 @@ pub(crate) struct Attribution {
     pub(crate) inactive: Option<InactiveReason>,
     /// What it rests on.
     pub(crate) evidence: EvidenceKind,
+    /// Where the attempt came from that it rests on, as the caller named it; empty by hand.
+    pub(crate) source: String,
     /// In force from here on (A11).
     pub(crate) effective_from: Timestamp,
     /// In force until, but not including; unset while active, and if it never was.
@@ -114,6 +116,7 @@ impl Attribution {
             contact,
             inactive: None,
             evidence: EvidenceKind::ByHand,
+            source: String::new(),
             effective_from: from,
             deactivated_at: None,
             attempts: 0,

@@ -34,7 +34,7 @@ const IMPORTED: [&str; 9] = [
 ];
 /// Columns that only an export has: an import skips them.
 pub(super) const ONLY_EXPORTED: &[&str] =
-    &["inactive_reason", "evidence", "effective_from", "deactivated_at", "attempts"];
+    &["inactive_reason", "evidence", "source", "effective_from", "deactivated_at", "attempts"];
 
 impl Attributions {
     pub(super) async fn list(
@@ -159,6 +159,7 @@ impl Table for Exported {
             name(wire.state().as_str_name(), "ATTRIBUTION_STATE_"),
             name(wire.inactive_reason().as_str_name(), "INACTIVE_REASON_"),
             name(wire.evidence().as_str_name(), "EVIDENCE_KIND_"),
+            attribution.source.clone(),
             moment(attribution.effective_from),
             attribution.deactivated_at.map(moment).unwrap_or_default(),
             attribution.attempts.to_string(),

@@ -1,9 +1,10 @@
 //! ContactService.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures::stream::BoxStream;
+use prost::Message;
 use proto::attribution as v1;
 use proto::attribution::contact_service_server::ContactService;
 use rpc::filter::Filter;
@@ -13,6 +14,7 @@ use tonic::{Request, Response, Status, Streaming};
 use types::{Email, Origin, TenantId, Timestamp};
 
 use super::{import_contacts, properties, read};
+use crate::commands::Request as Requested;
 use crate::commands::change_contacts::{Changed, Command};
 use crate::domain::contact_commands::ContactChange;
 use crate::domain::{ContactStatus, Profile, Statement, Uid};
@@ -29,7 +31,21 @@ impl Contacts {
         change: ContactChange,
         occurred_at: Option<Timestamp>,
     ) -> Result<Changed, Error> {
-        Ok(self.0.contacts.run(Command { tenant, origin, change, occurred_at }).await?)
+        Ok(self.0.contacts.run(Command { tenant, origin, change, occurred_at, request: None }).await?)
+    }
+}
+
+impl Contacts {
+    /// The request id of an upsert; a map has no order of its own, and hashes alike in any.
+    fn upsert_request(&self, tenant: &TenantId, mut wire: v1::UpsertContactRequest) -> Option<Requested> {
+        let id = std::mem::take(&mut wire.request_id);
+        let properties: BTreeMap<_, _> = std::mem::take(&mut wire.properties).into_iter().collect();
+        let mut bytes = wire.encode_length_delimited_to_vec();
+        for (name, value) in properties {
+            bytes.extend(name.encode_length_delimited_to_vec());
+            bytes.extend(value.encode_length_delimited_to_vec());
+        }
+        read::request_of(&self.0, tenant, "UpsertContact", &id, &bytes)
     }
 }
 
@@ -49,9 +65,14 @@ impl ContactService for Contacts {
         request: Request<v1::UpsertContactRequest>,
     ) -> Result<Response<v1::UpsertContactResponse>, Status> {
         let tenant = caller::tenant(&request)?;
-        let by = (tenant, caller::origin(&request)?);
-        let Changed { contact, created, .. } = self.change(by, upsert(request.get_ref())?, None).await?;
-        Ok(Response::new(v1::UpsertContactResponse { contact: Some(wire::contact(&contact)), created }))
+        let origin = caller::origin(&request)?;
+        let change = upsert(request.get_ref())?;
+        let request = self.upsert_request(&tenant, request.into_inner());
+        let command = Command { tenant, origin, change, occurred_at: None, request };
+        let Changed { contact, created, replayed, .. } =
+            self.0.contacts.run(command).await.map_err(Error::from)?;
+        let contact = Some(wire::contact(&contact));
+        Ok(Response::new(v1::UpsertContactResponse { contact, created, replayed }))
     }
 
     async fn get_contact(

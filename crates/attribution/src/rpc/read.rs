@@ -55,11 +55,22 @@ pub(super) fn request(
     request_id: &str,
     request: &impl prost::Message,
 ) -> Option<Request> {
+    request_of(app, tenant, method, request_id, &request.encode_to_vec())
+}
+
+/// The same with the hash of these bytes.
+pub(super) fn request_of(
+    app: &App,
+    tenant: &TenantId,
+    method: &'static str,
+    request_id: &str,
+    bytes: &[u8],
+) -> Option<Request> {
     if request_id.is_empty() {
         return None;
     }
     let key = pg::requests::Key { tenant: tenant.clone(), method, request_id: request_id.to_owned() };
-    Some(Request { key, hash: app.hasher.hash(&request.encode_to_vec()) })
+    Some(Request { key, hash: app.hasher.hash(bytes) })
 }
 
 /// The id after which a page begins.

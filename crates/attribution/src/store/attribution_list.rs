@@ -28,6 +28,7 @@ pub(crate) const FIELDS: &[Field] = &[
         sql: "nullif(a.inactive_reason, 0)",
     },
     Field { name: "evidence", kind: Kind::Enum(rpc::enum_names!(wire::EvidenceKind)), sql: "a.evidence" },
+    Field { name: "source", kind: Kind::Text, sql: "a.source" },
     Field { name: "effective_from", kind: Kind::Timestamp, sql: "a.effective_from" },
     Field { name: "deactivated_at", kind: Kind::Timestamp, sql: "a.deactivated_at" },
     Field { name: "attempts", kind: Kind::Integer, sql: "a.attempts" },

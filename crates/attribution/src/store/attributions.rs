@@ -10,7 +10,7 @@ use crate::domain::{Attribution, Books, EvidenceKind, InactiveReason, Period, Tr
 /// Columns of [`Row`].
 pub(super) const SELECT: &str =
     "SELECT a.tenant_id, a.attribution_id, a.campaign_id, a.contact_id, a.advocate_id,
-                             a.inactive_reason, a.evidence, a.effective_from, a.deactivated_at, a.attempts,
+                             a.inactive_reason, a.evidence, a.source, a.effective_from, a.deactivated_at, a.attempts,
                              ARRAY (SELECT lower(p) FROM unnest(a.past) p ORDER BY p) AS past_from,
                              ARRAY (SELECT upper(p) FROM unnest(a.past) p ORDER BY p) AS past_until";
 
@@ -23,6 +23,7 @@ pub(super) struct Row {
     advocate_id: ContactId,
     inactive_reason: i16,
     evidence: i16,
+    source: String,
     effective_from: Timestamp,
     deactivated_at: Option<Timestamp>,
     attempts: i32,
@@ -45,6 +46,7 @@ impl Row {
             contact: self.contact_id,
             inactive,
             evidence: super::number(evidence, "attributions.evidence", self.evidence)?,
+            source: self.source,
             effective_from: self.effective_from,
             deactivated_at: self.deactivated_at,
             attempts: self.attempts,
@@ -159,6 +161,7 @@ struct Columns<'a> {
     advocates: Vec<ContactId>,
     reasons: Vec<i16>,
     evidence: Vec<i16>,
+    sources: Vec<&'a str>,
     effective_from: Vec<Timestamp>,
     deactivated_at: Vec<Option<Timestamp>>,
     attempts: Vec<i32>,
@@ -175,6 +178,7 @@ impl<'a> Columns<'a> {
         self.advocates.push(attribution.advocate);
         self.reasons.push(attribution.inactive.map_or(0, InactiveReason::number));
         self.evidence.push(attribution.evidence.number());
+        self.sources.push(&attribution.source);
         self.effective_from.push(attribution.effective_from);
         self.deactivated_at.push(attribution.deactivated_at);
         self.attempts.push(attribution.attempts);
@@ -196,13 +200,14 @@ fn insert(inserts: &mut Inserts, new: &Columns<'_>) {
     inserts
         .add(
             "INSERT INTO attributions (tenant_id, attribution_id, campaign_id, contact_id, advocate_id,
-                                   inactive_reason, evidence, effective_from, deactivated_at, attempts, past)
+                                   inactive_reason, evidence, effective_from, deactivated_at, attempts, past,
+                                   source)
          SELECT tenant_id, attribution_id, campaign_id, contact_id, advocate_id, inactive_reason, evidence, effective_from,
-                deactivated_at, attempts, past::tstzmultirange
+                deactivated_at, attempts, past::tstzmultirange, source
            FROM unnest($1::text[], $2::uuid[], $3::text[], $4::uuid[], $5::uuid[], $6::smallint[],
-                              $7::smallint[], $8::timestamptz[], $9::timestamptz[], $10::int[], $11::text[])
+                              $7::smallint[], $8::timestamptz[], $9::timestamptz[], $10::int[], $11::text[], $12::text[])
                 AS n (tenant_id, attribution_id, campaign_id, contact_id, advocate_id, inactive_reason, evidence,
-                      effective_from, deactivated_at, attempts, past)",
+                      effective_from, deactivated_at, attempts, past, source)",
         )
         .bind(&new.tenants)
         .bind(&new.ids)
@@ -214,7 +219,8 @@ fn insert(inserts: &mut Inserts, new: &Columns<'_>) {
         .bind(&new.effective_from)
         .bind(&new.deactivated_at)
         .bind(&new.attempts)
-        .bind(&new.past);
+        .bind(&new.past)
+        .bind(&new.sources);
 }
 
 async fn update(tx: &mut WriteTx, changed: &Columns<'_>) -> Result<(), pg::Error> {
@@ -224,10 +230,12 @@ async fn update(tx: &mut WriteTx, changed: &Columns<'_>) -> Result<(), pg::Error
     let done = sqlx::query(
         "UPDATE attributions a
             SET inactive_reason = n.inactive_reason, evidence = n.evidence, effective_from = n.effective_from,
-                deactivated_at = n.deactivated_at, attempts = n.attempts, past = n.past::tstzmultirange
+                deactivated_at = n.deactivated_at, attempts = n.attempts, past = n.past::tstzmultirange,
+                source = n.source
            FROM unnest($1::text[], $2::uuid[], $3::smallint[], $4::smallint[], $5::timestamptz[],
-                       $6::timestamptz[], $7::int[], $8::text[])
-                AS n (tenant_id, attribution_id, inactive_reason, evidence, effective_from, deactivated_at, attempts, past)
+                       $6::timestamptz[], $7::int[], $8::text[], $9::text[])
+                AS n (tenant_id, attribution_id, inactive_reason, evidence, effective_from, deactivated_at, attempts, past,
+                      source)
           WHERE a.tenant_id = n.tenant_id AND a.attribution_id = n.attribution_id",
     )
     .bind(&changed.tenants)
@@ -238,6 +246,7 @@ async fn update(tx: &mut WriteTx, changed: &Columns<'_>) -> Result<(), pg::Error
     .bind(&changed.deactivated_at)
     .bind(&changed.attempts)
     .bind(&changed.past)
+    .bind(&changed.sources)
     .execute(&mut **tx)
     .await?;
     super::all_changed("attributions", done.rows_affected(), changed.ids.len())

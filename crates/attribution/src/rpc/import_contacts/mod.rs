@@ -93,7 +93,13 @@ impl Import for ContactImport {
         for Row { line, contact } in self.rows.drain(..) {
             places.push((line, contact.as_ref().err().cloned()));
             let (tenant, origin) = (self.tenant.clone(), self.origin.clone());
-            commands.extend(contact.map(|change| Command { tenant, origin, change, occurred_at: None }));
+            commands.extend(contact.map(|change| Command {
+                tenant,
+                origin,
+                change,
+                occurred_at: None,
+                request: None,
+            }));
         }
         let App { db, clock, rules, contacts, .. } = &*self.app;
         let answers = if self.options.dry_run {

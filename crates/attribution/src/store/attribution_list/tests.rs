@@ -14,7 +14,7 @@ async fn fill(connection: &mut PgConnection) {
     // the ids of version 7 that attributions of these times have
     let insert = format!(
         "INSERT INTO attributions (tenant_id, attribution_id, campaign_id, contact_id, advocate_id, inactive_reason,
-                evidence, effective_from, deactivated_at, attempts)
+                evidence, effective_from, deactivated_at, attempts, source)
          SELECT CASE WHEN n % 4 > 0 THEN 'acme' WHEN n % 8000 = 0 THEN 'tiny' ELSE 'other' END,
                 (lpad(to_hex(floor(extract(epoch FROM at) * 1000)::int8), 12, '0') || '7' || lpad(to_hex(n & 4095), 3, '0')
                  || '8' || lpad(to_hex(n), 15, '0'))::uuid,
@@ -22,7 +22,7 @@ async fn fill(connection: &mut PgConnection) {
                 md5(n::text)::uuid, md5('a' || n % 5000)::uuid,
                 CASE n % 800 WHEN 2 THEN 1 WHEN 3 THEN 3 ELSE 0 END,
                 CASE n % 800 WHEN 5 THEN 5 ELSE 1 END, at - interval '1 hour',
-                CASE n % 800 WHEN 3 THEN at END, 1
+                CASE n % 800 WHEN 3 THEN at END, 1, CASE n % 800 WHEN 7 THEN 'crm' ELSE 'shop' END
            FROM (SELECT n, timestamptz '2025-01-01' + n * interval '1 minute' AS at
                    FROM generate_series(1, {MANY}) AS n) AS rows"
     );
@@ -99,6 +99,8 @@ async fn a16_every_filter_goes_by_an_index_and_reads_little_on_its_first_page_an
         "inactive_reason:*".to_owned(),
         "evidence = BY_HAND".to_owned(),
         "evidence = SHORTCODE".to_owned(),
+        "source = crm".to_owned(),
+        "source = shop".to_owned(),
         "effective_from >= 2025-01-10T00:00:00Z effective_from < 2025-01-10T02:00:00Z".to_owned(),
         "effective_from > 2025-01-10T00:00:00Z".to_owned(),
         "deactivated_at:*".to_owned(),

@@ -12,7 +12,7 @@ use proto::attribution::{
 use proto::common::ContactRef;
 
 use self::properties::PropertyArguments;
-use super::{Filter, Limit, Session, call, erasures};
+use super::{Filter, Limit, RequestId, Session, call, erasures};
 use crate::arguments::{WHO, When, one_of, who};
 
 pub(super) const COLUMNS: &[&str] = &[
@@ -55,6 +55,8 @@ pub enum Command {
         locale: String,
         #[command(flatten)]
         properties: PropertyArguments,
+        #[command(flatten)]
+        request: RequestId,
     },
     /// Import contacts from a CSV file; rejected rows go to standard error
     Import(import::ImportArguments),
@@ -165,11 +167,17 @@ pub enum Command {
 
 pub(super) async fn run(command: &Command, session: &Session) -> anyhow::Result<()> {
     match command.clone() {
-        Command::Upsert { email, uid, first_name, last_name, company, locale, properties } => {
-            let (email, uid) = (email.unwrap_or_default(), uid.unwrap_or_default());
-            let properties = properties.wire(session).await?;
-            let request =
-                UpsertContactRequest { email, uid, first_name, last_name, company, locale, properties };
+        Command::Upsert { email, uid, first_name, last_name, company, locale, properties, request } => {
+            let request = UpsertContactRequest {
+                email: email.unwrap_or_default(),
+                uid: uid.unwrap_or_default(),
+                first_name,
+                last_name,
+                company,
+                locale,
+                properties: properties.wire(session).await?,
+                request_id: request.request_id,
+            };
             session.answer(&call!(session.contacts.upsert_contact(request)))
         }
         Command::Import(arguments) => import::import_file(session, &arguments).await,
