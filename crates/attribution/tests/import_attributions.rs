@@ -250,6 +250,33 @@ async fn a3_an_attribution_is_named_by_its_id_and_an_export_changes_what_its_sta
 }
 
 #[tokio::test]
+async fn a3_of_an_export_two_states_that_were_swapped_move_the_contact_whichever_row_comes_first() {
+    let service = Service::start().await;
+    let acme = service.of("acme");
+    let (ann, bob) = acme.program().await;
+    acme.batch(vec![by_code("joe", "ANN10"), by_code("joe", "BOB10")]).await;
+    let (file, _) = export(&acme, ExportAttributionsRequest::default()).await.unwrap();
+    let file = String::from_utf8(file).unwrap();
+    let [header, first, second] = file.lines().collect::<Vec<_>>()[..] else { panic!("{file}") };
+    let swap = |row: &str| match row.contains(",ACTIVE,") {
+        true => row.replace(",ACTIVE,", ",INACTIVE,"),
+        false => row.replace(",INACTIVE,", ",ACTIVE,"),
+    };
+    let swapped = |rows: [&str; 2]| format!("{header}\n{}\n{}\n", swap(rows[0]), swap(rows[1]));
+    for (then, states) in [(bob, swapped([first, second])), (ann, format!("{header}\n{second}\n{first}\n"))] {
+        let imported = import(&acme, states.as_bytes()).await;
+        let expected = Progress { rows: 2, reassigned: 1, unchanged: 1, ..Default::default() };
+        // the one that ends first leaves nobody to be replaced
+        let apart = Progress { rows: 2, activated: 1, deactivated: 1, ..Default::default() };
+        assert!([&expected, &apart].contains(&&imported.summary), "{imported:?}");
+        assert_eq!(active(&acme, "joe").await, Some(then));
+    }
+    let unknown = "contact,advocate,campaign,state\nbob@example.com,ann@example.com,spring,ACTIVE\n";
+    let imported = import(&acme, unknown.as_bytes()).await;
+    assert_eq!(rejected(&imported), [(2, "advocate", Reason::AttributionNotFound)]);
+}
+
+#[tokio::test]
 async fn a2_of_an_export_a_duplicate_stays_one_and_is_let_in_when_nobody_is_active() {
     let service = Service::start().await;
     let acme = service.of("acme");

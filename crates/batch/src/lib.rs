@@ -3,12 +3,15 @@
 //! A [`Batcher`] drains whatever commands wait, without a timer, up to [`Options::slice`]; prepares them (decode, calls to
 //! other services), then applies them in one writing transaction, and answers each caller. While one slice is applied, the
 //! next is being prepared, if it is as large, else once that one is done: small slices beside large ones cost as much and
-//! bring less. Commands keep their order. One bad command fails alone.
+//! bring less. Commands keep their order, those of one [`Lane`] also when one of them meets a transient failure. One bad command
+//! fails alone.
 
+mod lane;
 mod observed;
 mod queue;
 mod worker;
 
+pub use lane::Lane;
 pub use queue::{Batcher, Refused};
 
 use std::future::Future;
@@ -43,6 +46,9 @@ pub trait Work: Send + Sync + 'static {
 
     /// Bytes a command takes in the queue, about.
     fn weight(command: &Self::Command) -> usize;
+
+    /// Whether the same command may well succeed when it is repeated: then those behind it in its [`Lane`] wait for that.
+    fn is_transient(error: &Self::Error) -> bool;
 
     /// Everything that needs no transaction, for a slice in order; one result per command, in the same order.
     fn prepare(

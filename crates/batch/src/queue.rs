@@ -6,6 +6,7 @@ use observe::metrics::Watched;
 use opentelemetry::trace::SpanContext;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
+use crate::lane::{Lane, Place};
 use crate::{Options, Work, observed, worker};
 
 /// Why a command got no answer of its own.
@@ -20,9 +21,22 @@ pub enum Refused {
     /// The write kept losing against others; nothing was done.
     #[error("the write kept losing against others")]
     Contention,
+    /// A command before it in its lane met a transient failure; nothing was done.
+    #[error("a write before this one could not be confirmed")]
+    Behind,
     /// A bug; nothing was done.
     #[error("the write failed unexpectedly")]
     Bug,
+}
+
+impl Refused {
+    /// Whether the same command may well succeed when it is repeated.
+    pub fn is_transient(self) -> bool {
+        match self {
+            Self::Full | Self::Unavailable | Self::Contention | Self::Behind => true,
+            Self::Bug => false,
+        }
+    }
 }
 
 pub(crate) struct Queued<W: Work> {
@@ -30,6 +44,8 @@ pub(crate) struct Queued<W: Work> {
     pub(crate) reply: oneshot::Sender<Result<W::Answer, W::Error>>,
     // given back when the command is answered, so that what is being worked on counts too
     pub(crate) room: Room,
+    /// Its place among the commands that it must not overtake, if there are any.
+    pub(crate) place: Option<Place>,
     /// The span of whoever handed it in, if that is traced.
     pub(crate) call: Option<SpanContext>,
 }
@@ -90,27 +106,29 @@ impl<W: Work> Batcher<W> {
     /// Runs one command; a full queue is refused at once. For unary calls.
     pub async fn run(&self, command: W::Command) -> Result<W::Answer, W::Error> {
         let room = self.try_room(1, W::weight(&command)).ok_or(Refused::Full)?;
-        self.push(command, room).answer().await
+        self.push(command, room, None).answer().await
     }
 
-    /// Queues one command, waiting for room. For streams and imports; commands queued one after the other keep
-    /// their order.
-    pub async fn enqueue(&self, command: W::Command) -> Pending<W> {
+    /// Queues one command behind those of its lane, waiting for room. For streams and imports.
+    pub async fn enqueue(&self, command: W::Command, lane: &mut Lane) -> Pending<W> {
         let bytes = self.clamp(W::weight(&command));
         let count = Arc::clone(&self.count).acquire_many_owned(1).await;
         let bytes = Arc::clone(&self.bytes).acquire_many_owned(bytes).await;
         match (count, bytes) {
-            (Ok(count), Ok(bytes)) => self.push(command, Room { _count: count, _bytes: bytes }),
+            (Ok(count), Ok(bytes)) => {
+                self.push(command, Room { _count: count, _bytes: bytes }, Some(lane.place()))
+            }
             // the semaphores are never closed
             _ => Pending(oneshot::channel().1),
         }
     }
 
-    /// Runs commands in their order, waiting for room; one answer each, in the same order. For batch calls.
+    /// Runs commands as a lane of their own, waiting for room; one answer each, in the same order. For batch calls.
     pub async fn run_all(&self, commands: Vec<W::Command>) -> Vec<Result<W::Answer, W::Error>> {
+        let mut lane = Lane::default();
         let mut pending = Vec::with_capacity(commands.len());
         for command in commands {
-            pending.push(self.enqueue(command).await);
+            pending.push(self.enqueue(command, &mut lane).await);
         }
         let mut answers = Vec::with_capacity(pending.len());
         for command in pending {
@@ -135,10 +153,10 @@ impl<W: Work> Batcher<W> {
         u32::try_from(bytes.min(self.options.queue_bytes)).unwrap_or(u32::MAX)
     }
 
-    fn push(&self, command: W::Command, room: Room) -> Pending<W> {
+    fn push(&self, command: W::Command, room: Room, place: Option<Place>) -> Pending<W> {
         let (reply, answer) = oneshot::channel();
         // if the worker is gone, the reply is dropped and the caller gets UNAVAILABLE
-        let _ = self.queue.send(Queued { command, reply, room, call: observe::trace::current() });
+        let _ = self.queue.send(Queued { command, reply, room, place, call: observe::trace::current() });
         Pending(answer)
     }
 }

@@ -10,6 +10,7 @@ use opentelemetry::trace::SpanContext;
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{Instrument, Span};
 
+use crate::lane::Place;
 use crate::observed::Observed;
 use crate::queue::{Queued, Room};
 use crate::{Answers, Prepared, Refused, Work};
@@ -20,8 +21,35 @@ const CONTENTION_RETRIES: usize = 3;
 /// not answer at all.
 const PATIENCE: Duration = Duration::from_mins(1);
 
+type Answer<W> = Result<<W as Work>::Answer, <W as Work>::Error>;
+
 /// Where an answer goes, and the room in the queue that it frees.
-type Reply<W> = (oneshot::Sender<Result<<W as Work>::Answer, <W as Work>::Error>>, Room);
+struct Reply<W: Work> {
+    to: oneshot::Sender<Answer<W>>,
+    _room: Room,
+    place: Option<Place>,
+}
+
+impl<W: Work> Reply<W> {
+    fn is_held_up(&self) -> bool {
+        self.place.as_ref().is_some_and(Place::is_held_up)
+    }
+
+    /// Takes note of a transient failure: what is behind it in its lane must not overtake it.
+    fn note(&self, answer: &Answer<W>) {
+        if let (Some(place), Err(error)) = (&self.place, answer)
+            && W::is_transient(error)
+        {
+            place.break_off();
+        }
+    }
+
+    /// A caller that went away gets no answer; what it asked for stands.
+    fn send(self, answer: Answer<W>) {
+        self.note(&answer);
+        drop(self.to.send(answer));
+    }
+}
 
 struct Slice<W: Work> {
     prepared: Vec<W::Prepared>,
@@ -81,8 +109,10 @@ async fn prepare_all<W: Work>(
             return;
         }
         let span = observed.slice(queued.len(), calls(&queued));
-        let (commands, replies): (Vec<_>, Vec<_>) =
-            queued.into_iter().map(|q| (q.command, (q.reply, q.room))).unzip();
+        let (commands, replies): (Vec<_>, Vec<_>) = queued
+            .into_iter()
+            .map(|q| (q.command, Reply { to: q.reply, _room: q.room, place: q.place }))
+            .unzip();
         let prepared = AssertUnwindSafe(work.prepare(commands)).catch_unwind().instrument(span.clone());
         let results = match tokio::time::timeout(PATIENCE, prepared).await {
             Ok(Ok(results)) => results,
@@ -97,12 +127,14 @@ async fn prepare_all<W: Work>(
             }
         };
         let mut slice = Slice { prepared: Vec::with_capacity(results.len()), replies: Vec::new(), span };
-        for (result, (reply, room)) in results.into_iter().zip(replies) {
+        for (result, reply) in results.into_iter().zip(replies) {
             match result {
-                Prepared::Answered(answer) => drop(reply.send(answer)),
+                // whatever was found out for it may be of before what it is behind
+                _ if reply.is_held_up() => reply.send(Err(Refused::Behind.into())),
+                Prepared::Answered(answer) => reply.send(answer),
                 Prepared::Apply(prepared) => {
                     slice.prepared.push(prepared);
-                    slice.replies.push((reply, room));
+                    slice.replies.push(reply);
                 }
             }
         }
@@ -119,12 +151,10 @@ async fn apply_all<W: Work>(
 ) {
     while let Some(slice) = slices.recv().await {
         applying.send_replace(slice.prepared.len());
-        let answers = apply(work.as_ref(), &slice.prepared).instrument(slice.span).await;
+        let answers = in_lanes(work.as_ref(), &slice.prepared, &slice.replies).instrument(slice.span).await;
         applying.send_replace(0);
-        for (answer, (reply, room)) in answers.into_iter().zip(slice.replies) {
-            // a caller that went away gets no answer; what it asked for stands
-            drop(reply.send(answer));
-            drop(room);
+        for (answer, reply) in answers.into_iter().zip(slice.replies) {
+            reply.send(answer);
         }
     }
 }
@@ -134,8 +164,8 @@ fn calls<W: Work>(queued: &[Queued<W>]) -> impl Iterator<Item = &SpanContext> + 
 }
 
 fn refuse_all<W: Work>(replies: Vec<Reply<W>>, why: Refused) {
-    for (reply, _room) in replies {
-        drop(reply.send(Err(why.into())));
+    for reply in replies {
+        reply.send(Err(why.into()));
     }
 }
 
@@ -148,34 +178,57 @@ enum Failed {
     TimedOut,
 }
 
+/// Applies what is not held up, and holds up what is behind a transient failure.
+fn in_lanes<'a, W: Work>(
+    work: &'a W,
+    slice: &'a [W::Prepared],
+    replies: &'a [Reply<W>],
+) -> BoxFuture<'a, Answers<W>> {
+    Box::pin(async move {
+        let mut answers = Vec::with_capacity(slice.len());
+        while answers.len() < slice.len() {
+            let from = answers.len();
+            let held_up = replies[from].is_held_up();
+            let alike = replies[from..].iter().take_while(|reply| reply.is_held_up() == held_up).count();
+            let these = from..from + alike;
+            if held_up {
+                answers.extend(these.map(|_| Err(Refused::Behind.into())));
+                continue;
+            }
+            let applied = apply(work, &slice[these.clone()], &replies[these.clone()]).await;
+            applied.iter().zip(&replies[these]).for_each(|(answer, reply)| reply.note(answer));
+            answers.extend(applied);
+        }
+        answers
+    })
+}
+
 /// Applies a slice; data errors and panics split it by halves until the bad command is alone with its error, lost races
 /// repeat it whole. Nothing is repeated once COMMIT was sent.
-fn apply<'a, W: Work>(work: &'a W, slice: &'a [W::Prepared]) -> BoxFuture<'a, Answers<W>> {
-    Box::pin(async move {
-        let mut tries = 0;
-        loop {
-            let applied = AssertUnwindSafe(work.apply(slice)).catch_unwind();
-            let failed = match tokio::time::timeout(PATIENCE, applied).await {
-                Ok(Ok(Ok(answers))) => return answers,
-                Ok(Ok(Err(error))) => Failed::Database(error),
-                Ok(Err(_panic)) => Failed::Panicked,
-                Err(_elapsed) => Failed::TimedOut,
-            };
-            match failed {
-                Failed::Database(error @ pg::Error::Contention(_)) if tries < CONTENTION_RETRIES => {
-                    tracing::debug!(%error, tries, "repeat slice");
-                    tries += 1;
-                }
-                Failed::Database(pg::Error::Data(_)) | Failed::Panicked if slice.len() > 1 => {
-                    let (first, second) = slice.split_at(slice.len() / 2);
-                    let mut answers = apply(work, first).await;
-                    answers.extend(apply(work, second).await);
-                    return answers;
-                }
-                failed => return fail(slice.len(), &failed),
+async fn apply<W: Work>(work: &W, slice: &[W::Prepared], replies: &[Reply<W>]) -> Answers<W> {
+    let mut tries = 0;
+    loop {
+        let applied = AssertUnwindSafe(work.apply(slice)).catch_unwind();
+        let failed = match tokio::time::timeout(PATIENCE, applied).await {
+            Ok(Ok(Ok(answers))) => return answers,
+            Ok(Ok(Err(error))) => Failed::Database(error),
+            Ok(Err(_panic)) => Failed::Panicked,
+            Err(_elapsed) => Failed::TimedOut,
+        };
+        match failed {
+            Failed::Database(error @ pg::Error::Contention(_)) if tries < CONTENTION_RETRIES => {
+                tracing::debug!(%error, tries, "repeat slice");
+                tries += 1;
             }
+            Failed::Database(pg::Error::Data(_)) | Failed::Panicked if slice.len() > 1 => {
+                let half = slice.len() / 2;
+                let mut answers = in_lanes(work, &slice[..half], &replies[..half]).await;
+                answers.extend(in_lanes(work, &slice[half..], &replies[half..]).await);
+                return answers;
+            }
+            failed => return fail(slice.len(), &failed),
         }
-    })
+    }
 }
 
 fn fail<A, E: From<Refused>>(count: usize, failed: &Failed) -> Vec<Result<A, E>> {

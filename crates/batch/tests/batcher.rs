@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use batch::{Batcher, Options, Prepared, Refused, Work};
+use batch::{Batcher, Lane, Options, Prepared, Refused, Work};
 use tokio::sync::Semaphore;
 
 /// A command of this worth cannot be stored.
@@ -36,6 +36,10 @@ impl Work for Ledger {
 
     fn weight(_: &u32) -> usize {
         1
+    }
+
+    fn is_transient(error: &Refused) -> bool {
+        error.is_transient()
     }
 
     async fn prepare(&self, commands: Vec<u32>) -> Vec<Prepared<u32, u32, Refused>> {
@@ -73,9 +77,9 @@ impl Ledger {
 async fn commands_that_wait_together_are_applied_together_and_in_order() {
     let ledger = Ledger { gate: Some(Arc::new(Semaphore::new(0))), ..Ledger::default() };
     let batcher = Batcher::start(ledger.clone(), Options { slice: 50, ..Options::default() });
-    let mut pending = Vec::new();
+    let (mut lane, mut pending) = (Lane::default(), Vec::new());
     for n in 0..200 {
-        pending.push(batcher.enqueue(n).await);
+        pending.push(batcher.enqueue(n, &mut lane).await);
     }
     ledger.gate.as_ref().unwrap().add_permits(1000);
     for (n, pending) in (0..).zip(pending) {
@@ -132,12 +136,13 @@ async fn a_full_queue_refuses_unary_calls_and_makes_streams_wait() {
     let ledger = Ledger { gate: Some(Arc::new(Semaphore::new(0))), ..Ledger::default() };
     let options = Options { queue_count: 2, queue_bytes: 1000, slice: 1 };
     let batcher = Batcher::start(ledger.clone(), options);
-    let (first, second) = (batcher.enqueue(1).await, batcher.enqueue(2).await);
+    let mut lane = Lane::default();
+    let (first, second) = (batcher.enqueue(1, &mut lane).await, batcher.enqueue(2, &mut lane).await);
     assert_eq!(batcher.run(3).await, Err(Refused::Full));
     assert_eq!(batcher.depth(), 2);
     let third = tokio::spawn({
         let batcher = batcher.clone();
-        async move { batcher.enqueue(3).await.answer().await }
+        async move { batcher.enqueue(3, &mut lane).await.answer().await }
     });
     ledger.gate.as_ref().unwrap().add_permits(3);
     assert_eq!(third.await.unwrap(), Ok(6));
@@ -149,8 +154,43 @@ async fn a_queue_is_bounded_in_bytes_too() {
     let ledger = Ledger { gate: Some(Arc::new(Semaphore::new(0))), ..Ledger::default() };
     let options = Options { queue_count: 100, queue_bytes: 1, slice: 1 };
     let batcher = Batcher::start(ledger.clone(), options);
-    let first = batcher.enqueue(1).await;
+    let first = batcher.enqueue(1, &mut Lane::default()).await;
     assert_eq!(batcher.run(2).await, Err(Refused::Full));
     ledger.gate.as_ref().unwrap().add_permits(1);
     assert_eq!(first.answer().await, Ok(2));
+}
+
+#[tokio::test]
+async fn what_is_behind_a_transient_failure_in_its_lane_does_not_overtake_it() {
+    let ledger = Ledger { gate: Some(Arc::new(Semaphore::new(0))), ..Ledger::default() };
+    ledger.faults.lock().unwrap().push(Fault::CommitUnknown);
+    let batcher = Batcher::start(ledger.clone(), Options { slice: 2, ..Options::default() });
+    let (mut lane, mut other) = (Lane::default(), Lane::default());
+    let mut pending = Vec::new();
+    // slices of [1, 2], [3, 10], [4, 11]: the first one fails after those behind it were prepared
+    for n in [1, 2, 3] {
+        pending.push(batcher.enqueue(n, &mut lane).await);
+    }
+    pending.push(batcher.enqueue(10, &mut other).await);
+    pending.push(batcher.enqueue(4, &mut lane).await);
+    pending.push(batcher.enqueue(11, &mut other).await);
+    ledger.gate.as_ref().unwrap().add_permits(3);
+    let mut answers = Vec::new();
+    for pending in pending {
+        answers.push(pending.answer().await);
+    }
+    let (failed, behind) = (Err(Refused::Unavailable), Err(Refused::Behind));
+    assert_eq!(answers, [failed, failed, behind, Ok(20), behind, Ok(22)]);
+    assert_eq!(ledger.applied(), [10, 11]);
+    // what is repeated goes in a lane of its own
+    ledger.gate.as_ref().unwrap().add_permits(9);
+    assert_eq!(batcher.run_all(vec![1, 2, 3, 4]).await, [Ok(2), Ok(4), Ok(6), Ok(8)]);
+}
+
+#[tokio::test]
+async fn a_command_that_can_never_be_carried_out_holds_up_nothing() {
+    let ledger = Ledger::default();
+    let batcher = Batcher::start(ledger.clone(), Options { slice: 1, ..Options::default() });
+    let answers = batcher.run_all(vec![1, BAD, 2, BUG, 3]).await;
+    assert_eq!(answers, [Ok(2), Err(Refused::Bug), Ok(4), Err(Refused::Bug), Ok(6)]);
 }

@@ -236,7 +236,7 @@ impl From<batch::Refused> for Error {
     fn from(refused: batch::Refused) -> Self {
         match refused {
             batch::Refused::Full => Self::overloaded(),
-            batch::Refused::Unavailable => Self::unavailable(),
+            batch::Refused::Unavailable | batch::Refused::Behind => Self::unavailable(),
             batch::Refused::Contention => Self::contention(),
             batch::Refused::Bug => Self::internal(),
         }

@@ -76,6 +76,10 @@ impl Work for ChangeContacts {
         size_of::<Command>() + 512 + properties + row
     }
 
+    fn is_transient(error: &Error) -> bool {
+        error.is_transient()
+    }
+
     async fn prepare(&self, commands: Vec<Command>) -> Vec<Prepared<Self::Prepared, Changed, Error>> {
         commands.into_iter().map(|command| Prepared::Apply(with_ref(command))).collect()
     }

@@ -41,6 +41,10 @@ impl Work for ImportCoupons {
         size_of::<Command>() + 256
     }
 
+    fn is_transient(error: &Error) -> bool {
+        error.is_transient()
+    }
+
     async fn prepare(&self, commands: Vec<Command>) -> Vec<Prepared<Command, bool, Error>> {
         commands.into_iter().map(Prepared::Apply).collect()
     }

@@ -45,6 +45,10 @@ impl Work for IssueShortcodes {
     }
 
     /// Draws the random codes.
+    fn is_transient(error: &Error) -> bool {
+        error.is_transient()
+    }
+
     async fn prepare(&self, commands: Vec<Command>) -> Vec<Prepared<Command, Issued, Error>> {
         let draw = |mut command: Command| {
             if command.ask.code.is_none() {

@@ -54,6 +54,17 @@ pub(crate) enum Error {
     Database(pg::Error),
 }
 
+impl Error {
+    /// Whether the same command may well succeed when it is repeated.
+    fn is_transient(&self) -> bool {
+        match self {
+            Self::Rule(_) | Self::At(..) => false,
+            Self::Refused(refused) => refused.is_transient(),
+            Self::Database(error) => error.is_transient(),
+        }
+    }
+}
+
 impl From<Violation> for Error {
     fn from(violation: Violation) -> Self {
         Self::Rule(violation)

@@ -41,6 +41,8 @@ pub(crate) enum Fate {
     Retire,
     /// It is to be the active one in place of the one that is, and to come to be if it is none.
     Reassign,
+    /// It is to be the active one in place of the one that is, if there is such an attribution.
+    Prefer,
 }
 
 /// A move of one tenant's attribution.
@@ -88,6 +90,10 @@ impl Work for MoveAttributions {
 
     fn weight(command: &Command) -> usize {
         size_of::<Command>() + 256 + command.reason.len()
+    }
+
+    fn is_transient(error: &Error) -> bool {
+        error.is_transient()
     }
 
     async fn prepare(&self, commands: Vec<Command>) -> Vec<Prepared<Command, Moved, Error>> {
@@ -144,7 +150,11 @@ fn move_one(book: &mut Book, command: &Command, when: Moment) -> Result<Moved, E
         }
     };
     Ok(match command.fate {
-        Fate::Activate | Fate::Reassign => book.activate(id, reason, when)?,
+        Fate::Activate => book.activate(id, reason, when)?,
+        Fate::Reassign | Fate::Prefer => {
+            let (campaign, parties) = parties(book, &Which::Named(id))?;
+            book.reassign(&campaign, parties, reason, when)?
+        }
         Fate::Deactivate => book.deactivate(id, reason, when)?,
         Fate::Retire => book.retire(id, reason, when)?,
     })

@@ -72,6 +72,10 @@ impl Work for RecordAttempts {
         size_of::<Command>() + 128 + command.attempt.source.len()
     }
 
+    fn is_transient(error: &Error) -> bool {
+        error.is_transient()
+    }
+
     async fn prepare(&self, commands: Vec<Command>) -> Vec<Prepared<Command, Recorded, Error>> {
         commands.into_iter().map(Prepared::Apply).collect()
     }

@@ -45,6 +45,10 @@ impl Work for RecordVisits {
         size_of::<Command>() + 256 + about.landing_path.len() + about.user_agent.len()
     }
 
+    fn is_transient(error: &Error) -> bool {
+        error.is_transient()
+    }
+
     async fn prepare(&self, commands: Vec<Command>) -> Vec<Prepared<Command, (Visit, bool), Error>> {
         commands.into_iter().map(Prepared::Apply).collect()
     }

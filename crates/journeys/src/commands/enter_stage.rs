@@ -73,6 +73,10 @@ impl Work for EnterStages {
         512
     }
 
+    fn is_transient(error: &Error) -> bool {
+        matches!(error, Error::Refused(refused) if refused.is_transient())
+    }
+
     async fn prepare(&self, commands: Vec<Call>) -> Vec<Prepared<Call, Entered, Error>> {
         commands.into_iter().map(Prepared::Apply).collect()
     }

@@ -26,9 +26,6 @@ pub(crate) enum Error {
     /// Attribution did not answer: without its word nothing is recorded.
     #[error("attribution did not answer")]
     NoAnswer,
-    /// A command of the same call before this one failed for a transient reason.
-    #[error("a command before this one failed")]
-    Behind,
     /// The writing failed.
     #[error(transparent)]
     Refused(#[from] Refused),
@@ -38,15 +35,13 @@ impl Error {
     /// Whether the same command may succeed if it is repeated unchanged.
     pub(crate) fn is_transient(&self) -> bool {
         match self {
-            Self::NoAnswer
-            | Self::Behind
-            | Self::Refused(Refused::Full | Refused::Unavailable | Refused::Contention) => true,
+            Self::NoAnswer => true,
+            Self::Refused(refused) => refused.is_transient(),
             Self::Violation(_)
             | Self::InFuture(_)
             | Self::RequestIdReused
             | Self::ImportDiffers
-            | Self::Declined(_)
-            | Self::Refused(Refused::Bug) => false,
+            | Self::Declined(_) => false,
         }
     }
 }

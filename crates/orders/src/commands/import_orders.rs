@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use batch::{Batcher, Work};
+use batch::{Batcher, Lane, Refused, Work};
 use futures::future::{BoxFuture, FutureExt};
 use futures::stream::{FuturesOrdered, StreamExt};
 use tokio::sync::mpsc;
@@ -10,7 +10,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use types::Origin;
 
 use super::record_orders::{RecordOrder, RecordOrders, RecordResult};
-use super::{Error, Journal, Lane};
+use super::{Error, Journal};
 use crate::domain::{Fault, NewOrder, OnConflict, Progress, Rejected, Sent, names_of};
 
 /// Rows under way, at most.
@@ -121,6 +121,8 @@ pub(crate) struct Importer<'a> {
     origin: Origin,
     telling: Telling<'a>,
     lane: Lane,
+    /// Whether rows may change what is stored.
+    updates: bool,
     window: FuturesOrdered<BoxFuture<'static, Settled>>,
     /// Bytes of the rows in the window: of orders as the batcher counts them, and as they were sent.
     under_way: usize,
@@ -153,7 +155,8 @@ impl<'a> Importer<'a> {
             batcher,
             origin,
             telling,
-            lane: Lane::new(on_conflict == OnConflict::Update),
+            lane: Lane::default(),
+            updates: on_conflict == OnConflict::Update,
             window: FuturesOrdered::new(),
             under_way: 0,
             progress,
@@ -215,12 +218,12 @@ impl<'a> Importer<'a> {
     }
 
     async fn enqueue(&mut self, sent: Sent, order: Box<NewOrder>) {
-        let place = Some(self.lane.place());
         let origin = self.origin.clone();
-        let command = RecordOrder { order: (*order).clone(), origin, request: None, place };
+        let command =
+            RecordOrder { order: (*order).clone(), origin, request: None, behind_updates: self.updates };
         let weight = RecordOrders::weight(&command) + sent.weight();
         self.under_way += weight;
-        let pending = self.batcher.enqueue(command).await;
+        let pending = self.batcher.enqueue(command, &mut self.lane).await;
         let settled = async move {
             let answer = pending.answer().await.map(|recorded| recorded.result);
             Settled::Answered { sent, order, weight, answer }
@@ -234,7 +237,7 @@ impl<'a> Importer<'a> {
         let Some(mut error) = self.count(settled, &mut failed).await else { return Ok(()) };
         while let Some(settled) = self.window.next().await {
             if let Some(later) = self.count(settled, &mut failed).await
-                && error == Error::Behind
+                && error == Error::Refused(Refused::Behind)
             {
                 error = later;
             }
@@ -242,7 +245,7 @@ impl<'a> Importer<'a> {
         let Some(wait) = BACK_OFF_MS.get(self.tries) else { return Err(error) };
         self.tries += 1;
         tokio::time::sleep(Duration::from_millis(*wait)).await;
-        self.lane = self.lane.again();
+        self.lane = Lane::default();
         self.behind = failed.len();
         for (sent, order) in failed {
             self.enqueue(sent, order).await;

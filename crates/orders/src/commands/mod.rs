@@ -8,7 +8,6 @@ mod error;
 mod events;
 mod import_orders;
 mod journal;
-mod lane;
 mod properties;
 mod record;
 mod record_orders;
@@ -22,7 +21,6 @@ pub(crate) use error::Error;
 pub(crate) use events::clock_moved;
 pub(crate) use import_orders::{BadRow, Importer, Report, Row, Telling, Unreadable};
 pub(crate) use journal::{Begin, Journal, Opening, forget as forget_imports};
-pub(crate) use lane::{Lane, Place};
 pub(crate) use properties::{
     By, create as create_property, delete as delete_property, update as update_property,
 };

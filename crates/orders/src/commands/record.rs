@@ -4,9 +4,9 @@ use observe::metrics::{Duplicate, duplicates};
 use pg::requests::Key;
 use types::new_id;
 
+use super::Error;
 use super::book::{Book, Revision};
 use super::record_orders::{Ready, RecordResult, Recorded};
-use super::{Error, Place};
 use crate::domain::{Answer, ChangeKind, Order, Updated, changed_fields, check, record_again, record_new};
 
 /// Name of the RPC in the table of request ids.
@@ -22,9 +22,6 @@ pub(super) fn request_key(ready: &Ready) -> Option<Key> {
 /// Carries out one command.
 pub(super) fn record(book: &mut Book, ready: &Ready) -> Result<Recorded, Error> {
     let command = &ready.command;
-    if command.place.as_ref().is_some_and(Place::is_held_up) {
-        return Err(Error::Behind);
-    }
     let key = &command.order.key;
     let asked = request_key(ready).zip(command.request.as_ref());
     let is_repeat = book.is_repeat(&asked)?;

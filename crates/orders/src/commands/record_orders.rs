@@ -11,10 +11,10 @@ use pg::requests::{Hasher, Key};
 use rpc::{Channel, fields};
 use types::{Clock, Origin, TenantId, Timestamp};
 
+use super::Error;
 use super::attribute::{Attribution, attempt, customer_look_up};
 use super::book::Book;
 use super::record::{record, request_key};
-use super::{Error, Place};
 use crate::domain::{
     Answer, Definitions, Facts, NewOrder, Order, OrderKey, Properties, PropertyValue, Updated, check,
     record_again,
@@ -42,8 +42,8 @@ pub(crate) struct RecordOrder {
     pub(crate) origin: Origin,
     /// Optional beside the natural key.
     pub(crate) request: Option<RequestId>,
-    /// Its place in the call it belongs to, if that has several.
-    pub(crate) place: Option<Place>,
+    /// Whether others of the same call, before it, may change what is stored.
+    pub(crate) behind_updates: bool,
 }
 
 /// What a call did.
@@ -144,9 +144,6 @@ impl RecordOrders {
 
     fn judge(&self, command: &RecordOrder, facts: &Facts, looked: &Looked) -> Triage {
         let order = &command.order;
-        if command.place.as_ref().is_some_and(Place::is_held_up) {
-            return Triage::Answered(Box::new(Err(Error::Behind)));
-        }
         let definitions = looked.definitions(&order.key.tenant);
         let Some(stored) = looked.stored.get(&order.key) else {
             // before attribution makes a contact of it; the transaction looks again
@@ -161,9 +158,8 @@ impl RecordOrders {
         if stored.customer_hash != facts.customer_hash {
             return Triage::LookUpCustomer;
         }
-        let may_have_changed = command.place.as_ref().is_some_and(Place::is_behind_updates);
         match record_again(order, stored, facts, None, definitions) {
-            Ok(Updated::Same) if command.request.is_none() && !may_have_changed => {
+            Ok(Updated::Same) if command.request.is_none() && !command.behind_updates => {
                 duplicates(Duplicate::NaturalKey, 1);
                 let (order, result) = (stored.clone(), RecordResult::AlreadyRecorded);
                 Triage::Answered(Box::new(Ok(Recorded { order, result })))
@@ -250,6 +246,10 @@ impl Work for RecordOrders {
             + held(&order.properties)
     }
 
+    fn is_transient(error: &Error) -> bool {
+        error.is_transient()
+    }
+
     async fn prepare(&self, commands: Vec<RecordOrder>) -> Vec<Prepared<Ready, Recorded, Error>> {
         let looked = self.look(&commands).await;
         let mut slice = Vec::with_capacity(commands.len());
@@ -265,12 +265,12 @@ impl Work for RecordOrders {
         let mut answers = self.ask(&slice).await.into_iter();
         let prepared = slice.into_iter().map(|(command, facts, triage)| {
             let answer = match triage {
-                Triage::Answered(answer) => return answered(command.place.as_ref(), *answer),
+                Triage::Answered(answer) => return Prepared::Answered(*answer),
                 Triage::Ready => None,
                 Triage::Judge | Triage::LookUpCustomer => {
                     match answers.next().unwrap_or(Err(Error::NoAnswer)) {
                         Ok(answer) => Some(answer),
-                        Err(error) => return answered(command.place.as_ref(), Err(error)),
+                        Err(error) => return Prepared::Answered(Err(error)),
                     }
                 }
             };
@@ -280,14 +280,7 @@ impl Work for RecordOrders {
     }
 
     async fn apply(&self, slice: &[Ready]) -> Result<Vec<Result<Recorded, Error>>, pg::Error> {
-        let written = self.write(slice).await;
-        match &written {
-            Ok(_) | Err(pg::Error::Data(_) | pg::Error::Bug(_)) => {}
-            Err(pg::Error::Unavailable(_) | pg::Error::Contention(_) | pg::Error::CommitUnknown(_)) => {
-                Place::break_off_behind(slice.iter().filter_map(|ready| ready.command.place.as_ref()));
-            }
-        }
-        written
+        self.write(slice).await
     }
 }
 
@@ -298,15 +291,4 @@ pub(super) fn held(properties: &Properties) -> usize {
         _ => 0,
     };
     properties.iter().map(|(name, value)| name.as_str().len() + text(value) + 64).sum()
-}
-
-/// An answer before the transaction. A transient failure holds up what is behind it in the same call; what is behind
-/// one is held up itself.
-fn answered(place: Option<&Place>, answer: Result<Recorded, Error>) -> Prepared<Ready, Recorded, Error> {
-    if let (Some(place), Err(error)) = (place, &answer)
-        && error.is_transient()
-    {
-        place.break_off();
-    }
-    Prepared::Answered(answer)
 }

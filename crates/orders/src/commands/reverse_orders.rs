@@ -101,6 +101,10 @@ impl Work for ReverseOrders {
         512 + command.key.order_id.as_str().len() + texts.map(str::len).iter().sum::<usize>()
     }
 
+    fn is_transient(error: &Error) -> bool {
+        error.is_transient()
+    }
+
     async fn prepare(&self, commands: Vec<ReverseOrder>) -> Vec<Prepared<Ready, Reversed, Error>> {
         let tenants: HashSet<&TenantId> =
             commands.iter().map(|command| &command.key.tenant).filter(|tenant| tenant.is_sandbox()).collect();

@@ -56,7 +56,7 @@ impl<'a> Trial<'a> {
     async fn check_slice(&mut self, slice: &mut Vec<Row>) -> Result<(), Error> {
         let command = |row: &Row| {
             let order = (**row.order.as_ref().ok()?).clone();
-            Some(RecordOrder { order, origin: self.origin.clone(), request: None, place: None })
+            Some(RecordOrder { order, origin: self.origin.clone(), request: None, behind_updates: false })
         };
         let commands: Vec<RecordOrder> = slice.iter().filter_map(command).collect();
         let mut answers = self.check(&commands).await?.into_iter();

@@ -153,6 +153,10 @@ impl Work for UpdateOrders {
         512 + command.key.order_id.as_str().len() + command.evidence.shortcode.len() + lines + properties
     }
 
+    fn is_transient(error: &Error) -> bool {
+        error.is_transient()
+    }
+
     async fn prepare(&self, commands: Vec<UpdateOrder>) -> Vec<Prepared<Ready, Revised, Error>> {
         let (stored, clocks) = match self.look(&commands).await {
             Ok(looked) => looked,

@@ -21,7 +21,7 @@ impl From<commands::Error> for Error {
                 Self::already_exists(Reason::ImportDiffers, message)
             }
             commands::Error::Declined(declined) => declined.into(),
-            commands::Error::NoAnswer | commands::Error::Behind => Self::unavailable(),
+            commands::Error::NoAnswer => Self::unavailable(),
             commands::Error::Refused(refused) => refused.into(),
         }
     }

@@ -7,7 +7,7 @@ use types::Origin;
 
 use super::Orders;
 use super::convert::{canonical, new_order, wire_order};
-use crate::commands::{Lane, RecordOrder, RecordResult, Recorded, RequestId};
+use crate::commands::{RecordOrder, RecordResult, Recorded, RequestId};
 
 /// Orders of one batch call, at most.
 const MAX_BATCH: usize = 1000;
@@ -33,8 +33,7 @@ impl Orders {
         if !(1..=MAX_BATCH).contains(&requests.len()) {
             return Err(Error::field("requests", format!("must be 1 to {MAX_BATCH}")));
         }
-        let updates = requests.iter().any(|r| r.on_conflict() == wire::OnConflict::Update);
-        let mut lane = Lane::new(updates);
+        let behind_updates = requests.iter().any(|r| r.on_conflict() == wire::OnConflict::Update);
         let mut commands = Vec::with_capacity(requests.len());
         // what cannot be read is answered in its place
         let mut refused = Vec::with_capacity(requests.len());
@@ -42,7 +41,7 @@ impl Orders {
             let command = fields::item(request).and_then(|()| self.command(&caller, origin.clone(), request));
             match command {
                 Ok(command) => {
-                    commands.push(RecordOrder { place: Some(lane.place()), ..command });
+                    commands.push(RecordOrder { behind_updates, ..command });
                     refused.push(None);
                 }
                 Err(error) => refused.push(Some(error)),
@@ -71,7 +70,7 @@ impl Orders {
             self.hasher.hash(&canonical(&rest, properties.unwrap_or_default()))
         };
         let request = (!id.is_empty()).then(|| RequestId { id, hash: hash() });
-        Ok(RecordOrder { order, origin, request, place: None })
+        Ok(RecordOrder { order, origin, request, behind_updates: false })
     }
 }
 

@@ -62,6 +62,10 @@ impl Work for MoveRewards {
         size_of::<Command>() + reason
     }
 
+    fn is_transient(error: &Error) -> bool {
+        matches!(error, Error::Refused(refused) if refused.is_transient())
+    }
+
     async fn prepare(&self, commands: Vec<Command>) -> Vec<Prepared<Command, (), Error>> {
         commands.into_iter().map(Prepared::Apply).collect()
     }

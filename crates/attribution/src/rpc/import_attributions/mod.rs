@@ -28,7 +28,7 @@ use crate::domain::{InactiveReason, Outcome, UnresolvedReason};
 
 /// Bytes of an import id, and of a source, at most.
 const MAX_SHORT: usize = 64;
-/// Rows that are carried out together, at most what a slice takes: where one fails for the moment, none behind it was tried.
+/// Rows that are carried out together: where one fails for the moment, none behind it is carried out.
 const AT_ONCE: usize = 256;
 /// Under which request ids of rows are kept.
 const METHOD: &str = "ImportAttributions";
@@ -251,9 +251,10 @@ impl AttributionImport {
         progress.rows += 1;
         match fate {
             _ if moved.replayed => progress.unchanged += 1,
+            Fate::Prefer if moved.deactivated.is_none() => progress.activated += 1,
             Fate::Activate => progress.activated += 1,
             Fate::Deactivate | Fate::Retire => progress.deactivated += 1,
-            Fate::Reassign => progress.reassigned += 1,
+            Fate::Reassign | Fate::Prefer => progress.reassigned += 1,
         }
     }
 

@@ -115,8 +115,10 @@ impl Row {
 fn action(cells: &Cells<'_>) -> Result<Action, Error> {
     match (cells.text("action")?.to_ascii_uppercase().as_str(), cells.text("state")?) {
         ("RECORD", _) | ("", "") => Ok(Action::Record),
-        ("ACTIVATE", _) | ("", "ACTIVE") => Ok(Action::Move(Fate::Activate)),
+        ("ACTIVATE", _) => Ok(Action::Move(Fate::Activate)),
         ("DEACTIVATE", _) => Ok(Action::Move(Fate::Deactivate)),
+        // of two rows whose states were swapped it does not matter which one comes first
+        ("", "ACTIVE") => Ok(Action::Move(Fate::Prefer)),
         ("", "INACTIVE") => Ok(Action::Move(Fate::Retire)),
         ("REASSIGN", _) => Ok(Action::Move(Fate::Reassign)),
         ("", _) => Err(Error::field("state", "must be ACTIVE or INACTIVE")),
