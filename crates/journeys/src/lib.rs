@@ -6,7 +6,8 @@
 //! | [`wire`] | domain to proto, for answers and for the stream |
 //! | [`domain`] | the rules, pure: definitions, runs, what an event or a call does |
 //! | [`store`] | the only SQL: load and save slices, lists, counters |
-//! | [`commands`] | ApplyJourney, EnterStage |
+//! | [`commands`] | ApplyJourney, EnterStage, timers that are due |
+//! | [`timers`] | the task that fires them in time |
 //! | [`subscribers`] | the streams of attribution and orders |
 //!
 //! The way of an order event: [`subscribers::orders`] holds it until its attribution is known and reads it;
@@ -18,6 +19,7 @@ pub mod domain;
 mod rpc;
 mod store;
 mod subscribers;
+mod timers;
 mod wire;
 
 use std::sync::Arc;
@@ -37,10 +39,13 @@ use runtime::Lifecycle;
 use sqlx::migrate::Migrator;
 use types::Clock;
 
+use crate::commands::Engine;
 use crate::commands::enter_stage::EnterStages;
+use crate::commands::fire_timers::FireTimers;
 use crate::store::definitions::Definitions;
 pub use crate::subscribers::attribution::AttributionEvents;
 pub use crate::subscribers::orders::OrderEvents;
+use crate::timers::Alarm;
 
 static OWN: Migrator = sqlx::migrate!("./migrations");
 
@@ -65,16 +70,14 @@ pub fn subscribers(
     clock: &Arc<dyn Clock>,
     upstream: Upstream,
 ) -> (AttributionEvents, OrderEvents) {
-    let definitions = Definitions::default();
-    let attribution = AttributionEvents {
-        channel: for_service(upstream.attribution, "journeys"),
-        definitions: definitions.clone(),
-        clock: Arc::clone(clock),
-    };
+    let (definitions, alarm) = (Definitions::default(), Alarm::default());
+    let engine = Engine { definitions, clock: Arc::clone(clock), alarm };
+    let timers = FireTimers { db: db.clone(), engine };
+    let attribution =
+        AttributionEvents { channel: for_service(upstream.attribution, "journeys"), timers: timers.clone() };
     let orders = OrderEvents {
         channel: for_service(upstream.orders, "journeys"),
-        definitions,
-        clock: Arc::clone(clock),
+        timers,
         attribution: subscribers::orders::AttributionCursor::new(db.clone()),
         erasures: Erasures::new(db.clone()),
     };
@@ -89,21 +92,21 @@ pub async fn start(
     upstream: Upstream,
 ) -> anyhow::Result<ServiceRoutes> {
     let (attribution, orders) = subscribers(&db, &clock, upstream);
-    let definitions = attribution.definitions.clone();
+    let engine = attribution.timers.engine.clone();
     let stop = lifecycle.stop();
     let follower = Follower::new(db.clone(), attribution.clone(), Arc::clone(&clock));
     lifecycle.spawn("journeys.attribution", follower.run(stop.clone()));
     let follower = Follower::new(db.clone(), orders.clone(), Arc::clone(&clock));
     lifecycle.spawn("journeys.orders", follower.run(stop.clone()));
-    let work = EnterStages { db: db.clone(), definitions: definitions.clone(), clock: Arc::clone(&clock) };
+    lifecycle.spawn("journeys.timers", timers::run(attribution.timers.clone(), stop.clone()));
+    let work = EnterStages { db: db.clone(), engine: engine.clone() };
     let audits = rpc::audit::Audits(db.clone());
     let erasures = rpc::erasures::ErasureRpcs(orders.erasures.clone());
     let server = rpc::Server {
         source: Source::open(db.clone(), stop).await?,
         entries: Batcher::start(work, batch::Options::default()),
         db,
-        clock,
-        definitions,
+        engine,
         attribution,
         orders,
     };

@@ -11,6 +11,7 @@ use types::{CampaignId, EventId, Money, RunId, Timestamp, new_id};
 use crate::domain::definition::{self, Definition};
 use crate::domain::event::{Cause, Order, Transition};
 use crate::domain::slice::{Fact, Reversal};
+use crate::domain::timers::Timer;
 use crate::store::definitions::campaigns;
 use crate::store::read::{JourneyRow, PendingRow, RunRow};
 
@@ -88,6 +89,17 @@ fn campaign(campaign: Option<&CampaignId>) -> String {
     campaign.map(ToString::to_string).unwrap_or_default()
 }
 
+/// A timer that is set.
+pub(crate) fn timer(timer: &Timer) -> wire::Timer {
+    wire::Timer {
+        stage: timer.stage.to_string(),
+        after_stage: timer.after.to_string(),
+        occurrence_key: timer.key.to_string(),
+        cause_transition_id: timer.cause.to_string(),
+        due_at: Some(wire_time(timer.due_at)),
+    }
+}
+
 /// A transition.
 pub(crate) fn transition(made: &Transition) -> wire::Transition {
     let cause = match made.cause {
@@ -95,6 +107,7 @@ pub(crate) fn transition(made: &Transition) -> wire::Transition {
         Cause::Trigger => wire::TransitionCause::Trigger,
         Cause::Waited => wire::TransitionCause::Waited,
         Cause::Inferred => wire::TransitionCause::Inferred,
+        Cause::Timer => wire::TransitionCause::Timer,
     };
     let entry = &made.entry;
     wire::Transition {

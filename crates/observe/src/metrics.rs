@@ -70,7 +70,25 @@ struct Metrics {
     parked: Family<Subscription, Gauge>,
     duplicates: Family<Reason, Counter>,
     decisions: Family<Outcome, Counter>,
+    timers: Timers,
     pool: Family<Connections, Gauge>,
+}
+
+/// Of timers that go by the real clock.
+struct Timers {
+    lag: Histogram,
+    due: Gauge,
+}
+
+impl Timers {
+    fn define(registry: &mut Registry) -> Self {
+        let lag = "Timers that fired by the real clock: how many, and how long after they were due";
+        let due = "Timers that are due by the real clock and have not fired, as last seen; up to 1,000";
+        Self {
+            lag: define(registry, "timer_lag_seconds", lag, latencies()),
+            due: define(registry, "timers_due", due, Gauge::default()),
+        }
+    }
 }
 
 static METRICS: LazyLock<Metrics> = LazyLock::new(Metrics::define);
@@ -127,6 +145,7 @@ impl Metrics {
                 "Decisions of reward rules that were stored",
                 Family::default(),
             ),
+            timers: Timers::define(&mut registry),
             pool: define(
                 &mut registry,
                 "pool_connections",
@@ -236,6 +255,18 @@ pub fn duplicates(why: Duplicate, count: usize) {
 /// `laurel_decisions_total`: so many more decisions with this outcome.
 pub fn decisions(outcome: &'static str, count: usize) {
     METRICS.decisions.get_or_create(&Outcome { outcome }).inc_by(as_u64(count));
+}
+
+/// `laurel_timer_lag_seconds`: timers that fired so many seconds after they were due.
+pub fn timers_fired(lags: &[f64]) {
+    for lag in lags {
+        METRICS.timers.lag.observe(*lag);
+    }
+}
+
+/// `laurel_timers_due`: timers that should have fired.
+pub fn timers_due(count: i64) {
+    METRICS.timers.due.set(count);
 }
 
 /// `laurel_pool_connections`: of a schema's pool, those at work and those that are not.

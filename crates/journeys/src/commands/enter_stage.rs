@@ -1,20 +1,18 @@
 //! EnterStage: entries by call, many in one transaction.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
 
 use batch::{Prepared, Refused, Work};
 use observe::metrics::{Duplicate, duplicates};
 use pg::{Audit, Database, WriteTx};
 use rpc::fields;
-use types::{Clock, JourneyKey, Origin, StageKey, TenantId, Timestamp, TransitionId};
+use types::{JourneyKey, Origin, StageKey, TenantId, Timestamp, TransitionId};
 
-use super::conclude;
+use super::{Engine, conclude};
 use crate::domain::attribution;
 use crate::domain::effects::Effects;
 use crate::domain::event::{OccurrenceKey, Place, Transition};
 use crate::domain::slice::{EnterStage, Fact, Slice, Violation};
-use crate::store::definitions::Definitions;
 use crate::store::load::{self, Wanted};
 use crate::store::{projections, read};
 
@@ -56,8 +54,7 @@ impl From<Refused> for Error {
 #[derive(Debug)]
 pub(crate) struct EnterStages {
     pub(crate) db: Database,
-    pub(crate) definitions: Definitions,
-    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) engine: Engine,
 }
 
 type Decided = Result<(TransitionId, bool), Violation>;
@@ -82,12 +79,12 @@ impl Work for EnterStages {
     }
 
     async fn apply(&self, calls: &[Call]) -> Result<Vec<Result<Entered, Error>>, pg::Error> {
-        let now = self.clock.now();
+        let now = self.engine.clock.now();
         let mut tx = self.db.write().await?;
         let commands = self.commands(&mut tx, calls).await?;
         let sound: Vec<&EnterStage> = commands.iter().filter_map(|c| c.as_ref().ok()).collect();
         let wanted: Vec<Wanted<'_>> = sound.iter().map(|command| Wanted::by_call(command)).collect();
-        let mut loaded = load::load(&mut tx, &self.definitions, &wanted).await?;
+        let mut loaded = load::load(&mut tx, &self.engine.definitions, &wanted, Some(now)).await?;
         let contacts: Vec<_> = sound.iter().map(|c| (c.place.tenant.clone(), c.place.contact)).collect();
         loaded.contacts = projections::known(&mut tx, &contacts).await?;
         let mut slice = Slice::new(now, loaded);
@@ -105,7 +102,7 @@ impl Work for EnterStages {
             })
             .collect();
         let effects = slice.finish();
-        conclude(&mut tx, &effects, &audit, now).await?;
+        conclude(&mut tx, &self.engine, &effects, &audit, now).await?;
         let answers = answers(&mut tx, calls, decided, &effects).await?;
         if effects.facts.is_empty() {
             tx.rollback().await?;
@@ -125,15 +122,15 @@ impl EnterStages {
     ) -> Result<Vec<Result<EnterStage, Violation>>, pg::Error> {
         let sandboxes: HashSet<&TenantId> =
             calls.iter().map(|c| &c.place.tenant).filter(|tenant| tenant.is_sandbox()).collect();
-        let clocks = projections::clocks(tx, &Vec::from_iter(sandboxes)).await?;
+        let clocks = projections::clocks(&mut **tx, &Vec::from_iter(sandboxes)).await?;
         let places: Vec<&Place> = calls.iter().map(|c| &c.place).collect();
         let attributions = projections::attributions(tx, &places).await?;
         let command = |call: &Call| {
             let tenant = &call.place.tenant;
             let shown = clocks.get(tenant).and_then(|clock| clock.shown);
-            let now = || fields::tenant_now(tenant, shown, &*self.clock);
+            let now = || fields::tenant_now(tenant, shown, &*self.engine.clock);
             let occurred_at = call.occurred_at.unwrap_or_else(now);
-            fields::not_in_future("occurred_at", occurred_at, shown, &*self.clock)
+            fields::not_in_future("occurred_at", occurred_at, shown, &*self.engine.clock)
                 .map_err(|_| Violation::InFuture)?;
             let times = attributions.get(&call.place).map(Vec::as_slice).unwrap_or_default();
             Ok(EnterStage {

@@ -1,6 +1,7 @@
 //! A journey at one version (J1, J2): what was written, checked and ready to be judged by.
 
 use definitions::condition::Condition;
+use definitions::duration::HumanDuration;
 use serde::Deserialize;
 use types::{BasisPoints, CampaignId, JourneyKey, StageKey};
 
@@ -118,6 +119,17 @@ impl PartialEq for Trigger {
     }
 }
 
+/// A way into a stage by time (J7).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wait {
+    /// The stage that sets the timer.
+    pub after: StageKey,
+    /// How long after that.
+    pub wait: HumanDuration,
+    /// Stages that make it moot when they are entered before, under the same key.
+    pub unless: Vec<StageKey>,
+}
+
 /// What makes a stage hard for people (J2).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PainPoint {
@@ -157,6 +169,8 @@ pub struct Stage {
     pub terminal: bool,
     /// The ways in, besides calls.
     pub enter_on: Vec<Trigger>,
+    /// The ways in by time.
+    pub enter_after: Vec<Wait>,
     /// What is known of it for people.
     pub notes: Notes,
 }
@@ -211,6 +225,21 @@ impl Definition {
     pub fn counts_like(&self, other: &Self) -> bool {
         let shape = |d: &Self| d.stages.iter().map(|s| (s.key.clone(), s.kind)).collect::<Vec<_>>();
         shape(self) == shape(other)
+    }
+
+    /// The timers: what they enter, and when.
+    pub fn timers(&self) -> impl Iterator<Item = (&Stage, &Wait)> {
+        self.stages.iter().flat_map(|stage| stage.enter_after.iter().map(move |wait| (stage, wait)))
+    }
+
+    /// The timers that a stage sets.
+    pub fn timers_after<'a>(&'a self, after: &'a StageKey) -> impl Iterator<Item = (&'a Stage, &'a Wait)> {
+        self.timers().filter(move |(_, wait)| wait.after == *after)
+    }
+
+    /// Whether it has any timer.
+    pub fn has_timers(&self) -> bool {
+        self.timers().next().is_some()
     }
 
     /// Whether any of its stages listens to `signal`.

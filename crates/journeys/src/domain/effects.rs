@@ -10,6 +10,7 @@ use super::event::Place;
 use super::funnel::{self, Counts};
 use super::run::{Run, Stored, Track, Waiting};
 use super::slice::{Applied, Fact, Refused, TestClock};
+use super::timers::{Moot, Timer};
 
 /// Where a funnel counts: tenant, journey, campaign, stage; without stage, the journey as a whole.
 pub type CounterKey = (TenantId, JourneyKey, Option<CampaignId>, Option<StageKey>);
@@ -30,8 +31,12 @@ pub struct Effects {
     pub runs: Vec<Of<Run>>,
     /// Entries that began to wait, or wait for another stage than before.
     pub waiting: Vec<Of<Waiting>>,
-    /// Entries that wait no more.
-    pub settled: Vec<Of<EventId>>,
+    /// Entries that wait no more: the event, and the stage it wanted.
+    pub settled: Vec<Of<(EventId, StageKey)>>,
+    /// Timers that are moot, fired ones included.
+    pub moot: Vec<Moot>,
+    /// Timers that are set, in their order.
+    pub timers: Vec<Timer>,
     /// Differences of the funnel's counters.
     pub funnel: BTreeMap<CounterKey, Counts>,
     /// Test clocks that moved.
@@ -78,8 +83,10 @@ impl Effects {
         let applied = journeys.get(&place.tenant).and_then(|all| all.iter().find(find));
         let of = || (place.clone(), journey.clone());
         for waiting in &track.stored_waiting {
-            if track.waiting.iter().all(|w| w.event != waiting.event) {
-                self.settled.push((place.clone(), journey.clone(), waiting.event));
+            let same = |w: &Waiting| w.event == waiting.event && w.entry.stage == waiting.entry.stage;
+            if !track.waiting.iter().any(same) {
+                let was = (waiting.event, waiting.entry.stage.clone());
+                self.settled.push((place.clone(), journey.clone(), was));
             }
         }
         for waiting in track.waiting {

@@ -150,6 +150,8 @@ pub enum Cause {
     Waited,
     /// A missed step, entered because a later one was (J4).
     Inferred,
+    /// A timer that was due (J7).
+    Timer,
 }
 
 /// One entry of a run into a stage; immutable (J9).

@@ -10,6 +10,7 @@
 //! | [`rules`] | whether a stage may be entered (J2, J4-J6) |
 //! | [`walk`] | one event or call on the runs of one journey (J4, J7) |
 //! | [`slice`] | many events and calls, in order (J9, M4) |
+//! | [`timers`] | timers that are set, moot, due (J7) |
 //! | [`effects`] | what is to be saved for them |
 //! | [`attribution`] | which attribution was in force when (J9) |
 //! | [`publish`] | what applying a definition does (J1) |
@@ -25,6 +26,7 @@ pub mod publish;
 pub mod rules;
 pub mod run;
 pub mod slice;
+pub mod timers;
 pub mod walk;
 pub mod yaml;
 

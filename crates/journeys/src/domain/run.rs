@@ -18,6 +18,17 @@ pub struct Standing {
     pub ended: bool,
 }
 
+/// An entry that was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Made {
+    /// The stage.
+    pub stage: StageKey,
+    /// The transition.
+    pub id: TransitionId,
+    /// When it happened (business time).
+    pub at: Timestamp,
+}
+
 /// One contact's way through one journey.
 #[derive(Debug, Clone)]
 pub struct Run {
@@ -38,7 +49,7 @@ pub struct Run {
     /// Time of its first transition.
     pub started_at: Timestamp,
     /// What was entered under each key that this slice may ask for, none included.
-    pub entries: HashMap<OccurrenceKey, Vec<(StageKey, TransitionId)>>,
+    pub entries: HashMap<OccurrenceKey, Vec<Made>>,
     /// How it is stored; `None` if it is new.
     pub stored: Option<Stored>,
 }
@@ -65,11 +76,11 @@ impl Run {
 
     /// The entry of `stage` under `key`.
     pub fn entry(&self, key: &OccurrenceKey, stage: &StageKey) -> Option<TransitionId> {
-        self.under(key).find(|(entered, _)| entered == stage).map(|(_, id)| *id)
+        self.under(key).find(|made| made.stage == *stage).map(|made| made.id)
     }
 
     /// What was entered under exactly this key.
-    pub fn under(&self, key: &OccurrenceKey) -> impl Iterator<Item = &(StageKey, TransitionId)> {
+    pub fn under(&self, key: &OccurrenceKey) -> impl Iterator<Item = &Made> {
         self.entries.get(key).into_iter().flatten()
     }
 
@@ -80,6 +91,16 @@ impl Run {
             return self.has(stage);
         }
         self.entry(key, stage).is_some() || self.entry(&OccurrenceKey::default(), stage).is_some()
+    }
+
+    /// Whether the stage counts as entered for `key` before a moment. What has no key asks for the run as a whole: there
+    /// the moment does not count.
+    pub fn counts_before(&self, key: &OccurrenceKey, stage: &StageKey, moment: Timestamp) -> bool {
+        if key.is_none() {
+            return self.has(stage);
+        }
+        let none = OccurrenceKey::default();
+        self.under(key).chain(self.under(&none)).any(|made| made.stage == *stage && made.at < moment)
     }
 }
 

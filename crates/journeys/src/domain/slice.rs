@@ -1,17 +1,19 @@
 //! Many events and calls, judged in order, each seeing those before it.
 
+mod firing;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use types::{
-    ContactId, EventId, JourneyKey, Money, RunId, StageKey, TenantId, Timestamp, TransitionId, new_id,
-};
+use types::{ContactId, EventId, JourneyKey, Money, RunId, StageKey, TenantId, Timestamp, TransitionId};
 use uuid::Uuid;
 
+use super::attribution::InForce;
 use super::definition::{Campaigns, Definition, Signal};
 use super::effects::Effects;
 use super::event::{Detail, Entry, Event, OccurrenceKey, Order, Place, Referral, Refusal, Transition};
 use super::run::Track;
+use super::timers::Timer;
 use super::walk::{Out, Walk};
 
 /// Journeys that one event goes through by `stage.entered`, at most: a bound for definitions that chase each other.
@@ -37,6 +39,24 @@ pub struct TestClock {
     pub orders: Option<Timestamp>,
     /// What it shows here: the earlier of the two, once both are known.
     pub shown: Option<Timestamp>,
+}
+
+impl TestClock {
+    /// What it is to show once all that is due by then is done: the earlier of the two, once both are known.
+    pub fn due(&self) -> Option<Timestamp> {
+        self.attribution.zip(self.orders).map(|(a, b)| a.min(b))
+    }
+
+    /// As it is when one of the streams has moved.
+    #[must_use]
+    pub fn moved(mut self, stream: Stream, to: Timestamp) -> Self {
+        let hand = match stream {
+            Stream::Attribution => &mut self.attribution,
+            Stream::Orders => &mut self.orders,
+        };
+        *hand = (*hand).max(Some(to));
+        self
+    }
 }
 
 /// Which stream a clock came by.
@@ -186,6 +206,10 @@ pub struct Loaded {
     pub clocks: HashMap<TenantId, TestClock>,
     /// Those contacts of calls that are known.
     pub contacts: HashSet<(TenantId, ContactId)>,
+    /// Timers that are due, in the order in which they fire.
+    pub timers: Vec<Timer>,
+    /// When which attributions were in force at the places of those timers.
+    pub attributions: HashMap<Place, Vec<InForce>>,
 }
 
 /// Events and calls being judged in order.
@@ -201,11 +225,14 @@ pub struct Slice {
 impl Slice {
     /// A slice on what was loaded; `now` is the real clock, for ids and for telling since when an entry waits.
     pub fn new(now: Timestamp, loaded: Loaded) -> Self {
-        Self { now, loaded, moved: HashSet::new(), cut_off: 0, out: Out::default() }
+        let mut slice = Self { now, loaded, moved: HashSet::new(), cut_off: 0, out: Out::default() };
+        slice.out.timers.load(std::mem::take(&mut slice.loaded.timers));
+        slice
     }
 
     /// Judges the triggers of all journeys for an event, and what follows from the stages entered.
     pub fn happen(&mut self, event: &Event) {
+        self.catch_up(&event.place, event.occurred_at);
         self.judge(event);
         self.cascade();
     }
@@ -213,26 +240,6 @@ impl Slice {
     /// Passes a fact on in the stream.
     pub fn pass_on(&mut self, fact: Fact) {
         self.out.facts.push(fact);
-    }
-
-    /// Takes a moved clock from one stream; when the earlier of the two moves, tells so (M4).
-    pub fn move_clock(&mut self, tenant: &TenantId, stream: Stream, to: Timestamp) {
-        let clock = self.loaded.clocks.entry(tenant.clone()).or_default();
-        let before = *clock;
-        let hand = match stream {
-            Stream::Attribution => &mut clock.attribution,
-            Stream::Orders => &mut clock.orders,
-        };
-        *hand = (*hand).max(Some(to));
-        clock.shown = clock.attribution.zip(clock.orders).map(|(a, b)| a.min(b));
-        let after = *clock;
-        if after == before {
-            return;
-        }
-        self.moved.insert(tenant.clone());
-        if let Some(to) = after.shown.filter(|_| after.shown != before.shown) {
-            self.out.facts.push(Fact::ClockMoved { id: new_id(self.now), tenant: tenant.clone(), to });
-        }
     }
 
     /// Carries out a call; the transition, and whether it is new.
@@ -260,6 +267,7 @@ impl Slice {
             referral: call.referral,
             occurred_at: call.occurred_at,
         };
+        self.catch_up(&call.place, call.occurred_at);
         self.out.depth = 0;
         let result =
             self.walk(applied, &call.place, |walk| walk.call(stage, entry)).map_err(Violation::Refused);
@@ -276,7 +284,10 @@ impl Slice {
     pub fn finish(self) -> Effects {
         let Loaded { journeys, tracks, clocks, .. } = self.loaded;
         let clock = |tenant: TenantId| clocks.get(&tenant).map(|clock| (tenant, *clock));
+        let (timers, moot) = self.out.timers.finish();
         Effects {
+            timers,
+            moot,
             clocks: self.moved.into_iter().filter_map(clock).collect(),
             cut_off: self.cut_off,
             traces: self.out.traces,

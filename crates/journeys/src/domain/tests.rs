@@ -2,6 +2,7 @@
 
 mod counters;
 mod order;
+mod timers;
 mod triggers;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -14,7 +15,8 @@ use super::effects::{CounterKey, Effects};
 use super::event::{Detail, Event, OccurrenceKey, Order, Place, Transition};
 use super::funnel::Counts;
 use super::run::{Stored, Track};
-use super::slice::{Applied, EnterStage, Fact, Loaded, Refused, Slice, Violation};
+use super::slice::{Applied, EnterStage, Fact, Loaded, Refused, Slice, TestClock, Violation};
+use super::timers::Timer;
 use super::yaml;
 
 pub(super) const NOW: Timestamp = time::macros::datetime!(2026-03-01 12:00 UTC);
@@ -27,6 +29,9 @@ pub(super) struct World {
     pub(super) transitions: Vec<Transition>,
     pub(super) refused: Vec<Refused>,
     pub(super) counters: BTreeMap<CounterKey, Counts>,
+    pub(super) timers: Vec<Timer>,
+    pub(super) clocks: HashMap<types::TenantId, TestClock>,
+    pub(super) clock_moves: Vec<Timestamp>,
 }
 
 impl World {
@@ -42,6 +47,9 @@ impl World {
             transitions: Vec::new(),
             refused: Vec::new(),
             counters: BTreeMap::new(),
+            timers: Vec::new(),
+            clocks: HashMap::new(),
+            clock_moves: Vec::new(),
         }
     }
 
@@ -70,11 +78,13 @@ impl World {
             .map(|p| (p.tenant.clone(), p.contact))
             .chain([(place().tenant, place().contact)]);
         let loaded = Loaded {
-            journeys: [(place().tenant, self.journeys.clone().into())].into(),
+            journeys: [place().tenant, sandbox().tenant].map(|of| (of, self.journeys.clone().into())).into(),
             tracks: self.tracks.clone(),
             caused: self.caused.clone(),
-            clocks: HashMap::new(),
+            clocks: self.clocks.clone(),
             contacts: contacts.collect(),
+            timers: self.timers.clone(),
+            attributions: HashMap::new(),
         };
         let mut slice = Slice::new(NOW, loaded);
         let result = act(&mut slice);
@@ -83,12 +93,17 @@ impl World {
     }
 
     fn save(&mut self, effects: Effects) {
+        self.clocks.extend(effects.clocks);
         for fact in effects.facts {
-            if let Fact::Entered(made) = fact {
-                if let Some(event) = made.entry.cause_event {
-                    self.caused.insert((event, made.run));
+            match fact {
+                Fact::Entered(made) => {
+                    if let Some(event) = made.entry.cause_event {
+                        self.caused.insert((event, made.run));
+                    }
+                    self.transitions.push(made);
                 }
-                self.transitions.push(made);
+                Fact::ClockMoved { to, .. } => self.clock_moves.push(to),
+                _ => {}
             }
         }
         self.refused.extend(effects.refused);
@@ -101,15 +116,17 @@ impl World {
         }
         for (place, journey, event) in effects.settled {
             let track = self.tracks.entry(place).or_default().entry(journey).or_default();
-            track.waiting.retain(|w| w.event != event);
+            track.waiting.retain(|w| (w.event, &w.entry.stage) != (event.0, &event.1));
             track.stored_waiting.clone_from(&track.waiting);
         }
         for (place, journey, waiting) in effects.waiting {
             let track = self.tracks.entry(place).or_default().entry(journey).or_default();
-            track.waiting.retain(|w| w.event != waiting.event);
+            track.waiting.retain(|w| (w.event, &w.entry.stage) != (waiting.event, &waiting.entry.stage));
             track.waiting.push(waiting);
             track.stored_waiting.clone_from(&track.waiting);
         }
+        self.timers.retain(|timer| !effects.moot.iter().any(|moot| moot.concerns(timer)));
+        self.timers.extend(effects.timers);
         for (key, counts) in effects.funnel {
             *self.counters.entry(key).or_default() += counts;
         }
@@ -134,6 +151,11 @@ impl World {
 pub(super) fn place() -> Place {
     let contact: ContactId = "01890000-0000-7000-8000-000000000001".parse().unwrap();
     Place { tenant: "t".parse().unwrap(), contact, campaign: Some("c".parse().unwrap()) }
+}
+
+/// The same of a sandbox.
+pub(super) fn sandbox() -> Place {
+    Place { tenant: "test-t".parse().unwrap(), ..place() }
 }
 
 pub(super) fn call(journey: &str, stage: &str, key: &str) -> EnterStage {

@@ -11,8 +11,9 @@ use super::conditions;
 use super::definition::{OnGap, Stage};
 use super::event::{Cause, Entry, Event, Place, Refusal, Transition};
 use super::rules::{self, Verdict};
-use super::run::{Run, Stored, Track, Waiting};
+use super::run::{Made, Run, Stored, Track, Waiting};
 use super::slice::{Applied, Fact, Refused};
+use super::timers::{Timer, Timers};
 
 /// What comes of walking, in order.
 #[derive(Debug, Default)]
@@ -27,6 +28,8 @@ pub(super) struct Out {
     pub(super) fresh: VecDeque<(usize, u32)>,
     /// Depth of what is being judged now.
     pub(super) depth: u32,
+    /// Timers that are due, and those that are set.
+    pub(super) timers: Timers,
 }
 
 /// The runs of one place through one journey, being changed.
@@ -61,7 +64,7 @@ impl Walk<'_> {
                 }
             }
             if holds {
-                return self.attempt(target, stage, entry_of(event, stage), event.id);
+                return self.attempt(target, stage, entry_of(event, stage), event.id, Cause::Trigger);
             }
         }
     }
@@ -88,12 +91,30 @@ impl Walk<'_> {
         rules::judge(&self.applied.definition, run, stage, &entry.key)
     }
 
-    /// An entry by trigger: made now, later, or never (J4).
-    fn attempt(&mut self, target: Option<usize>, stage: &Stage, entry: Entry, event: EventId) {
+    /// A timer that is due (J7); one that the version in force has no more is moot.
+    pub(super) fn fire(&mut self, timer: Timer) {
+        let applied = self.applied;
+        let run = self.track.runs.iter().position(|run| run.id == timer.run);
+        let known = applied.definition.timers_after(&timer.after).find(|(stage, _)| stage.key == timer.stage);
+        let (Some(run), Some((stage, _))) = (run, known) else { return };
+        let event = EventId::from(timer.cause.as_uuid());
+        let entry = Entry {
+            stage: timer.stage,
+            key: timer.key,
+            cause_event: Some(event),
+            order: timer.order,
+            referral: timer.referral,
+            occurred_at: timer.due_at,
+        };
+        self.attempt(Some(run), stage, entry, event, Cause::Timer);
+    }
+
+    /// An entry by trigger or timer: made now, later, or never (J4).
+    fn attempt(&mut self, target: Option<usize>, stage: &Stage, entry: Entry, event: EventId, cause: Cause) {
         let missing = match self.verdict(target, stage, &entry) {
             Verdict::Already(_) => return,
             Verdict::Free => {
-                self.make(target, entry, Cause::Trigger);
+                self.make(target, entry, cause);
                 return;
             }
             Verdict::Never(refusal) => return self.refuse(target, entry, event, refusal),
@@ -103,24 +124,24 @@ impl Walk<'_> {
         match self.applied.definition.on_gap {
             OnGap::Refuse => self.refuse(target, entry, event, Refusal::OutOfOrder { expected }),
             OnGap::Wait => self.wait(entry, event, expected),
-            OnGap::Fill => self.fill(target, missing, entry),
+            OnGap::Fill => self.fill(target, missing, entry, cause),
         }
     }
 
     fn wait(&mut self, entry: Entry, event: EventId, expected: StageKey) {
         // delivered again: it waits already
-        if self.track.waiting.iter().all(|w| w.event != event) {
+        if self.track.waiting.iter().all(|w| w.event != event || w.entry.stage != entry.stage) {
             self.track.waiting.push(Waiting { entry, event, expected, since: self.now });
         }
     }
 
-    fn fill(&mut self, target: Option<usize>, missing: Vec<StageKey>, entry: Entry) {
+    fn fill(&mut self, target: Option<usize>, missing: Vec<StageKey>, entry: Entry, cause: Cause) {
         let mut target = target;
         for stage in missing {
             let step = Entry { stage, ..entry.clone() };
             target = Some(self.record(target, step, Cause::Inferred).0);
         }
-        self.make(target, entry, Cause::Trigger);
+        self.make(target, entry, cause);
     }
 
     /// Makes an entry, and then those that waited for it.
@@ -179,9 +200,11 @@ impl Walk<'_> {
         if !run.has(&entry.stage) {
             run.stages.push(entry.stage.clone());
         }
-        run.entries.entry(entry.key.clone()).or_default().push((entry.stage.clone(), id));
+        let made = Made { stage: entry.stage.clone(), id, at: entry.occurred_at };
+        run.entries.entry(entry.key.clone()).or_default().push(made);
         let terminal = self.applied.definition.stage(&entry.stage).is_some_and(|s| s.terminal);
         run.ended |= terminal && entry.key.is_none();
+        self.out.timers.entered(self.applied, self.place, run, id, &entry);
         if cause != Cause::Inferred {
             self.out.fresh.push_back((self.out.facts.len(), self.out.depth));
         }

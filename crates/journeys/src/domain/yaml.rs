@@ -2,6 +2,7 @@
 
 mod goal;
 mod notes;
+mod timers;
 
 use std::collections::HashSet;
 use std::fmt;
@@ -17,6 +18,7 @@ use super::conditions;
 use super::definition::{Campaigns, Definition, Kind, OnGap, Restart, Sequence, Signal, Stage, Trigger};
 use goal::GoalText;
 use notes::PainText;
+use timers::WaitText;
 
 /// Stages of one journey, at most.
 const MAX_STAGES: usize = 200;
@@ -64,6 +66,8 @@ struct StageText {
     terminal: bool,
     #[serde(default)]
     enter_on: Vec<TriggerText>,
+    #[serde(default)]
+    enter_after: Vec<WaitText>,
     #[serde(default)]
     touch_points: Option<Spanned<Vec<Spanned<String>>>>,
     #[serde(default)]
@@ -175,12 +179,13 @@ impl Reader {
             self.wrong(&document.stages, "stages", "no run can start: a journey needs a stage of kind STEP");
         }
         self.unique(texts);
+        self.instant_cycles(texts);
         if document.sequence == Sequence::Required {
             self.reachable(texts);
         }
         let journey = key::<JourneyKey>(&document.journey)?;
         let name = self.text(document.name.as_ref(), "name", MAX_NAME).unwrap_or_else(|| journey.to_string());
-        let stages = texts.iter().enumerate().filter_map(|(n, text)| self.stage(n, text, &journey)).collect();
+        let stages = (0..texts.len()).filter_map(|n| self.stage(n, texts, &journey)).collect();
         let goal = document.goal.as_ref().and_then(|goal| self.goal(goal, texts));
         let Document { sequence, on_gap, restart, .. } = *document;
         Some(Definition { journey, name, sequence, on_gap, restart, goal, stages })
@@ -223,7 +228,8 @@ impl Reader {
         Some(text.value.trim().to_owned())
     }
 
-    fn stage(&mut self, n: usize, text: &StageText, journey: &JourneyKey) -> Option<Stage> {
+    fn stage(&mut self, n: usize, texts: &[StageText], journey: &JourneyKey) -> Option<Stage> {
+        let text = texts.get(n)?;
         let path = format!("stages[{n}]");
         let key = key::<StageKey>(&text.stage.value)?;
         if text.enter_on.len() > MAX_TRIGGERS {
@@ -247,6 +253,7 @@ impl Reader {
             repeatable: text.repeatable.unwrap_or(by_order),
             terminal: text.terminal,
             enter_on,
+            enter_after: self.waits(n, texts),
             notes: self.notes(&path, text),
         })
     }

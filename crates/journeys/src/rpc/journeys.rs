@@ -24,9 +24,10 @@ impl JourneyService for Server {
     ) -> Result<Response<ApplyJourneyResponse>, Status> {
         let origin = caller::origin(&request)?;
         let command = read_apply(caller::tenant(&request)?, origin, request.into_inner())?;
-        let (row, changed) = apply_journey::apply_journey(&self.db, &self.definitions, &*self.clock, command)
-            .await
-            .map_err(errors::of_applying)?;
+        let (row, changed) =
+            apply_journey::apply_journey(&self.db, &self.engine.definitions, &*self.engine.clock, command)
+                .await
+                .map_err(errors::of_applying)?;
         Ok(Response::new(ApplyJourneyResponse { journey: Some(show(row)?), changed }))
     }
 

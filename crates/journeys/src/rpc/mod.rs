@@ -16,15 +16,12 @@ pub(crate) mod funnel;
 pub(crate) mod journeys;
 pub(crate) mod runs;
 
-use std::sync::Arc;
-
 use batch::Batcher;
 use outbox::Source;
 use pg::Database;
-use types::Clock;
 
+use crate::commands::Engine;
 use crate::commands::enter_stage::EnterStages;
-use crate::store::definitions::Definitions;
 use crate::subscribers::attribution::AttributionEvents;
 use crate::subscribers::orders::OrderEvents;
 
@@ -32,8 +29,7 @@ use crate::subscribers::orders::OrderEvents;
 #[derive(Debug, Clone)]
 pub(crate) struct Server {
     pub(crate) db: Database,
-    pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) definitions: Definitions,
+    pub(crate) engine: Engine,
     pub(crate) source: Source,
     pub(crate) entries: Batcher<EnterStages>,
     /// For events that are tried again.

@@ -20,6 +20,7 @@ use super::{Server, errors};
 use crate::commands::enter_stage::Call;
 use crate::domain::event::{Place, Transition};
 use crate::store::read::{self, RunRow};
+use crate::store::timers;
 use crate::subscribers::attribution::AttributionEvents;
 use crate::subscribers::orders::OrderEvents;
 use crate::wire;
@@ -62,6 +63,8 @@ impl RunService for Server {
         if let Some(id) = id {
             let rows = read::transitions_of_run(&self.db, &place.tenant, id, 0, WITH_RUN).await;
             response.transitions = rows.map_err(Error::from)?.iter().map(wire::transition).collect();
+            let parked = timers::of_run(self.db.read(), &place.tenant, id, WITH_RUN).await;
+            response.timers = parked.map_err(Error::from)?.iter().map(wire::timer).collect();
         }
         response.waiting = waiting.into_iter().map(|row| wire::waiting(row, id)).collect();
         response.refused = refused.into_iter().map(wire::refused).collect();
@@ -150,7 +153,7 @@ impl RunService for Server {
         request: Request<RetryParkedRequest>,
     ) -> Result<Response<RetryParkedResponse>, Status> {
         let tenant = caller::tenant(&request)?;
-        let (by, now) = (&caller::origin(&request)?, self.clock.now());
+        let (by, now) = (&caller::origin(&request)?, self.engine.clock.now());
         let id = request.into_inner().parked_id;
         let (applied, reason) = match parked::subscription_of(&self.db, &tenant, id).await?.as_str() {
             AttributionEvents::NAME => {

@@ -8,14 +8,15 @@ use types::{
     TransitionId,
 };
 
-use super::campaign_text;
 use super::definitions::Definitions;
 use super::order::OrderRow;
 use super::save::cause_number;
+use super::{campaign_text, timers};
 use crate::domain::definition::Sequence;
 use crate::domain::event::{Cause, Entry, Event, OccurrenceKey, Place, Referral};
-use crate::domain::run::{Run, Stored, Track, Waiting};
+use crate::domain::run::{Made, Run, Stored, Track, Waiting};
 use crate::domain::slice::{Applied, EnterStage, Loaded};
+use crate::domain::timers::Timer;
 
 /// What one event or call may act on.
 #[derive(Debug, Clone, Copy)]
@@ -31,6 +32,10 @@ impl<'a> Wanted<'a> {
 
     pub(crate) fn by_call(call: &'a EnterStage) -> Self {
         Self { place: &call.place, key: &call.key }
+    }
+
+    pub(crate) fn by_timer(timer: &'a Timer) -> Self {
+        Self { place: &timer.place, key: &timer.key }
     }
 }
 
@@ -70,11 +75,13 @@ struct WaitingRow {
     recorded_at: Timestamp,
 }
 
-/// Everything that these events and calls can act on. Clocks are loaded apart.
+/// Everything that these events and calls can act on, with `now` their runs' timers that are late by then. Clocks are
+/// loaded apart.
 pub(crate) async fn load(
     tx: &mut WriteTx,
     definitions: &Definitions,
     wanted: &[Wanted<'_>],
+    now: Option<Timestamp>,
 ) -> Result<Loaded, pg::Error> {
     let tenants: HashSet<&TenantId> = wanted.iter().map(|w| &w.place.tenant).collect();
     if tenants.is_empty() {
@@ -93,8 +100,29 @@ pub(crate) async fn load(
     let places: Vec<&Place> = wanted.iter().map(|w| w.place).collect::<HashSet<_>>().into_iter().collect();
     runs(tx, &places, &mut loaded.tracks).await?;
     waiting(tx, &places, &mut loaded.tracks).await?;
+    let late = match now {
+        Some(now) => late_timers(tx, &loaded, now).await?,
+        None => Vec::new(),
+    };
+    let wanted: Vec<Wanted<'_>> = wanted.into_iter().chain(late.iter().map(Wanted::by_timer)).collect();
     entries(tx, &wanted, &mut loaded).await?;
+    loaded.timers = late;
     Ok(loaded)
+}
+
+/// Timers of the runs loaded that should have fired. A sandbox's fire before its clock moves, and are never late here.
+async fn late_timers(tx: &mut WriteTx, loaded: &Loaded, now: Timestamp) -> Result<Vec<Timer>, pg::Error> {
+    let mut runs = Vec::new();
+    for (place, tracks) in loaded.tracks.iter().filter(|(place, _)| !place.tenant.is_sandbox()) {
+        for (journey, track) in tracks {
+            let of_journey = |applied: &&Applied| applied.definition.journey == *journey;
+            let applied = loaded.journeys.get(&place.tenant).and_then(|all| all.iter().find(of_journey));
+            if applied.is_some_and(|applied| applied.definition.has_timers()) {
+                runs.extend(track.runs.iter().filter(|run| !run.ended).map(|run| (&place.tenant, run.id)));
+            }
+        }
+    }
+    if runs.is_empty() { Ok(Vec::new()) } else { timers::due_of(tx, &runs, now).await }
 }
 
 /// Arrays of the columns that make a place.
@@ -199,6 +227,7 @@ struct EntryRow {
     transition_id: TransitionId,
     cause: i16,
     cause_event_id: Option<EventId>,
+    occurred_at: Timestamp,
 }
 
 /// What was entered in the runs under the keys that may be asked for, and the events that caused it. What an event caused
@@ -209,7 +238,7 @@ async fn entries(tx: &mut WriteTx, wanted: &[Wanted<'_>], loaded: &mut Loaded) -
         return Ok(());
     }
     let rows: Vec<EntryRow> = sqlx::query_as(
-        "SELECT t.run_id, t.occurrence_key, t.to_stage, t.transition_id, t.cause, t.cause_event_id
+        "SELECT t.run_id, t.occurrence_key, t.to_stage, t.transition_id, t.cause, t.cause_event_id, t.occurred_at
            FROM unnest($1::text[], $2::uuid[], $3::text[]) AS k (tenant_id, run_id, occurrence_key)
           CROSS JOIN LATERAL (
               SELECT * FROM transitions
@@ -232,7 +261,8 @@ async fn entries(tx: &mut WriteTx, wanted: &[Wanted<'_>], loaded: &mut Loaded) -
             loaded.caused.insert((event, row.run_id));
         }
         if let Some(run) = runs.get_mut(&row.run_id) {
-            run.entries.entry(key).or_default().push((row.to_stage, row.transition_id));
+            let made = Made { stage: row.to_stage, id: row.transition_id, at: row.occurred_at };
+            run.entries.entry(key).or_default().push(made);
         }
     }
     Ok(())
@@ -245,8 +275,9 @@ fn asked<'a>(wanted: &[Wanted<'a>], loaded: &'a Loaded) -> HashSet<(&'a str, Run
         for (journey, track) in loaded.tracks.get(*place).into_iter().flatten() {
             let of_journey = |applied: &&Applied| applied.definition.journey == *journey;
             let applied = loaded.journeys.get(&place.tenant).and_then(|all| all.iter().find(of_journey));
-            let ordered = applied.is_none_or(|a| a.definition.sequence == Sequence::Required);
-            let none = ordered.then_some("");
+            let whole =
+                |a: &Applied| a.definition.sequence == Sequence::Required || a.definition.has_timers();
+            let none = applied.is_none_or(whole).then_some("");
             for run in &track.runs {
                 let waiting = track.waiting.iter().map(|w| w.entry.key.as_str());
                 let keys = waiting.chain([key.as_str()]).chain(none);
@@ -257,7 +288,8 @@ fn asked<'a>(wanted: &[Wanted<'a>], loaded: &'a Loaded) -> HashSet<(&'a str, Run
     asked
 }
 
-fn key(text: &str, place: &str) -> Result<OccurrenceKey, pg::Error> {
+/// An occurrence key as it is stored.
+pub(super) fn key(text: &str, place: &str) -> Result<OccurrenceKey, pg::Error> {
     text.parse().map_err(|_| pg::Error::unreadable(place, text))
 }
 

@@ -11,6 +11,7 @@
 //! | [`save`] | what comes of it |
 //! | [`pending`] | entries that wait, and entries that were refused |
 //! | [`funnel`] | counters: moved, counted anew, read |
+//! | [`timers`] | timers that are set: due, of a run, moot |
 //! | [`projections`] | contacts, attributions and clocks, as upstream tells of them |
 //! | [`read`] | lists and single resources |
 //! | [`order`] | columns of an order, shared by two tables |
@@ -23,6 +24,7 @@ pub(crate) mod pending;
 pub(crate) mod projections;
 pub(crate) mod read;
 pub(crate) mod save;
+pub(crate) mod timers;
 
 use types::CampaignId;
 

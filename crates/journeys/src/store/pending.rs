@@ -2,7 +2,7 @@
 
 use pg::{Inserts, WriteTx};
 use proto::common::ErrorReason as Reason;
-use types::EventId;
+use types::{EventId, StageKey};
 
 use super::order::OrderArrays;
 use super::save::{campaigns, contacts, journeys, tenants};
@@ -12,7 +12,7 @@ use crate::domain::event::{Entry, Order, Refusal};
 use crate::domain::run::Waiting;
 use crate::domain::slice::Refused;
 
-pub(super) async fn settle(tx: &mut WriteTx, rows: &[Of<EventId>]) -> Result<(), pg::Error> {
+pub(super) async fn settle(tx: &mut WriteTx, rows: &[Of<(EventId, StageKey)>]) -> Result<(), pg::Error> {
     if rows.is_empty() {
         return Ok(());
     }
@@ -20,19 +20,21 @@ pub(super) async fn settle(tx: &mut WriteTx, rows: &[Of<EventId>]) -> Result<(),
         "DELETE FROM waiting_entries
           WHERE ctid = ANY (ARRAY(
               SELECT w.at
-                FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::uuid[])
-                  AS s (tenant_id, contact_id, campaign_id, journey, cause_event_id)
+                FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::uuid[], $6::text[])
+                  AS s (tenant_id, contact_id, campaign_id, journey, cause_event_id, stage)
                CROSS JOIN LATERAL (
                    SELECT ctid AS at FROM waiting_entries
                     WHERE tenant_id = s.tenant_id AND contact_id = s.contact_id AND campaign_id = s.campaign_id
                       AND journey = s.journey AND cause_event_id = s.cause_event_id
+                      AND stage = s.stage
                     OFFSET 0) w))",
     )
     .bind(tenants(rows))
     .bind(contacts(rows))
     .bind(campaigns(rows))
     .bind(journeys(rows))
-    .bind(rows.iter().map(|(_, _, event)| event.as_uuid()).collect::<Vec<_>>())
+    .bind(rows.iter().map(|(_, _, (event, _))| event.as_uuid()).collect::<Vec<_>>())
+    .bind(rows.iter().map(|(_, _, (_, stage))| stage.as_str()).collect::<Vec<_>>())
     .execute(&mut **tx)
     .await?;
     exactly(rows.len(), &done, "waiting_entries")
@@ -53,7 +55,7 @@ pub(super) fn upsert_waiting(inserts: &mut Inserts, rows: &[Of<Waiting>]) {
            FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::uuid[], $6::text[], $7::text[], $8::text[],
                        $9::uuid[], $10::uuid[], $11::text[], $12::text[], $13::bigint[], $14::bigint[], $15::text[],
                        $16::text[], $17::text[], $18::timestamptz[], $19::timestamptz[], $20::timestamptz[])
-         ON CONFLICT (tenant_id, contact_id, campaign_id, journey, cause_event_id) DO UPDATE
+         ON CONFLICT (tenant_id, contact_id, campaign_id, journey, cause_event_id, stage) DO UPDATE
             SET expected_stage = excluded.expected_stage",
     )
     .bind(tenants(rows))

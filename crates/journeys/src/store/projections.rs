@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use pg::{Inserts, WriteTx};
+use sqlx::PgExecutor;
 use types::{AttributionId, CampaignId, ContactId, TenantId, Timestamp};
 
 use crate::domain::attribution::InForce;
@@ -128,7 +129,7 @@ struct ClockRow {
 
 /// Test clocks of these tenants.
 pub(crate) async fn clocks(
-    tx: &mut WriteTx,
+    db: impl PgExecutor<'_>,
     tenants: &[&TenantId],
 ) -> Result<HashMap<TenantId, TestClock>, pg::Error> {
     if tenants.is_empty() {
@@ -138,7 +139,7 @@ pub(crate) async fn clocks(
         "SELECT tenant_id, attribution_at, orders_at, shown_at FROM test_clocks WHERE tenant_id = ANY ($1)",
     )
     .bind(tenants.iter().map(|t| t.as_str()).collect::<Vec<_>>())
-    .fetch_all(&mut **tx)
+    .fetch_all(db)
     .await?;
     let clock = |row: &ClockRow| TestClock {
         attribution: row.attribution_at,

@@ -181,6 +181,7 @@ impl TransitionRow {
             2 => Cause::Trigger,
             3 => Cause::Waited,
             4 => Cause::Inferred,
+            5 => Cause::Timer,
             _ => return Err(unreadable("transitions.cause")),
         };
         let key = self.occurrence_key.parse().map_err(|_| unreadable("transitions.occurrence_key"))?;

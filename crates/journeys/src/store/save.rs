@@ -6,7 +6,7 @@ use types::Timestamp;
 use uuid::Uuid;
 
 use super::order::OrderArrays;
-use super::{campaign_text, funnel, pending, projections};
+use super::{campaign_text, funnel, pending, projections, timers};
 use crate::domain::effects::{Effects, Of};
 use crate::domain::event::{Cause, Transition};
 use crate::domain::run::Run;
@@ -20,6 +20,7 @@ pub(crate) async fn save(
     now: Timestamp,
 ) -> Result<(), pg::Error> {
     pending::settle(tx, &effects.settled).await?;
+    timers::remove(tx, &effects.moot).await?;
     upsert_runs(inserts, &effects.runs);
     let made: Vec<&Transition> = effects
         .facts
@@ -27,6 +28,7 @@ pub(crate) async fn save(
         .filter_map(|fact| if let Fact::Entered(made) = fact { Some(made) } else { None })
         .collect();
     insert_transitions(inserts, &made, now);
+    timers::insert(inserts, &effects.timers);
     pending::upsert_waiting(inserts, &effects.waiting);
     pending::insert_refused(inserts, &effects.refused);
     funnel::add(inserts, &effects.funnel);
@@ -95,6 +97,7 @@ pub(crate) fn cause_number(cause: Cause) -> i16 {
         Cause::Trigger => 2,
         Cause::Waited => 3,
         Cause::Inferred => 4,
+        Cause::Timer => 5,
     }
 }
 

@@ -1,7 +1,5 @@
 //! What attribution tells: contacts, attributions, the clock.
 
-use std::sync::Arc;
-
 use outbox::{ApplyError, Subscriber};
 use pg::{Inserts, WriteTx};
 use proto::attribution as wire;
@@ -11,22 +9,21 @@ use proto::attribution::{ContactStatus, WatchAttributionEventsRequest, WatchAttr
 use rpc::fields::{parse, required};
 use rpc::{Channel, Error};
 use tonic::{Status, Streaming};
-use types::{Clock, ContactId, Origin, SegmentId, TenantId};
+use types::{ContactId, Origin, SegmentId, TenantId, Timestamp};
 
-use super::{Envelope, Step, carry_out, poison, time};
+use super::{Envelope, Step, carry_out, clock_alone, poison, time};
+use crate::commands::fire_timers::FireTimers;
 use crate::domain::attribution::InForce;
 use crate::domain::definition::Signal;
 use crate::domain::event::{Detail, Event, OccurrenceKey, Place, Referral};
 use crate::domain::slice::{Fact, Stream};
-use crate::store::definitions::Definitions;
 use crate::store::projections::{self, AttributionTime};
 
 /// Follows attribution.
 #[derive(Debug, Clone)]
 pub struct AttributionEvents {
     pub(crate) channel: Channel,
-    pub(crate) definitions: Definitions,
-    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) timers: FireTimers,
 }
 
 impl Subscriber for AttributionEvents {
@@ -37,6 +34,10 @@ impl Subscriber for AttributionEvents {
         let request = WatchAttributionEventsRequest { cursor, ..Default::default() };
         let mut client = AttributionServiceClient::new(self.channel.clone());
         Ok(client.watch_attribution_events(request).await?.into_inner())
+    }
+
+    async fn ready(&self, events: &[wire::AttributionEvent]) -> Result<usize, ApplyError> {
+        clock_alone(&self.timers, Stream::Attribution, events, clock_moved).await
     }
 
     async fn apply(&self, tx: &mut WriteTx, events: &[wire::AttributionEvent]) -> Result<(), ApplyError> {
@@ -52,7 +53,7 @@ impl Subscriber for AttributionEvents {
         projections::save_contacts(&mut inserts, &told.contacts);
         projections::save_attributions(&mut inserts, &told.attributions);
         inserts.send(tx).await?;
-        carry_out(tx, &self.definitions, Stream::Attribution, steps, self.clock.now()).await?;
+        carry_out(tx, &self.timers.engine, Stream::Attribution, steps).await?;
         Ok(())
     }
 }
@@ -110,8 +111,8 @@ impl Told {
                 contact: parse("contact_id", &fact.contact_id)?,
                 occurred_at: about.occurred_at,
             })),
-            Some(WireFact::ClockMoved(fact)) => {
-                self.steps.push(Step::Clock(about.tenant, time("clock_moved.to", fact.to.as_ref())?));
+            Some(WireFact::ClockMoved(_)) => {
+                self.steps.extend(clock_moved(event)?.map(|(tenant, to)| Step::Clock(tenant, to)));
             }
             // one that never counted; an erasure comes by way of orders, with its part of the receipt; or a fact that this
             // version does not know: contracts only grow
@@ -169,6 +170,12 @@ impl Told {
         self.attributions.push(told);
         Ok(())
     }
+}
+
+/// Whose clock moved where, if this is such a fact.
+fn clock_moved(event: &wire::AttributionEvent) -> Result<Option<(TenantId, Timestamp)>, Error> {
+    let Some(WireFact::ClockMoved(fact)) = &event.fact else { return Ok(None) };
+    Ok(Some((parse("tenant_id", &event.tenant_id)?, time("clock_moved.to", fact.to.as_ref())?)))
 }
 
 /// An event of the contact alone: it acts on the runs without campaign.

@@ -8,17 +8,20 @@
 pub(crate) mod attribution;
 pub(crate) mod orders;
 
+use std::collections::HashMap;
+
 use outbox::ApplyError;
 use pg::{Audit, WriteTx};
 use rpc::Error;
 use types::{EventId, Origin, TenantId, Timestamp};
 
-use crate::commands::conclude;
+use crate::commands::fire_timers::{FireTimers, SLICE};
+use crate::commands::{Engine, conclude};
 use crate::domain::event::Event;
-use crate::domain::slice::{Fact, Slice, Stream};
-use crate::store::definitions::Definitions;
+use crate::domain::slice::{Fact, Slice, Stream, TestClock};
 use crate::store::load::{self, Wanted};
-use crate::store::projections;
+use crate::store::timers::Whose;
+use crate::store::{projections, timers};
 
 /// What one upstream event does here, besides what is remembered of it.
 #[derive(Debug)]
@@ -34,23 +37,50 @@ enum Step {
 /// A step, and the origin of the event it belongs to.
 type Caused = (Origin, Step);
 
+/// A clock's move is applied alone, behind all that is before it and behind all timers that are due by then (M4): how many of
+/// `events`, from the first, can be applied now.
+async fn clock_alone<E>(
+    timers: &FireTimers,
+    stream: Stream,
+    events: &[E],
+    moved: impl Fn(&E) -> Result<Option<(TenantId, Timestamp)>, Error>,
+) -> Result<usize, ApplyError> {
+    let before = events.iter().take_while(|event| !matches!(moved(event), Ok(Some(_)))).count();
+    if before > 0 || events.is_empty() {
+        return Ok(before);
+    }
+    if let Some((tenant, to)) = events.first().map(moved).transpose().map_err(poison)?.flatten() {
+        timers.before_clock(&tenant, stream, to).await?;
+    }
+    Ok(1)
+}
+
 /// Does the steps in order, on one slice; what comes of each continues the trace of its event. Who caused the event is in
-/// the audit of the service that it comes from.
+/// the audit of the service that it comes from. When that was, by the real clock.
 async fn carry_out(
     tx: &mut WriteTx,
-    definitions: &Definitions,
+    engine: &Engine,
     stream: Stream,
     steps: Vec<Caused>,
-    now: Timestamp,
-) -> Result<(), pg::Error> {
+) -> Result<Timestamp, pg::Error> {
+    let now = engine.clock.now();
+    let clocks = clocks(tx, &steps).await?;
+    let mut due = Vec::new();
+    for (_, step) in &steps {
+        if let Step::Clock(tenant, to) = step
+            && let Some(until) = clocks.get(tenant).copied().unwrap_or_default().moved(stream, *to).due()
+        {
+            // those that were set since the others fired
+            due.extend(timers::due(tx, Whose::Sandbox(tenant), until, SLICE).await?);
+        }
+    }
     let events =
         steps.iter().filter_map(|(_, step)| if let Step::Happen(event) = step { Some(event) } else { None });
-    let wanted: Vec<Wanted<'_>> = events.map(Wanted::by_event).collect();
-    let mut loaded = load::load(tx, definitions, &wanted).await?;
-    let moved = steps
-        .iter()
-        .filter_map(|(_, step)| if let Step::Clock(tenant, _) = step { Some(tenant) } else { None });
-    loaded.clocks = projections::clocks(tx, &moved.collect::<Vec<_>>()).await?;
+    let wanted: Vec<Wanted<'_>> =
+        events.map(Wanted::by_event).chain(due.iter().map(Wanted::by_timer)).collect();
+    let mut loaded = load::load(tx, &engine.definitions, &wanted, Some(now)).await?;
+    loaded.clocks = clocks;
+    loaded.timers.extend(due);
     let mut slice = Slice::new(now, loaded);
     for (origin, step) in steps {
         match step {
@@ -60,7 +90,16 @@ async fn carry_out(
         }
         slice.sign(origin.traceparent.as_ref());
     }
-    conclude(tx, &slice.finish(), &Audit::default(), now).await
+    conclude(tx, engine, &slice.finish(), &Audit::default(), now).await?;
+    Ok(now)
+}
+
+/// The clocks that move.
+async fn clocks(tx: &mut WriteTx, steps: &[Caused]) -> Result<HashMap<TenantId, TestClock>, pg::Error> {
+    let moved = steps
+        .iter()
+        .filter_map(|(_, step)| if let Step::Clock(tenant, _) = step { Some(tenant) } else { None });
+    projections::clocks(&mut **tx, &moved.collect::<Vec<_>>()).await
 }
 
 /// What all upstream events have, read strictly.

@@ -13,21 +13,20 @@ use proto::orders::{WatchOrderEventsRequest, WatchOrderEventsResponse};
 use rpc::fields::{amount, parse, parse_optional, required};
 use rpc::{Channel, Error};
 use tonic::{Status, Streaming};
-use types::{AttributionId, CampaignId, Clock, ContactId, OrderId, Origin};
+use types::{AttributionId, CampaignId, ContactId, OrderId, Origin, TenantId, Timestamp};
 
 use super::attribution::AttributionEvents;
-use super::{Envelope, Step, carry_out, poison, time};
+use super::{Envelope, Step, carry_out, clock_alone, poison, time};
+use crate::commands::fire_timers::FireTimers;
 use crate::domain::definition::Signal;
 use crate::domain::event::{Detail, Event, Order, Place, Referral};
 use crate::domain::slice::{Fact, Reversal, Stream};
-use crate::store::definitions::Definitions;
 
 /// Follows orders.
 #[derive(Debug, Clone)]
 pub struct OrderEvents {
     pub(crate) channel: Channel,
-    pub(crate) definitions: Definitions,
-    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) timers: FireTimers,
     pub(crate) attribution: AttributionCursor,
     pub(crate) erasures: Erasures,
 }
@@ -79,7 +78,8 @@ impl Subscriber for OrderEvents {
     }
 
     async fn ready(&self, events: &[wire::OrderEvent]) -> Result<usize, ApplyError> {
-        Ok(self.attribution.reached(events).await?)
+        let known = self.attribution.reached(events).await?;
+        clock_alone(&self.timers, Stream::Orders, &events[..known], clock_moved).await
     }
 
     async fn apply(&self, tx: &mut WriteTx, events: &[wire::OrderEvent]) -> Result<(), ApplyError> {
@@ -90,8 +90,7 @@ impl Subscriber for OrderEvents {
             let read = read(event).map_err(poison)?;
             steps.extend(read.into_iter().map(|step| (origin.clone(), step)));
         }
-        let now = self.clock.now();
-        carry_out(tx, &self.definitions, Stream::Orders, steps, now).await?;
+        let now = carry_out(tx, &self.timers.engine, Stream::Orders, steps).await?;
         // behind what else came of these events: nothing is told of an erased contact that was known before
         let mut erased = Vec::new();
         for open in events.iter().filter_map(|event| erasure(event).transpose()) {
@@ -132,13 +131,19 @@ fn read(event: &wire::OrderEvent) -> Result<Vec<Step>, Error> {
             steps.extend(passed.map(|reversal| Step::Pass(Fact::OrderCancelled(reversal))));
             steps.push(Step::Happen(event));
         }
-        Some(WireFact::ClockMoved(fact)) => {
-            steps.push(Step::Clock(about.tenant, time("clock_moved.to", fact.to.as_ref())?));
+        Some(WireFact::ClockMoved(_)) => {
+            steps.extend(clock_moved(event)?.map(|(tenant, to)| Step::Clock(tenant, to)));
         }
         // one that goes its own way; or a fact that this version does not know: contracts only grow
         Some(WireFact::ContactErased(_)) | None => {}
     }
     Ok(steps)
+}
+
+/// Whose clock moved where, if this is such a fact.
+fn clock_moved(event: &wire::OrderEvent) -> Result<Option<(TenantId, Timestamp)>, Error> {
+    let Some(WireFact::ClockMoved(fact)) = &event.fact else { return Ok(None) };
+    Ok(Some((parse("tenant_id", &event.tenant_id)?, time("clock_moved.to", fact.to.as_ref())?)))
 }
 
 /// J9: what is passed on, whatever stages the journeys have.

@@ -262,3 +262,68 @@ fn j2_mistakes_in_what_a_stage_carries_are_reported_by_line_and_path() {
     let bound = with_stage(&format!("    touch_points: [{}]\n", vec!["x".repeat(500); 50].join(", ")));
     assert!(parse(&bound).is_ok(), "50 texts of 500 bytes are not too many");
 }
+
+const TIMERS: &str = "\
+journey: j
+sequence: OPTIONAL
+campaigns: all
+stages:
+  - stage: a
+  - stage: b
+    enter_after:
+      - {after: a, wait: 30d, unless: [c]}
+  - {stage: c, kind: EXCEPTION, enter_after: [{after: b, wait: 0s}]}
+  - {stage: d, terminal: true}
+";
+
+#[test]
+fn j7_timers_are_read() {
+    let (definition, _) = parse(TIMERS).unwrap();
+    let timers: Vec<_> = definition
+        .timers()
+        .map(|(stage, wait)| {
+            (stage.key.as_str(), wait.after.as_str(), wait.wait.to_string(), wait.unless.len())
+        })
+        .collect();
+    assert_eq!(timers, [("b", "a", "30d".to_owned(), 1), ("c", "b", "0d".to_owned(), 0)]);
+}
+
+#[test]
+fn j7_mistakes_in_timers_are_reported_by_line_and_path() {
+    for (good, bad, line, path) in [
+        ("after: a", "after: x", "line 8, column 17: no stage `x`", "stages[1].enter_after[0].after"),
+        ("after: a", "after: b", "line 8, column 17: a stage cannot wait", "stages[1].enter_after[0].after"),
+        ("after: a", "after: d", "line 8, column 17: `d` is terminal", "stages[1].enter_after[0].after"),
+        ("30d", "-1d", "line 8, column 26: expected a duration", "stages[1].enter_after[0].wait"),
+        ("30d", "9999d", "line 8, column 26: a duration is at most", "stages[1].enter_after[0].wait"),
+        ("30d", "soon", "line 8, column 26: expected a duration", "stages[1].enter_after[0].wait"),
+        ("[c]", "[x]", "line 8, column 40: no stage `x`", "stages[1].enter_after[0].unless[0]"),
+        ("[c]", "[c, b]", "line 8, column 43: it need not", "stages[1].enter_after[0].unless[1]"),
+        (
+            "unless: [c]}",
+            "until: 1d}",
+            "line 8, column 31: unknown field `until`",
+            "stages[1].enter_after[0].until",
+        ),
+        (
+            "{after: a, wait: 30d, unless: [c]}",
+            "{after: a, wait: 1d}\n      - {after: a, wait: 2d}",
+            "line 9, column 17: a second timer after `a`",
+            "stages[1].enter_after[1].after",
+        ),
+    ] {
+        let found = parse(&TIMERS.replace(good, bad)).unwrap_err();
+        assert_eq!(found.len(), 1, "{bad}: {found:?}");
+        assert!(found[0].to_string().starts_with(line), "{bad}: {found:?}");
+        assert_eq!(found[0].path, path, "{bad}");
+    }
+}
+
+#[test]
+fn j7_timers_without_a_wait_that_set_each_other_are_refused() {
+    let cycle = TIMERS.replace("{after: a, wait: 30d, unless: [c]}", "{after: c, wait: 0s}");
+    let found = parse(&cycle).unwrap_err();
+    let paths: Vec<&str> = found.iter().map(|problem| problem.path.as_str()).collect();
+    assert_eq!(paths, ["stages[1].enter_after", "stages[2].enter_after"]);
+    assert!(parse(&cycle.replace("{after: c, wait: 0s}", "{after: c, wait: 1s}")).is_ok());
+}
