@@ -12,6 +12,7 @@ mod download;
 mod erasures;
 mod orders;
 mod segments;
+mod upload;
 mod visits;
 
 use clap::{Args, Subcommand};

@@ -4,7 +4,7 @@ mod download;
 pub(super) mod properties;
 mod record;
 mod update;
-pub(super) mod upload;
+mod upload;
 
 use clap::{Args, Subcommand};
 use proto::common::ContactRef;
