@@ -19,7 +19,7 @@ impl Shop {
     async fn open() -> anyhow::Result<Self> {
         let deployment = Deployment::new().await?;
         let running = deployment.start_all()?;
-        let scopes = format!("{} attribution.read attribution.clock", story::SCOPES);
+        let scopes = format!("{} attribution.read attribution.clock orders.admin", story::SCOPES);
         let token = deployment.token(&["--tenant", TENANT, "--scope", &scopes])?;
         Ok(Self { deployment, running, token })
     }
@@ -276,6 +276,15 @@ async fn orders_by_command_line() -> anyhow::Result<()> {
     let table = shop.says("orders list --limit 1")?;
     assert_eq!(words(&table)[0][..3], ["ORDER", "ID", "SOURCE"]);
     assert!(table.contains("300 JPY"), "{table}");
+
+    shop.says("orders properties create size --type integer")?;
+    let record = "orders record o-9 --contact eve@example.com --revenue 1 --currency EUR --property";
+    let (code, said) = shop.fails(&format!("{record} size=large"))?;
+    assert!(code == 2 && said.contains("`size` is not a whole number"), "{code} {said}");
+    assert_eq!(shop.tells(&format!("{record} size=7"))?["order"]["properties"]["size"]["integer_value"], 7);
+    assert_eq!(shop.tells("orders update o-9 --property size=")?["order"]["properties"], json!({}));
+    assert_eq!(shop.tells("orders properties update size --description cm")?["property"]["personal"], true);
+    assert_eq!(shop.fails("orders properties delete size")?.0, 1, "it was used");
     Ok(())
 }
 

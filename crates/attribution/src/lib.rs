@@ -34,7 +34,7 @@ use commands::move_attributions::MoveAttributions;
 use commands::record_attempts::RecordAttempts;
 use commands::record_visits::RecordVisits;
 use commands::rules::Rules;
-use outbox::{Erasures, Source};
+use outbox::{Erasures, Registry, Source};
 use pg::Database;
 use pg::requests::Hasher;
 use pg::sqlx::migrate::Migrator;
@@ -66,6 +66,7 @@ struct App {
     coupons: Batcher<ImportCoupons>,
     visits: Batcher<RecordVisits>,
     erasures: Erasures,
+    properties: Registry,
     /// Places of exports that read.
     exports: Places,
     /// Compiled rules of segments.
@@ -118,6 +119,11 @@ pub async fn start(
             RecordVisits { db: db.clone(), clock: Arc::clone(&clock) },
             Options::default(),
         ),
+        properties: Registry {
+            table: store::DEFINITIONS,
+            clock: Arc::clone(&clock),
+            erasures: erasures.clone(),
+        },
         erasures,
         exports: Places::default(),
         rules,

@@ -1,14 +1,10 @@
 //! The domain in the form of the contract, for answers and events alike.
 
-use std::collections::HashMap;
-
 use outbox::erasure::Open;
 use proto::attribution as v1;
 use proto::attribution::attribution_event::Fact as WireFact;
-use proto::attribution::property_value::Value;
 use rpc::fields::wire_time;
-use rpc::properties::Given;
-use types::property::{Definition, Properties, PropertyType};
+use types::property::Definition;
 use types::{EventId, SegmentId, TenantId, Timestamp, new_id};
 
 use crate::domain::code::{CodeKind, CodeState};
@@ -37,33 +33,15 @@ pub(crate) fn contact(contact: &Contact) -> v1::Contact {
         created_at: Some(wire_time(contact.created_at)),
         flags: contact.flags.iter().map(|(cause, flag)| contact_flag(*cause, flag)).collect(),
         erased_at: contact.erased_at.map(wire_time),
-        properties: properties(&contact.properties),
+        properties: rpc::properties::wire(&contact.properties),
     }
-}
-
-fn properties(properties: &Properties) -> HashMap<String, v1::PropertyValue> {
-    rpc::properties::wire(properties, |given| {
-        let value = match given {
-            Given::Text(text) => Value::StringValue(text.to_owned()),
-            Given::Integer(number) => Value::IntegerValue(number),
-            Given::Decimal(text) => Value::DecimalValue(text.to_owned()),
-            Given::Boolean(flag) => Value::BooleanValue(flag),
-        };
-        v1::PropertyValue { value: Some(value) }
-    })
 }
 
 /// What a tenant defines.
 pub(crate) fn property(definition: &Definition) -> v1::ContactProperty {
-    let kind = match definition.kind {
-        PropertyType::String => v1::ContactPropertyType::String,
-        PropertyType::Integer => v1::ContactPropertyType::Integer,
-        PropertyType::Decimal => v1::ContactPropertyType::Decimal,
-        PropertyType::Boolean => v1::ContactPropertyType::Boolean,
-    };
     v1::ContactProperty {
         name: definition.name.to_string(),
-        r#type: kind.into(),
+        r#type: definition.kind.number(),
         required: definition.required,
         personal: definition.personal,
         description: definition.description.clone(),

@@ -18,15 +18,14 @@ async fn import(tenant: &Tenant, file: &[u8], size: usize, single_use: bool) -> 
         single_use: single_use && n == 0,
     };
     let messages: Vec<_> = file.chunks(size).enumerate().map(piece).collect();
-    let answers = tenant.codes().import_coupon_codes(futures::stream::iter(messages)).await?;
-    let (mut answers, mut rejected) = (answers.into_inner(), Vec::new());
-    loop {
-        let Some(answer) = answers.message().await? else { return Err(Status::unknown("no summary")) };
+    let answers = tenant.codes().import_coupon_codes(futures::stream::iter(messages)).await;
+    let mut rejected = Vec::new();
+    let read = |answer: v1::ImportCouponCodesResponse| {
         rejected.extend(answer.rejected);
-        if let Some(summary) = answer.summary {
-            return Ok((rejected, summary));
-        }
-    }
+        answer.summary
+    };
+    let summary = testkit::summary(answers, read).await?;
+    Ok((rejected, summary))
 }
 
 fn progress(rows: i64, imported: i64, already_imported: i64, rejected: i64) -> ImportCouponCodesProgress {

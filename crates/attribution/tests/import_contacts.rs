@@ -27,15 +27,14 @@ async fn import(
         chunk: piece.to_vec(),
     };
     let messages: Vec<_> = file.chunks(size).enumerate().map(piece).collect();
-    let answers = tenant.contacts().import_contacts(futures::stream::iter(messages)).await?;
-    let (mut answers, mut rejected) = (answers.into_inner(), Vec::new());
-    loop {
-        let Some(answer) = answers.message().await? else { return Err(Status::unknown("no summary")) };
+    let answers = tenant.contacts().import_contacts(futures::stream::iter(messages)).await;
+    let mut rejected = Vec::new();
+    let read = |answer: v1::ImportContactsResponse| {
         rejected.extend(answer.rejected);
-        if let Some(summary) = answer.summary {
-            return Ok((rejected, summary));
-        }
-    }
+        answer.summary
+    };
+    let summary = testkit::summary(answers, read).await?;
+    Ok((rejected, summary))
 }
 
 fn progress(created: i64, updated: i64, unchanged: i64, rejected: i64) -> ImportContactsProgress {

@@ -2,11 +2,14 @@
 
 use std::io::{self, Read};
 
-use proto::orders::{ImportOrdersOptions, ImportOrdersRequest, ImportProgress, RejectedRow};
+use anyhow::Context;
+use proto::orders::{
+    ImportOrdersOptions, ImportOrdersRequest, ImportOrdersResponse, ImportProgress, RejectedRow,
+};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Status, Streaming};
+use tonic::{Response, Status, Streaming};
 
 use crate::client::Clients;
 use crate::refusal::{ConnectionError, explain_fields};
@@ -14,7 +17,7 @@ use crate::refusal::{ConnectionError, explain_fields};
 const PIECE: usize = 64 * 1024;
 
 /// What a call is sent: `first`, then everything that `csv` yields, in pieces that `message` wraps; and the task that reads.
-pub(crate) fn pieces<M: Send + 'static>(
+fn pieces<M: Send + 'static>(
     mut csv: impl Read + Send + 'static,
     first: M,
     message: impl Fn(Vec<u8>) -> M + Send + 'static,
@@ -45,7 +48,7 @@ pub(crate) fn pieces<M: Send + 'static>(
 }
 
 /// The next answer of a call, unless reading the file fails first.
-pub(crate) async fn next_answer<A>(
+async fn next_answer<A>(
     answers: &mut Streaming<A>,
     reader: &mut Option<JoinHandle<io::Result<()>>>,
 ) -> anyhow::Result<Option<A>> {
@@ -61,6 +64,30 @@ pub(crate) async fn next_answer<A>(
     answers.message().await.map_err(broken_off)
 }
 
+/// Calls with everything that `csv` yields, after `first` and wrapped by `message`; hands on each answer as it comes.
+pub(crate) async fn send<M: Send + 'static, A>(
+    csv: impl Read + Send + 'static,
+    (first, message): (M, impl Fn(Vec<u8>) -> M + Send + 'static),
+    call: impl AsyncFnOnce(ReceiverStream<M>) -> Result<Response<Streaming<A>>, Status>,
+    mut each: impl FnMut(A),
+) -> anyhow::Result<()> {
+    let (pieces, reader) = pieces(csv, first, message);
+    let mut answers = call(pieces).await.map_err(refused)?.into_inner();
+    let mut reader = Some(reader);
+    while let Some(answer) = next_answer(&mut answers, &mut reader).await? {
+        each(answer);
+    }
+    if let Some(reader) = reader {
+        reader.await??;
+    }
+    Ok(())
+}
+
+/// The summary that an import ends with.
+pub(crate) fn ended<S>(summary: Option<S>) -> anyhow::Result<S> {
+    summary.context("the import ended without a summary; run it again")
+}
+
 /// Sends everything `csv` yields; calls `progress` and `rejected` as answers come back; returns the summary.
 pub async fn import(
     clients: &Clients,
@@ -70,11 +97,10 @@ pub async fn import(
     mut rejected: impl FnMut(&RejectedRow),
 ) -> anyhow::Result<ImportProgress> {
     let first = ImportOrdersRequest { options: Some(options), chunk: Vec::new() };
-    let (pieces, reader) = pieces(csv, first, |chunk| ImportOrdersRequest { options: None, chunk });
-    let mut answers = clients.orders.clone().import_orders(pieces).await.map_err(refused)?.into_inner();
+    let rest = |chunk| ImportOrdersRequest { options: None, chunk };
+    let mut orders = clients.orders.clone();
     let mut summary = None;
-    let mut reader = Some(reader);
-    while let Some(answer) = next_answer(&mut answers, &mut reader).await? {
+    let each = |answer: ImportOrdersResponse| {
         answer.rejected.iter().for_each(&mut rejected);
         if let Some(counts) = &answer.progress {
             progress(counts);
@@ -83,11 +109,9 @@ pub async fn import(
             progress(&counts);
             summary = Some(counts);
         }
-    }
-    if let Some(reader) = reader {
-        reader.await??;
-    }
-    summary.ok_or_else(|| anyhow::anyhow!("the import ended without a summary; run it again"))
+    };
+    send(csv, (first, rest), async |pieces| orders.import_orders(pieces).await, each).await?;
+    ended(summary)
 }
 
 /// A rejected row as one line.
@@ -102,7 +126,7 @@ pub(crate) fn line_of(line: i64, column: &str, message: &str) -> String {
 }
 
 /// Why there is no import.
-pub(crate) fn refused(status: Status) -> anyhow::Error {
+fn refused(status: Status) -> anyhow::Error {
     explain_fields(status, violation)
 }
 

@@ -22,7 +22,7 @@ use ::rpc::Channel;
 use ::rpc::csv::export::Places;
 use ::rpc::server::ServiceRoutes;
 use batch::{Batcher, Options};
-use outbox::{Erasures, Follower, Source};
+use outbox::{Erasures, Follower, Registry, Source};
 use pg::requests::{self, Hasher};
 use pg::{Database, Schema};
 use proto::orders::audit_service_server::AuditServiceServer;
@@ -104,8 +104,11 @@ pub async fn start(
     let settings = Arc::new(settings);
     let stop = lifecycle.stop();
     let audits = Audits(db.clone());
-    let properties =
-        OrderProperties { db: db.clone(), clock: Arc::clone(&clock), erasures: erasures.clone() };
+    let properties = Registry {
+        table: store::properties::DEFINITIONS,
+        clock: Arc::clone(&clock),
+        erasures: erasures.clone(),
+    };
     let exports = Places::default();
     let orders = Orders {
         db,
@@ -123,7 +126,7 @@ pub async fn start(
     };
     let routes = ServiceRoutes::default().with(OrderServiceServer::new(orders));
     Ok(routes
-        .with(OrderPropertyServiceServer::new(properties))
+        .with(OrderPropertyServiceServer::new(OrderProperties(properties)))
         .with(ErasureServiceServer::new(ErasureRpcs(erasures)))
         .with(AuditServiceServer::new(audits)))
 }

@@ -170,7 +170,7 @@ impl Row {
 /// The erasures of one service. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Erasures {
-    db: Database,
+    pub(crate) db: Database,
     begun: Arc<Notify>,
 }
 

@@ -13,6 +13,7 @@
 //! | [`subscription`] | where a follower stands |
 //! | [`parked`] | events set aside |
 //! | [`erasure`] | erasures of contacts on their way through the services |
+//! | [`properties`] | defining custom properties, which may take up erasures again |
 
 pub mod append;
 pub mod contract;
@@ -21,6 +22,7 @@ pub mod erasure;
 pub mod follow;
 mod observed;
 pub mod parked;
+pub mod properties;
 pub mod source;
 pub mod subscription;
 
@@ -29,6 +31,7 @@ pub use contract::{Event, WatchResponse};
 pub use cursor::{Cursor, Scope};
 pub use erasure::{EraseError, Eraser, Erasures};
 pub use follow::{ApplyError, Follower, Subscriber};
+pub use properties::{DefineError, Registry};
 pub use source::Source;
 
 /// The tables behind this crate, for every service's schema.

@@ -4,18 +4,74 @@
 use std::collections::HashMap;
 use std::hash::BuildHasher;
 
+use prost_types::FieldMask;
+use types::Timestamp;
 use types::property::{
-    Definitions, MAX_DEFINITIONS, Properties, PropertyFaults, PropertyName, PropertyType, PropertyValue,
+    Definition, DefinitionChange, Definitions, MAX_DEFINITIONS, Properties, PropertyFaults, PropertyName,
+    PropertyType, PropertyValue,
 };
 
 use crate::filter::{Family, Kind};
-use crate::{Error, Reason};
+use crate::mask::Mask;
+use crate::page::Page;
+use crate::{Error, Reason, fields};
 
 /// What a property's name stands behind, in filters and in paths.
 pub const FAMILY: &str = "properties";
 
 /// What stands before a property's name in the header of a file.
 pub const COLUMN: &str = "property.";
+
+/// A new definition, from the fields of its request. `kind` is the number of its type, and what nobody speaks about is personal.
+pub fn definition(
+    name: &str,
+    kind: i32,
+    (required, personal): (bool, Option<bool>),
+    description: &str,
+    now: Timestamp,
+) -> Result<Definition, Error> {
+    Ok(Definition {
+        kind: PropertyType::from_number(kind).ok_or_else(|| Error::field("type", "is required"))?,
+        name: fields::parse("name", name)?,
+        required,
+        personal: personal.unwrap_or(true),
+        description: description.to_owned(),
+        used: false,
+        created_at: now,
+    })
+}
+
+/// What is to be changed of a definition, from the fields of its request.
+pub fn change(
+    mask: Option<&FieldMask>,
+    required: Option<bool>,
+    personal: Option<bool>,
+    description: &str,
+) -> Result<DefinitionChange, Error> {
+    let given = [
+        ("required", required.is_some()),
+        ("personal", personal.is_some()),
+        ("description", !description.is_empty()),
+    ];
+    let mask = Mask::read(mask, &given)?;
+    Ok(DefinitionChange {
+        required: mask.has("required").then_some(required.unwrap_or_default()),
+        personal: mask.has("personal").then_some(personal.unwrap_or(true)),
+        description: mask.has("description").then(|| description.to_owned()),
+    })
+}
+
+/// A page of what a tenant defines, by name, and the next token.
+pub fn page<M: prost::Message>(
+    page: &Page,
+    definitions: Definitions,
+    wire: impl Fn(&Definition) -> M,
+) -> Result<(Vec<M>, String), Error> {
+    let after = page.after_as::<PropertyName>()?;
+    // there are a hundred at most
+    let rest = definitions.into_values().filter(|d| after.as_ref().is_none_or(|after| d.name > *after));
+    Ok(page.cut(rest.collect(), |definition| definition.name.to_string(), |definition| wire(&definition)))
+}
 
 /// A value as a message has it.
 #[derive(Debug, Clone, Copy)]
@@ -30,11 +86,60 @@ pub enum Given<'a> {
     Boolean(bool),
 }
 
+impl<'a> From<&'a PropertyValue> for Given<'a> {
+    fn from(held: &'a PropertyValue) -> Self {
+        match held {
+            PropertyValue::Text(text) => Self::Text(text),
+            PropertyValue::Integer(number) => Self::Integer(*number),
+            PropertyValue::Decimal(decimal) => Self::Decimal(decimal.as_str()),
+            PropertyValue::Boolean(flag) => Self::Boolean(*flag),
+        }
+    }
+}
+
+/// The message of a contract for a value.
+pub trait Message {
+    /// What it has, if it has anything.
+    fn given(&self) -> Option<Given<'_>>;
+
+    /// One that has this.
+    fn of(given: Given<'_>) -> Self;
+}
+
+macro_rules! message {
+    ($contract:ident) => {
+        impl Message for proto::$contract::PropertyValue {
+            fn given(&self) -> Option<Given<'_>> {
+                use proto::$contract::property_value::Value;
+                Some(match self.value.as_ref()? {
+                    Value::StringValue(text) => Given::Text(text),
+                    Value::IntegerValue(number) => Given::Integer(*number),
+                    Value::DecimalValue(text) => Given::Decimal(text),
+                    Value::BooleanValue(flag) => Given::Boolean(*flag),
+                })
+            }
+
+            fn of(given: Given<'_>) -> Self {
+                use proto::$contract::property_value::Value;
+                let value = match given {
+                    Given::Text(text) => Value::StringValue(text.to_owned()),
+                    Given::Integer(number) => Value::IntegerValue(number),
+                    Given::Decimal(text) => Value::DecimalValue(text.to_owned()),
+                    Given::Boolean(flag) => Value::BooleanValue(flag),
+                };
+                Self { value: Some(value) }
+            }
+        }
+    };
+}
+
+message!(attribution);
+message!(orders);
+
 /// Properties by name, `None` where a text is empty; paths begin with `at`. Whether they fit what is defined shows later.
-pub fn read<'a, V: 'a>(
+pub fn read<V: Message>(
     at: &str,
-    wire: &'a HashMap<String, V, impl BuildHasher>,
-    given: impl Fn(&'a V) -> Option<Given<'a>>,
+    wire: &HashMap<String, V, impl BuildHasher>,
 ) -> Result<Vec<(PropertyName, Option<PropertyValue>)>, Error> {
     if wire.len() > MAX_DEFINITIONS {
         return Err(Error::field(at, format!("has more than {MAX_DEFINITIONS}")));
@@ -42,10 +147,10 @@ pub fn read<'a, V: 'a>(
     let mut all: Vec<(&String, &V)> = wire.iter().collect();
     // a map has no order of its own: the same mistake gives the same answer
     all.sort_unstable_by_key(|(name, _)| *name);
-    let value = |(name, value): (&String, &'a V)| {
+    let value = |(name, value): (&String, &V)| {
         let wrong = |what: &'static str| Error::field(format!("{at}[{name}]"), what);
         let known: PropertyName = name.parse().map_err(wrong)?;
-        let value = match given(value) {
+        let value = match value.given() {
             None => return Err(wrong("has no value")),
             Some(Given::Text("")) => None,
             Some(Given::Text(text)) => Some(PropertyValue::text(text).map_err(wrong)?),
@@ -59,14 +164,8 @@ pub fn read<'a, V: 'a>(
 }
 
 /// Properties as a contract's messages.
-pub fn wire<V>(properties: &Properties, wire: impl Fn(Given<'_>) -> V) -> HashMap<String, V> {
-    let value = |value: &PropertyValue| match value {
-        PropertyValue::Text(text) => wire(Given::Text(text)),
-        PropertyValue::Integer(number) => wire(Given::Integer(*number)),
-        PropertyValue::Decimal(decimal) => wire(Given::Decimal(decimal.as_str())),
-        PropertyValue::Boolean(flag) => wire(Given::Boolean(*flag)),
-    };
-    properties.iter().map(|(name, held)| (name.to_string(), value(held))).collect()
+pub fn wire<V: Message>(properties: &Properties) -> HashMap<String, V> {
+    properties.iter().map(|(name, held)| (name.to_string(), V::of(held.into()))).collect()
 }
 
 /// What is wrong with properties at this path, each by its name.
@@ -77,7 +176,7 @@ pub fn refused(at: &str, faults: &PropertyFaults) -> Error {
 
 /// What a tenant's lists can be filtered by beside their fields; `sql` is where a statement finds the values of one.
 pub fn family(definitions: &Definitions, sql: impl Fn(&PropertyName, PropertyType) -> String) -> Family {
-    let member = |definition: &types::property::Definition| {
+    let member = |definition: &Definition| {
         let kind = match definition.kind {
             PropertyType::String => Kind::Text,
             PropertyType::Integer => Kind::Integer,
@@ -87,4 +186,27 @@ pub fn family(definitions: &Definitions, sql: impl Fn(&PropertyName, PropertyTyp
         (definition.name.to_string(), kind, sql(&definition.name, definition.kind))
     };
     Family { name: FAMILY, members: definitions.values().map(member).collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use proto::{attribution, orders};
+
+    use super::*;
+
+    #[test]
+    fn o9_both_contracts_have_the_same_numbers_of_types() {
+        for number in 0..=5 {
+            let kind = PropertyType::from_number(number);
+            let name = kind.map(PropertyType::name);
+            let of_contact = attribution::ContactPropertyType::try_from(number).ok();
+            let of_order = orders::OrderPropertyType::try_from(number).ok();
+            let of_contact =
+                of_contact.and_then(|kind| kind.as_str_name().strip_prefix("CONTACT_PROPERTY_TYPE_"));
+            let of_order = of_order.and_then(|kind| kind.as_str_name().strip_prefix("ORDER_PROPERTY_TYPE_"));
+            assert_eq!(of_contact, of_order);
+            assert_eq!(of_contact.filter(|name| *name != "UNSPECIFIED"), name);
+            assert_eq!(kind.map_or(number, PropertyType::number), number);
+        }
+    }
 }

@@ -2,9 +2,13 @@
 //!
 //! The cluster is started by `with-postgres` (`make test` does it), which sets `LAUREL_TEST_POSTGRES`.
 
+mod import;
+mod plan;
 mod proxy;
 mod search;
 
+pub use import::summary;
+pub use plan::plan;
 pub use proxy::Proxy;
 pub use search::tables_with;
 

@@ -66,21 +66,34 @@ pub enum PropertyType {
 }
 
 impl PropertyType {
-    const ALL: [(Self, &'static str); 4] = [
-        (Self::String, "STRING"),
-        (Self::Integer, "INTEGER"),
-        (Self::Decimal, "DECIMAL"),
-        (Self::Boolean, "BOOLEAN"),
+    const ALL: [(Self, &'static str, i32); 4] = [
+        (Self::String, "STRING", 1),
+        (Self::Integer, "INTEGER", 2),
+        (Self::Decimal, "DECIMAL", 3),
+        (Self::Boolean, "BOOLEAN", 4),
     ];
 
-    /// As it is stored, and as the contract has it without its prefix.
+    /// As it is stored, and as the contracts have it without their prefixes.
     pub fn name(self) -> &'static str {
-        Self::ALL.into_iter().find_map(|(kind, name)| (kind == self).then_some(name)).unwrap_or_default()
+        Self::ALL.into_iter().find_map(|(kind, name, _)| (kind == self).then_some(name)).unwrap_or_default()
     }
 
     /// The inverse of [`PropertyType::name`].
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find_map(|(kind, of_kind)| (name == of_kind).then_some(kind))
+        Self::ALL.into_iter().find_map(|(kind, of_kind, _)| (name == of_kind).then_some(kind))
+    }
+
+    /// As the contracts have it.
+    pub fn number(self) -> i32 {
+        Self::ALL
+            .into_iter()
+            .find_map(|(kind, _, number)| (kind == self).then_some(number))
+            .unwrap_or_default()
+    }
+
+    /// The inverse of [`PropertyType::number`].
+    pub fn from_number(number: i32) -> Option<Self> {
+        Self::ALL.into_iter().find_map(|(kind, _, of_kind)| (number == of_kind).then_some(kind))
     }
 
     /// The value that a text is, such as a cell of a file; none if it is empty.

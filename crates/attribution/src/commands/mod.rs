@@ -12,7 +12,6 @@
 //! | [`rules`], [`fill_segments`] | rules of segments, and those who were there before |
 //! | [`erase_contact`] | erasure: who it is at once, what else names it in slices |
 //! | [`create_campaign`], [`update_campaign`] | campaigns |
-//! | [`properties`] | definitions of properties |
 //! | [`move_test_clock`] | test clocks |
 //! | [`maintain`] | what is forgotten with time |
 
@@ -26,7 +25,6 @@ pub(crate) mod issue_shortcodes;
 pub(crate) mod maintain;
 pub(crate) mod move_attributions;
 pub(crate) mod move_test_clock;
-pub(crate) mod properties;
 pub(crate) mod put_segment;
 pub(crate) mod record_attempts;
 pub(crate) mod record_visits;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use sqlx::PgConnection;
 use types::TenantId;
-use types::property::Definitions;
+use types::property::{Definitions, PropertyName};
 use uuid::Uuid;
 
 use crate::domain::Books;
@@ -49,6 +49,18 @@ impl Rules {
             add(books, stored, compiled);
         }
         Ok(())
+    }
+
+    /// Whether a rule of a tenant's segment reads a property, or asks for it.
+    pub(crate) async fn read(
+        &self,
+        conn: &mut PgConnection,
+        tenant: &TenantId,
+        property: &PropertyName,
+    ) -> Result<bool, pg::Error> {
+        let mut books = Books::default();
+        self.load(conn, [tenant], &mut books).await?;
+        Ok(books.of(tenant).rules.values().any(|rule| rule.is_about(property)))
     }
 
     fn compile(&self, stored: &StoredRule, definitions: &Definitions) -> Compiled {

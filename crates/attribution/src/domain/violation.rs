@@ -1,7 +1,7 @@
 //! Every way a command can breach a rule. Holds no personal data: contacts are ids.
 
 use definitions::condition::ConditionError;
-use types::property::{DefinitionFault, PropertyFaults};
+use types::property::PropertyFaults;
 use types::{AttributionId, CampaignId, ContactId, SegmentId, Timestamp};
 
 /// A breach of a rule; the answer to the command that committed it, and to nobody else.
@@ -15,8 +15,6 @@ pub(crate) enum Violation {
     ContactBanned(ContactId),
     /// Properties that are not as they are defined (A15).
     Properties(PropertyFaults),
-    /// A property is not defined, or not to be (A15).
-    Definition(DefinitionFault),
     /// No such segment.
     SegmentNotFound(SegmentId),
     /// The segment has a rule: nobody joins or leaves it by hand.

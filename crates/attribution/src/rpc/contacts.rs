@@ -13,7 +13,7 @@ use rpc::{Error, caller, fields};
 use tonic::{Request, Response, Status, Streaming};
 use types::{Email, Origin, TenantId, Timestamp};
 
-use super::{import_contacts, properties, read};
+use super::{import_contacts, read};
 use crate::commands::Request as Requested;
 use crate::commands::change_contacts::{Changed, Command};
 use crate::domain::contact_commands::ContactChange;
@@ -209,7 +209,7 @@ fn statement(reason: &str, origin: &Origin) -> Statement {
 
 fn upsert(wire: &v1::UpsertContactRequest) -> Result<ContactChange, Error> {
     let (email, uid, profile) = profile(wire)?;
-    let properties = properties::changes("properties", &wire.properties)?;
+    let properties = rpc::properties::read("properties", &wire.properties)?;
     Ok(ContactChange::Upsert { email, uid, profile, properties })
 }
 

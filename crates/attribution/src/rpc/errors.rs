@@ -1,5 +1,6 @@
 //! The one place that says what a violation looks like to a caller.
 
+use outbox::DefineError;
 use rpc::{Error, Reason, properties};
 use time::format_description::well_known::Rfc3339;
 use types::property::{DefinitionFault, MAX_DEFINITIONS};
@@ -28,7 +29,6 @@ impl From<Violation> for Error {
                 Self::not_found(Reason::ContactNotFound, "contact", name)
             }
             Violation::Properties(faults) => properties::refused("properties", &faults),
-            Violation::Definition(fault) => of_definition(&fault),
             Violation::SegmentNotFound(id) => {
                 Self::not_found(Reason::SegmentNotFound, "segment", id.to_string())
             }
@@ -114,7 +114,11 @@ impl From<Violation> for Error {
 }
 
 /// Why a property is not defined as somebody wants it.
-fn of_definition(fault: &DefinitionFault) -> Error {
+pub(super) fn of_definition(error: DefineError) -> Error {
+    let fault = match error {
+        DefineError::Fault(fault) => fault,
+        DefineError::Database(error) => return error.into(),
+    };
     match fault {
         DefinitionFault::NotFound(name) => {
             Error::not_found(Reason::ContactPropertyNotFound, "contact_property", name.as_str())

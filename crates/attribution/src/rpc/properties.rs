@@ -1,25 +1,17 @@
-//! ContactPropertyService (A15), and properties of contacts from the wire.
+//! ContactPropertyService (A15).
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
+use pg::WriteTx;
 use proto::attribution as v1;
 use proto::attribution::contact_property_service_server::ContactPropertyService;
-use proto::attribution::property_value::Value;
-use rpc::mask::Mask;
 use rpc::page::Page;
-use rpc::properties::Given;
+use rpc::properties;
 use rpc::{Error, caller, fields};
 use tonic::{Request, Response, Status};
-use types::property::{
-    Definition, DefinitionChange, DefinitionFault, Definitions, PropertyName, PropertyType,
-};
-use types::{Clock, TenantId};
+use types::property::PropertyName;
 
-use crate::commands::properties::{By, create, delete, update};
-use crate::domain::Violation;
-use crate::domain::contact_commands::PropertyChanges;
-use crate::store::DEFINITIONS;
+use super::errors::of_definition;
 use crate::{App, wire};
 
 /// Serves definitions of properties.
@@ -33,10 +25,10 @@ impl ContactPropertyService for ContactProperties {
         request: Request<v1::CreateContactPropertyRequest>,
     ) -> Result<Response<v1::CreateContactPropertyResponse>, Status> {
         let (tenant, origin) = (caller::tenant(&request)?, caller::origin(&request)?);
-        let App { db, clock, erasures, .. } = &*self.0;
-        let by = By { tenant: &tenant, origin: &origin, clock: &**clock, erasures };
-        let new = definition(request.get_ref(), &**clock)?;
-        let made = create(db, by, new).await.map_err(Error::from)?;
+        let (App { properties, clock, .. }, wire) = (&*self.0, request.get_ref());
+        let flags = (wire.required, wire.personal);
+        let new = properties::definition(&wire.name, wire.r#type, flags, &wire.description, clock.now())?;
+        let made = properties.create(&tenant, &origin, new).await.map_err(of_definition)?;
         Ok(Response::new(v1::CreateContactPropertyResponse { property: Some(wire::property(&made)) }))
     }
 
@@ -46,9 +38,7 @@ impl ContactPropertyService for ContactProperties {
     ) -> Result<Response<v1::GetContactPropertyResponse>, Status> {
         let tenant = caller::tenant(&request)?;
         let name: PropertyName = fields::parse("name", &request.get_ref().name)?;
-        let found = self.definitions(&tenant).await?.remove(&name);
-        let found =
-            found.ok_or_else(|| Error::from(Violation::Definition(DefinitionFault::NotFound(name))))?;
+        let found = self.0.properties.get(&tenant, name).await.map_err(of_definition)?;
         Ok(Response::new(v1::GetContactPropertyResponse { property: Some(wire::property(&found)) }))
     }
 
@@ -59,12 +49,8 @@ impl ContactPropertyService for ContactProperties {
         let tenant = caller::tenant(&request)?;
         let wire = request.get_ref();
         let page = Page::read(&tenant, "ListContactProperties", &[], wire.page_size, &wire.page_token)?;
-        let after = page.after_as::<PropertyName>()?;
-        // there are a hundred at most
-        let all = self.definitions(&tenant).await?.into_values();
-        let rest = all.filter(|definition| after.as_ref().is_none_or(|after| definition.name > *after));
-        let (properties, next_page_token) =
-            page.cut(rest.collect(), |d| d.name.to_string(), |d| wire::property(&d));
+        let all = self.0.properties.of(&tenant).await.map_err(Error::from)?;
+        let (properties, next_page_token) = properties::page(&page, all, wire::property)?;
         Ok(Response::new(v1::ListContactPropertiesResponse { properties, next_page_token }))
     }
 
@@ -73,11 +59,12 @@ impl ContactPropertyService for ContactProperties {
         request: Request<v1::UpdateContactPropertyRequest>,
     ) -> Result<Response<v1::UpdateContactPropertyResponse>, Status> {
         let (tenant, origin) = (caller::tenant(&request)?, caller::origin(&request)?);
-        let App { db, clock, erasures, .. } = &*self.0;
-        let by = By { tenant: &tenant, origin: &origin, clock: &**clock, erasures };
         let wire = request.get_ref();
         let name: PropertyName = fields::parse("name", &wire.name)?;
-        let changed = update(db, by, &name, change(wire)?).await.map_err(Error::from)?;
+        let mask = wire.update_mask.as_ref();
+        let change = properties::change(mask, wire.required, wire.personal, &wire.description)?;
+        let changed = self.0.properties.update(&tenant, &origin, &name, change).await;
+        let changed = changed.map_err(of_definition)?;
         Ok(Response::new(v1::UpdateContactPropertyResponse { property: Some(wire::property(&changed)) }))
     }
 
@@ -86,66 +73,10 @@ impl ContactPropertyService for ContactProperties {
         request: Request<v1::DeleteContactPropertyRequest>,
     ) -> Result<Response<v1::DeleteContactPropertyResponse>, Status> {
         let (tenant, origin) = (caller::tenant(&request)?, caller::origin(&request)?);
-        let App { db, clock, rules, erasures, .. } = &*self.0;
-        let by = By { tenant: &tenant, origin: &origin, clock: &**clock, erasures };
         let name: PropertyName = fields::parse("name", &request.get_ref().name)?;
-        delete(db, by, rules, &name).await.map_err(Error::from)?;
+        let App { properties, rules, .. } = &*self.0;
+        let is_read = async |tx: &mut WriteTx| rules.read(tx, &tenant, &name).await;
+        properties.delete(&tenant, &origin, &name, is_read).await.map_err(of_definition)?;
         Ok(Response::new(v1::DeleteContactPropertyResponse {}))
     }
-}
-
-impl ContactProperties {
-    async fn definitions(&self, tenant: &TenantId) -> Result<Definitions, Error> {
-        Ok(DEFINITIONS.of(self.0.db.read(), tenant).await?)
-    }
-}
-
-fn definition(wire: &v1::CreateContactPropertyRequest, clock: &dyn Clock) -> Result<Definition, Error> {
-    let kind = match wire.r#type() {
-        v1::ContactPropertyType::Unspecified => return Err(Error::field("type", "is required")),
-        v1::ContactPropertyType::String => PropertyType::String,
-        v1::ContactPropertyType::Integer => PropertyType::Integer,
-        v1::ContactPropertyType::Decimal => PropertyType::Decimal,
-        v1::ContactPropertyType::Boolean => PropertyType::Boolean,
-    };
-    Ok(Definition {
-        name: fields::parse("name", &wire.name)?,
-        kind,
-        required: wire.required,
-        personal: wire.personal.unwrap_or(true),
-        description: wire.description.clone(),
-        used: false,
-        created_at: clock.now(),
-    })
-}
-
-fn change(wire: &v1::UpdateContactPropertyRequest) -> Result<DefinitionChange, Error> {
-    let mask = Mask::read(
-        wire.update_mask.as_ref(),
-        &[
-            ("required", wire.required.is_some()),
-            ("personal", wire.personal.is_some()),
-            ("description", !wire.description.is_empty()),
-        ],
-    )?;
-    Ok(DefinitionChange {
-        required: mask.has("required").then_some(wire.required.unwrap_or_default()),
-        // what nobody speaks about is personal
-        personal: mask.has("personal").then_some(wire.personal.unwrap_or(true)),
-        description: mask.has("description").then(|| wire.description.clone()),
-    })
-}
-
-/// What an upsert says of properties; paths begin with `at`. Whether it fits what is defined shows later.
-pub(super) fn changes(at: &str, wire: &HashMap<String, v1::PropertyValue>) -> Result<PropertyChanges, Error> {
-    rpc::properties::read(at, wire, given)
-}
-
-fn given(value: &v1::PropertyValue) -> Option<Given<'_>> {
-    Some(match value.value.as_ref()? {
-        Value::StringValue(text) => Given::Text(text),
-        Value::IntegerValue(number) => Given::Integer(*number),
-        Value::DecimalValue(text) => Given::Decimal(text),
-        Value::BooleanValue(flag) => Given::Boolean(*flag),
-    })
 }

@@ -93,10 +93,8 @@ mod tests {
         let matching = Filter::read(FIELDS, "segment_ids:small").unwrap();
         let tenant = "acme".parse().unwrap();
         let explain = "EXPLAIN (ANALYZE, TIMING OFF) SELECT ";
-        let mut query = statement(explain, &tenant, &matching, None, 101);
-        let lines: Vec<(String,)> =
-            query.build_query_as().persistent(false).fetch_all(&mut *conn).await.unwrap();
-        let plan = lines.into_iter().map(|(line,)| line).collect::<Vec<_>>().join("\n");
+        let query = statement(explain, &tenant, &matching, None, 101);
+        let (plan, _) = testkit::plan(query, &mut conn).await.unwrap();
         assert!(plan.contains("segment_members_by_segment") && !plan.contains("Seq Scan"), "{plan}");
     }
 }

@@ -14,8 +14,7 @@ async fn plan(
 ) -> String {
     let mut query = QueryBuilder::<Postgres>::new("EXPLAIN SELECT ");
     push(&mut query, &"acme".parse().unwrap());
-    let lines: Vec<(String,)> = query.build_query_as().persistent(false).fetch_all(connection).await.unwrap();
-    lines.into_iter().map(|(line,)| line).collect::<Vec<_>>().join("\n")
+    testkit::plan(query, connection).await.unwrap().0
 }
 
 /// The names of the indexes that a plan goes by.

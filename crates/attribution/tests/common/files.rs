@@ -25,17 +25,15 @@ pub(crate) async fn import_in_pieces(
     let rest =
         file.chunks(size).map(|chunk| ImportAttributionsRequest { options: None, chunk: chunk.to_vec() });
     let messages: Vec<_> = [first].into_iter().chain(rest).collect();
-    let mut answers =
-        of.attributions().import_attributions(futures::stream::iter(messages)).await?.into_inner();
+    let answers = of.attributions().import_attributions(futures::stream::iter(messages)).await;
     let mut imported = Imported::default();
-    loop {
-        let Some(answer) = answers.message().await? else { return Err(Status::unknown("no summary")) };
+    let read = |answer: v1::ImportAttributionsResponse| {
         imported.rejected.extend(answer.rejected);
         imported.unattributed.extend(answer.unattributed);
-        if let Some(summary) = answer.summary {
-            return Ok(Imported { summary, ..imported });
-        }
-    }
+        answer.summary
+    };
+    let summary = testkit::summary(answers, read).await?;
+    Ok(Imported { summary, ..imported })
 }
 
 /// The same without options, in few pieces.

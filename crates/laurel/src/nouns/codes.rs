@@ -2,19 +2,17 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
 use clap::{Args, Subcommand};
 use proto::attribution::{
-    ImportCouponCodesProgress, ImportCouponCodesRequest, IssueCouponCodesRequest, IssueShortcodeRequest,
-    ListCodesRequest, ResolveCodeRequest,
+    ImportCouponCodesProgress, ImportCouponCodesRequest, ImportCouponCodesResponse, IssueCouponCodesRequest,
+    IssueShortcodeRequest, ListCodesRequest, ResolveCodeRequest,
 };
 use proto::common::ContactRef;
 
-use super::orders::upload::{open, partly_rejected};
+use super::upload::{Answer, upload};
 use super::{Limit, Session, call};
 use crate::arguments::{WHO, one_of, who};
-use crate::import::{line_of, next_answer, pieces, refused};
-use crate::show::{self, Progress};
+use crate::import::line_of;
 
 pub(super) const COLUMNS: &[&str] =
     &["code", "kind", "campaign_id", "advocate_id", "state", "single_use", "used_by", "issued_at"];
@@ -96,32 +94,18 @@ pub struct List {
 async fn import(session: &Session, file: &Path, single_use: bool) -> anyhow::Result<()> {
     let first = ImportCouponCodesRequest { single_use, ..Default::default() };
     let rest = |chunk| ImportCouponCodesRequest { chunk, ..Default::default() };
-    let (pieces, reader) = pieces(open(file)?, first, rest);
-    let call = session.clients.codes.clone().import_coupon_codes(pieces).await;
-    let mut answers = call.map_err(refused)?.into_inner();
-    let (progress, mut summary) = (Progress::of("rows"), None);
-    let mut reader = Some(reader);
-    while let Some(answer) = next_answer(&mut answers, &mut reader).await? {
-        for row in &answer.rejected {
-            progress.say(&line_of(row.line, &row.column, &row.message));
-        }
-        progress.at(answer.progress.unwrap_or_default().rows.unsigned_abs());
-        summary = answer.summary.or(summary);
-    }
-    if let Some(reader) = reader {
-        reader.await??;
-    }
-    drop(progress);
-    let summary = summary.context("the import ended without a summary; run it again")?;
-    if session.json {
-        session.answer(&summary)?;
-    } else {
+    let call = async |pieces| session.clients.codes.clone().import_coupon_codes(pieces).await;
+    let read = |answer: ImportCouponCodesResponse| Answer {
+        told: answer.rejected.iter().map(|row| line_of(row.line, &row.column, &row.message)).collect(),
+        rows: answer.progress.unwrap_or_default().rows,
+        summary: answer.summary,
+    };
+    let counts = |summary: &ImportCouponCodesProgress| {
         let ImportCouponCodesProgress { imported, already_imported, rejected, .. } = summary;
-        show::print([format!(
-            "{imported} imported, {already_imported} already imported, {rejected} rejected"
-        )])?;
-    }
-    partly_rejected(summary.rejected)
+        let told = format!("{imported} imported, {already_imported} already imported, {rejected} rejected");
+        (told, *rejected)
+    };
+    upload(session, file, (first, rest), call, read, counts).await
 }
 
 async fn list(session: &Session, which: List) -> anyhow::Result<()> {

@@ -11,7 +11,9 @@ mod contacts;
 mod download;
 mod erasures;
 mod orders;
+mod properties;
 mod segments;
+mod upload;
 mod visits;
 
 use clap::{Args, Subcommand};
@@ -199,14 +201,14 @@ mod tests {
         assert_eq!(unknown::<Contact>(contacts::COLUMNS), none);
         assert_eq!(unknown::<Segment>(segments::COLUMNS), none);
         assert_eq!(unknown::<Campaign>(campaigns::COLUMNS), none);
-        assert_eq!(unknown::<ContactProperty>(contacts::properties::COLUMNS), none);
+        assert_eq!(unknown::<ContactProperty>(properties::COLUMNS), none);
         assert_eq!(unknown::<ContactChange>(contacts::HISTORY), none);
         assert_eq!(unknown::<Code>(codes::COLUMNS), none);
         assert_eq!(unknown::<Visit>(visits::COLUMNS), none);
         assert_eq!(unknown::<AttributionChange>(attributions::HISTORY), none);
         assert_eq!(unknown::<Attribution>(attributions::COLUMNS), none);
         assert_eq!(unknown::<LoggedAttempt>(attributions::ATTEMPTS), none);
-        assert_eq!(unknown::<OrderProperty>(orders::properties::COLUMNS), none);
+        assert_eq!(unknown::<OrderProperty>(properties::COLUMNS), none);
         assert_eq!(unknown::<Order>(orders::COLUMNS), none);
         assert_eq!(unknown::<OrderChange>(orders::HISTORY), none);
     }

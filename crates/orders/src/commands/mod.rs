@@ -8,7 +8,6 @@ mod error;
 mod events;
 mod import_orders;
 mod journal;
-mod properties;
 mod record;
 mod record_orders;
 mod reverse_orders;
@@ -21,9 +20,6 @@ pub(crate) use error::Error;
 pub(crate) use events::clock_moved;
 pub(crate) use import_orders::{BadRow, Importer, Report, Row, Telling, Unreadable};
 pub(crate) use journal::{Begin, Journal, Opening, forget as forget_imports};
-pub(crate) use properties::{
-    By, create as create_property, delete as delete_property, update as update_property,
-};
 pub(crate) use record_orders::{RecordOrder, RecordOrders, RecordResult, Recorded, RequestId};
 pub(crate) use reverse_orders::{ReverseOrder, ReverseOrders, Reversed};
 pub(crate) use try_import::Trial;

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use types::property::DefinitionFault;
 use types::{ContactId, Money, OrderId, Timestamp};
 use uuid::Uuid;
 
@@ -52,8 +51,6 @@ pub(crate) enum Violation {
     NotFound(OrderId),
     /// Properties that are not as they are defined (O9).
     Properties(PropertyFaults),
-    /// A property is not defined, or not to be (O9).
-    Definition(DefinitionFault),
 }
 
 /// A new order, on attribution's word.

@@ -10,7 +10,7 @@ use rpc::fields::{self, wire_money, wire_time};
 use rpc::{Caller, Error};
 use types::{Currency, Email, Money};
 
-use super::properties::{properties, wire_properties};
+use super::properties::properties;
 use crate::Settings;
 use crate::domain::{
     ContactRef, Evidence, Inactive, LineItem, NewOrder, OnConflict, OnUnattributed, Order, Outcome, Uid,
@@ -138,7 +138,7 @@ pub(super) fn wire_order(order: &Order) -> wire::Order {
         external_status: order.external_status.clone(),
         hubspot_dealstage: order.hubspot_dealstage.clone(),
         line_items: order.line_items.iter().map(line).collect(),
-        properties: wire_properties(&order.properties),
+        properties: rpc::properties::wire(&order.properties),
         occurred_at: Some(wire_time(order.occurred_at)),
         recorded_at: Some(wire_time(order.recorded_at)),
         cancelled_at: order.cancelled_at.map(wire_time),

@@ -1,5 +1,6 @@
 //! The one place where this service's errors become what a client sees.
 
+use outbox::DefineError;
 use rpc::{Error, Reason, properties};
 use tonic::Code;
 use types::property::DefinitionFault;
@@ -58,7 +59,6 @@ impl From<Violation> for Error {
             }
             Violation::BeforeOrder => Self::field("occurred_at", "is before the order was placed"),
             Violation::Properties(faults) => properties::refused("order.properties", &faults),
-            Violation::Definition(fault) => of_definition(&fault),
             Violation::NotFound(order) => Self::not_found(Reason::OrderNotFound, "order", order.as_str()),
             Violation::CampaignMismatch => {
                 let message = "the code belongs to another campaign than the order";
@@ -91,7 +91,11 @@ fn declined_at(path: String, declined: Declined) -> Error {
 }
 
 /// Why a property is not defined as somebody wants it.
-fn of_definition(fault: &DefinitionFault) -> Error {
+pub(super) fn of_definition(error: DefineError) -> Error {
+    let fault = match error {
+        DefineError::Fault(fault) => fault,
+        DefineError::Database(error) => return error.into(),
+    };
     match fault {
         DefinitionFault::NotFound(name) => {
             Error::not_found(Reason::OrderPropertyNotFound, "order_property", name.as_str())

@@ -42,19 +42,8 @@ async fn plan(
     after: Option<Uuid>,
 ) -> (String, u64) {
     let select = format!("EXPLAIN (ANALYZE, BUFFERS, TIMING OFF) {SELECT}");
-    let lines: Vec<(String,)> = statement(&select, &tenant.parse().unwrap(), selection, after, 100)
-        .build_query_as()
-        .persistent(false)
-        .fetch_all(connection)
-        .await
-        .unwrap();
-    let text: Vec<String> = lines.into_iter().map(|(line,)| line).collect();
-    let blocks =
-        text.iter().find_map(|line| line.trim().strip_prefix("Buffers: shared ")).map_or(0, |counts| {
-            let count = |part: &str| part.split_once('=').and_then(|(_, n)| n.parse::<u64>().ok());
-            counts.split(' ').filter_map(count).sum()
-        });
-    (text.join("\n"), blocks)
+    let statement = statement(&select, &tenant.parse().unwrap(), selection, after, 100);
+    testkit::plan(statement, connection).await.unwrap()
 }
 
 /// The id from which on the oldest tenth is left.

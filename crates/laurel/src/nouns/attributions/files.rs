@@ -3,20 +3,19 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use anyhow::Context;
 use clap::Args;
 use proto::attribution::{
     ExportAttributionsRequest, ExportAttributionsResponse, ImportAttributionsOptions,
-    ImportAttributionsProgress, ImportAttributionsRequest, Outcome, UnattributedRow,
+    ImportAttributionsProgress, ImportAttributionsRequest, ImportAttributionsResponse, Outcome,
+    UnattributedRow,
 };
 
 use super::super::download::{Noun, save};
-use super::super::orders::upload::{mappings, open, partly_rejected};
+use super::super::upload::{Answer, mappings, upload};
 use super::super::{Session, call};
 use super::Selection;
 use crate::arguments::mapping;
-use crate::import::{line_of, next_answer, pieces, refused};
-use crate::show::{self, Progress};
+use crate::import::line_of;
 
 /// Arguments of `laurel attributions export`.
 #[derive(Debug, Clone, Args)]
@@ -64,32 +63,17 @@ pub(super) async fn import(session: &Session, arguments: &Upload) -> anyhow::Res
     let options = Some(ImportAttributionsOptions { columns, import_id, source });
     let first = ImportAttributionsRequest { options, chunk: Vec::new() };
     let rest = |chunk| ImportAttributionsRequest { options: None, chunk };
-    let (pieces, reader) = pieces(open(&arguments.file)?, first, rest);
-    let call = session.clients.attributions.clone().import_attributions(pieces).await;
-    let mut answers = call.map_err(refused)?.into_inner();
-    let (progress, mut summary) = (Progress::of("rows"), None);
-    let mut reader = Some(reader);
-    while let Some(answer) = next_answer(&mut answers, &mut reader).await? {
-        for row in &answer.rejected {
-            progress.say(&line_of(row.line, &row.column, &row.message));
+    let call = async |pieces| session.clients.attributions.clone().import_attributions(pieces).await;
+    let read = |answer: ImportAttributionsResponse| {
+        let rejected = answer.rejected.iter().map(|row| line_of(row.line, &row.column, &row.message));
+        let unattributed = answer.unattributed.iter().map(|row| line_of(row.line, "", &lost(row)));
+        Answer {
+            told: rejected.chain(unattributed).collect(),
+            rows: answer.progress.unwrap_or_default().rows,
+            summary: answer.summary,
         }
-        for row in &answer.unattributed {
-            progress.say(&line_of(row.line, "", &lost(row)));
-        }
-        progress.at(answer.progress.unwrap_or_default().rows.unsigned_abs());
-        summary = answer.summary.or(summary);
-    }
-    if let Some(reader) = reader {
-        reader.await??;
-    }
-    drop(progress);
-    let summary = summary.context("the import ended without a summary; run it again")?;
-    if session.json {
-        session.answer(&summary)?;
-    } else {
-        show::print([told(&summary)])?;
-    }
-    partly_rejected(summary.rejected)
+    };
+    upload(session, &arguments.file, (first, rest), call, read, |done| (told(done), done.rejected)).await
 }
 
 fn told(summary: &ImportAttributionsProgress) -> String {

@@ -1,16 +1,16 @@
-//! `laurel contacts import`: a CSV file, with progress where somebody watches.
+//! `laurel contacts import`.
 
 use std::path::PathBuf;
 
-use anyhow::Context;
 use clap::Args;
-use proto::attribution::{ImportContactsOptions, ImportContactsProgress, ImportContactsRequest};
+use proto::attribution::{
+    ImportContactsOptions, ImportContactsProgress, ImportContactsRequest, ImportContactsResponse,
+};
 
 use super::super::Session;
-use super::super::orders::upload::{mappings, open, partly_rejected};
+use super::super::upload::{Answer, mappings, upload};
 use crate::arguments::mapping;
-use crate::import::{line_of, next_answer, pieces, refused};
-use crate::show::{self, Progress};
+use crate::import::line_of;
 
 /// Arguments of `laurel contacts import`.
 #[derive(Debug, Clone, Args)]
@@ -33,31 +33,19 @@ pub(super) async fn import_file(session: &Session, arguments: &ImportArguments) 
         ImportContactsOptions { columns: mappings(&arguments.columns)?, dry_run: arguments.dry_run };
     let first = ImportContactsRequest { options: Some(options), chunk: Vec::new() };
     let rest = |chunk| ImportContactsRequest { options: None, chunk };
-    let (pieces, reader) = pieces(open(&arguments.file)?, first, rest);
-    let call = session.clients.contacts.clone().import_contacts(pieces).await;
-    let mut answers = call.map_err(refused)?.into_inner();
-    let (progress, mut summary) = (Progress::of("rows"), None);
-    let mut reader = Some(reader);
-    while let Some(answer) = next_answer(&mut answers, &mut reader).await? {
-        for row in &answer.rejected {
-            progress.say(&line_of(row.line, &row.column, &row.message));
-        }
-        progress.at(answer.progress.unwrap_or_default().rows.unsigned_abs());
-        summary = answer.summary.or(summary);
-    }
-    if let Some(reader) = reader {
-        reader.await??;
-    }
-    drop(progress);
-    let summary = summary.context("the import ended without a summary; run it again")?;
-    if session.json {
-        session.answer(&summary)?;
-    } else {
-        let tried = if arguments.dry_run { "nothing was written, it would be: " } else { "" };
+    let call = async |pieces| session.clients.contacts.clone().import_contacts(pieces).await;
+    let read = |answer: ImportContactsResponse| Answer {
+        told: answer.rejected.iter().map(|row| line_of(row.line, &row.column, &row.message)).collect(),
+        rows: answer.progress.unwrap_or_default().rows,
+        summary: answer.summary,
+    };
+    let tried = if arguments.dry_run { "nothing was written, it would be: " } else { "" };
+    let counts = |summary: &ImportContactsProgress| {
         let ImportContactsProgress { created, updated, unchanged, rejected, .. } = summary;
-        show::print([format!(
+        let told = format!(
             "{tried}{created} created, {updated} updated, {unchanged} unchanged, {rejected} rejected"
-        )])?;
-    }
-    partly_rejected(summary.rejected)
+        );
+        (told, *rejected)
+    };
+    upload(session, &arguments.file, (first, rest), call, read, counts).await
 }

@@ -1,7 +1,7 @@
 //! `laurel contacts`.
 
 mod import;
-pub(super) mod properties;
+mod properties;
 
 use clap::Subcommand;
 use proto::attribution::{
@@ -11,7 +11,7 @@ use proto::attribution::{
 };
 use proto::common::ContactRef;
 
-use self::properties::PropertyArguments;
+use super::properties::{Command as PropertyCommand, PropertyArguments};
 use super::{Filter, Limit, RequestId, Session, call, erasures};
 use crate::arguments::{WHO, When, one_of, who};
 
@@ -134,7 +134,7 @@ pub enum Command {
     },
     /// What contacts have beside their fields: custom properties
     #[command(subcommand)]
-    Properties(properties::Command),
+    Properties(PropertyCommand),
     /// Take tags from a contact
     Untag {
         #[arg(value_parser = who, help = WHO)]
@@ -175,7 +175,7 @@ pub(super) async fn run(command: &Command, session: &Session) -> anyhow::Result<
                 last_name,
                 company,
                 locale,
-                properties: properties.wire(session).await?,
+                properties: properties::wire(properties, session).await?,
                 request_id: request.request_id,
             };
             session.answer(&call!(session.contacts.upsert_contact(request)))

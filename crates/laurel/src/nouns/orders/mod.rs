@@ -1,10 +1,10 @@
 //! `laurel orders`.
 
 mod download;
-pub(super) mod properties;
+mod properties;
 mod record;
 mod update;
-pub(super) mod upload;
+mod upload;
 
 use clap::{Args, Subcommand};
 use proto::common::ContactRef;
@@ -14,6 +14,7 @@ use proto::orders::{
 };
 use types::Currency;
 
+use super::properties::Command as PropertyCommand;
 use super::{Filter, Limit, RequestId, Session, call};
 use crate::arguments::{When, currency, money, who};
 
@@ -68,7 +69,7 @@ pub enum Command {
     Cancel(Cancel),
     /// Custom properties of orders: what is defined beside the fields that every order has
     #[command(subcommand)]
-    Properties(properties::Command),
+    Properties(PropertyCommand),
     /// Say how far an import is that has an id
     ImportStatus {
         /// Its id

@@ -7,8 +7,9 @@ use serde::Deserialize;
 use types::Currency;
 
 use super::super::attributions::EvidenceArguments;
+use super::super::properties::PropertyArguments;
 use super::super::{RequestId, Session};
-use super::properties::PropertyArguments;
+use super::properties;
 use crate::arguments::{When, currency, money, one_of, who};
 use crate::refusal::Refused;
 
@@ -72,7 +73,7 @@ impl Record {
             hubspot_dealstage: self.hubspot_dealstage,
             line_items: self.line_items.map_or(Ok(Vec::new()), |lines| lines.wire(self.currency))?,
             occurred_at: self.when.wire(),
-            properties: self.properties.wire(session).await?,
+            properties: properties::wire(self.properties, session).await?,
         };
         Ok(RecordOrderRequest {
             order: Some(order),

@@ -5,13 +5,14 @@ use std::collections::HashMap;
 use clap::Args;
 use prost_types::FieldMask;
 use proto::orders::{GetOrderRequest, UpdateOrderRequest};
+use rpc::properties::{Given, Message};
 use types::Currency;
 
 use super::super::attributions::EvidenceArguments;
+use super::super::properties::PropertyArguments;
 use super::super::{RequestId, Session, call};
-use super::Which;
-use super::properties::{PropertyArguments, is_empty};
 use super::record::{Lines, lines};
+use super::{Which, properties};
 use crate::arguments::{currency, money};
 use crate::refusal::{Exit, Refused};
 
@@ -62,8 +63,8 @@ impl Update {
                 GetOrderRequest { order_id: self.which.order_id.clone(), source: self.which.source.clone() };
             let mut properties =
                 call!(session.orders.get_order(request)).order.unwrap_or_default().properties;
-            properties.extend(self.properties.wire(session).await?);
-            properties.retain(|_, value| !is_empty(value));
+            properties.extend(properties::wire(self.properties, session).await?);
+            properties.retain(|_, value| !matches!(value.given(), Some(Given::Text(""))));
             properties
         };
         let line_items = self.line_items.zip(self.currency);

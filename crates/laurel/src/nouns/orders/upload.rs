@@ -1,23 +1,19 @@
 //! `laurel orders import`: a CSV file, with progress where somebody watches.
 
-use std::collections::HashMap;
-use std::fs::File;
-use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::Context;
 use clap::Args;
 use proto::orders::ImportOrdersOptions;
 use types::{Clock, SystemClock, new_id};
 use uuid::Uuid;
 
 use super::super::Session;
+use super::super::upload::{mappings, open, partly_rejected};
 use super::download;
 use crate::arguments::{mapping, one_of};
 use crate::import::{import, rejected_line};
-use crate::refusal::{ConnectionError, Exit, Refused};
+use crate::refusal::ConnectionError;
 use crate::show::{self, Progress};
-use crate::tools::counted;
 
 /// Arguments of `laurel orders import`.
 #[derive(Debug, Clone, Args)]
@@ -103,58 +99,4 @@ pub(super) async fn import_file(session: &Session, arguments: &ImportArguments) 
         }
     }
     partly_rejected(summary.rejected)
-}
-
-/// An error if rows were rejected.
-pub(in crate::nouns) fn partly_rejected(rows: i64) -> anyhow::Result<()> {
-    if rows == 0 {
-        return Ok(());
-    }
-    let verb = if rows == 1 { "was" } else { "were" };
-    Err(Refused::new(Exit::PartlyRejected, format!("{} {verb} rejected", counted(rows, "row"))).into())
-}
-
-/// Opens a file that has something in it.
-pub(in crate::nouns) fn open(path: &Path) -> anyhow::Result<BufReader<File>> {
-    let name = path.display();
-    let file = File::open(path).with_context(|| format!("cannot read {name}"))?;
-    anyhow::ensure!(!file.metadata()?.is_dir(), "{name} is a directory");
-    let mut file = BufReader::new(file);
-    let begin = file.fill_buf().with_context(|| format!("cannot read {name}"))?;
-    anyhow::ensure!(!begin.is_empty(), "{name} is empty: it must begin with a header line");
-    Ok(file)
-}
-
-/// What each column is mapped to, once.
-pub(in crate::nouns) fn mappings(columns: &[(String, String)]) -> Result<HashMap<String, String>, Refused> {
-    let mut all = HashMap::new();
-    for (header, field) in columns {
-        let earlier = all.insert(header.clone(), field.clone());
-        if earlier.is_some() {
-            return Err(Refused::new(Exit::Usage, format!("--map `{header}` is given twice")));
-        }
-    }
-    Ok(all)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_directory_and_an_empty_file_are_told_in_one_line() {
-        let said = |path: &str| open(Path::new(path)).map(|_| ()).unwrap_err().to_string();
-        assert_eq!(said("/"), "/ is a directory");
-        assert_eq!(said("/dev/null"), "/dev/null is empty: it must begin with a header line");
-        assert_eq!(said("/no/such/file"), "cannot read /no/such/file");
-    }
-
-    #[test]
-    fn a_column_is_mapped_once() {
-        let pair = |header: &str, field: &str| (header.to_owned(), field.to_owned());
-        let all = mappings(&[pair("Who", "email"), pair("Junk", "-")]).unwrap();
-        assert_eq!(all.get("Junk").map(String::as_str), Some("-"));
-        let twice = mappings(&[pair("Who", "email"), pair("Who", "uid")]).unwrap_err();
-        assert_eq!(twice.to_string(), "--map `Who` is given twice");
-    }
 }

@@ -63,19 +63,7 @@ async fn plan(connection: &mut PgConnection, filter: &Filter, after: Option<Uuid
         columns!(),
         " FROM orders WHERE tenant_id = "
     );
-    let lines: Vec<(String,)> = statement(select, filter, after, 100)
-        .build_query_as()
-        .persistent(false)
-        .fetch_all(connection)
-        .await
-        .unwrap();
-    let text: Vec<String> = lines.into_iter().map(|(line,)| line).collect();
-    let blocks =
-        text.iter().find_map(|line| line.trim().strip_prefix("Buffers: shared ")).map_or(0, |counts| {
-            let count = |part: &str| part.split_once('=').and_then(|(_, n)| n.parse::<u64>().ok());
-            counts.split(' ').filter_map(count).sum()
-        });
-    (text.join("\n"), blocks)
+    testkit::plan(statement(select, filter, after, 100), connection).await.unwrap()
 }
 
 /// The id from which on the oldest tenth is left.

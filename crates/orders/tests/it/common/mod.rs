@@ -255,26 +255,13 @@ impl Caller {
         messages: Vec<v1::ImportOrdersRequest>,
     ) -> (Vec<v1::RejectedRow>, Result<v1::ImportProgress, Status>) {
         let mut rejected = Vec::new();
-        let mut answers = match self.orders().import_orders(tokio_stream::iter(messages)).await {
-            Ok(answers) => answers.into_inner(),
-            Err(status) => return (rejected, Err(status)),
+        let answers = self.orders().import_orders(tokio_stream::iter(messages)).await;
+        let read = |answer: v1::ImportOrdersResponse| {
+            rejected.extend(answer.rejected);
+            answer.summary
         };
-        loop {
-            match answers.message().await {
-                Ok(Some(answer)) => {
-                    rejected.extend(answer.rejected);
-                    if let Some(summary) = answer.summary {
-                        assert!(
-                            answers.message().await.unwrap().is_none(),
-                            "the summary is the last message"
-                        );
-                        return (rejected, Ok(summary));
-                    }
-                }
-                Ok(None) => panic!("the import ended without a summary"),
-                Err(status) => return (rejected, Err(status)),
-            }
-        }
+        let summary = testkit::summary(answers, read).await;
+        (rejected, summary)
     }
 
     /// Every event so far, in order.
