@@ -44,7 +44,7 @@ pub fn judge(definition: &Definition, run: Option<&Run>, stage: &Stage, key: &Oc
 
 /// Whether a terminal stage ended this occurrence (J6).
 fn has_ended(definition: &Definition, run: &Run, key: &OccurrenceKey) -> bool {
-    !key.is_none() && run.under(key).any(|(entered, _)| definition.stage(entered).is_some_and(|s| s.terminal))
+    !key.is_none() && run.under(key).any(|made| definition.stage(&made.stage).is_some_and(|s| s.terminal))
 }
 
 /// J4, within the key.

@@ -1,10 +1,11 @@
 //! Many events and calls, judged in order, each seeing those before it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use types::{
-    ContactId, EventId, JourneyKey, Money, RunId, StageKey, TenantId, Timestamp, TransitionId, new_id,
+    ContactId, EventId, JourneyKey, Money, RunId, SegmentId, StageKey, TenantId, Timestamp, TransitionId,
+    new_id,
 };
 use uuid::Uuid;
 
@@ -186,6 +187,8 @@ pub struct Loaded {
     pub clocks: HashMap<TenantId, TestClock>,
     /// Those contacts of calls that are known.
     pub contacts: HashSet<(TenantId, ContactId)>,
+    /// Segments of the contacts that may start a run.
+    pub segments: HashMap<(TenantId, ContactId), BTreeSet<SegmentId>>,
 }
 
 /// Events and calls being judged in order.
@@ -194,6 +197,7 @@ pub struct Slice {
     now: Timestamp,
     loaded: Loaded,
     moved: HashSet<TenantId>,
+    members: BTreeMap<(TenantId, ContactId, SegmentId), bool>,
     cut_off: usize,
     out: Out,
 }
@@ -201,7 +205,7 @@ pub struct Slice {
 impl Slice {
     /// A slice on what was loaded; `now` is the real clock, for ids and for telling since when an entry waits.
     pub fn new(now: Timestamp, loaded: Loaded) -> Self {
-        Self { now, loaded, moved: HashSet::new(), cut_off: 0, out: Out::default() }
+        Self { now, loaded, moved: HashSet::new(), members: BTreeMap::new(), cut_off: 0, out: Out::default() }
     }
 
     /// Judges the triggers of all journeys for an event, and what follows from the stages entered.
@@ -213,6 +217,17 @@ impl Slice {
     /// Passes a fact on in the stream.
     pub fn pass_on(&mut self, fact: Fact) {
         self.out.facts.push(fact);
+    }
+
+    /// Takes that a contact joined a segment, or left it: runs that start from here on are in it, or not (J11).
+    pub fn move_segment(&mut self, tenant: &TenantId, contact: ContactId, segment: &SegmentId, joined: bool) {
+        let segments = self.loaded.segments.entry((tenant.clone(), contact)).or_default();
+        if joined {
+            segments.insert(segment.clone());
+        } else {
+            segments.remove(segment);
+        }
+        self.members.insert((tenant.clone(), contact, segment.clone()), joined);
     }
 
     /// Takes a moved clock from one stream; when the earlier of the two moves, tells so (M4).
@@ -278,6 +293,7 @@ impl Slice {
         let clock = |tenant: TenantId| clocks.get(&tenant).map(|clock| (tenant, *clock));
         Effects {
             clocks: self.moved.into_iter().filter_map(clock).collect(),
+            members: self.members,
             cut_off: self.cut_off,
             traces: self.out.traces,
             ..Effects::of(self.out.facts, self.out.refused, &journeys, tracks)
@@ -309,7 +325,8 @@ impl Slice {
     fn walk<T>(&mut self, applied: &Applied, place: &Place, step: impl FnOnce(&mut Walk<'_>) -> T) -> T {
         let tracks = self.loaded.tracks.entry(place.clone()).or_default();
         let track = tracks.entry(applied.definition.journey.clone()).or_default();
-        step(&mut Walk { applied, place, track, out: &mut self.out, now: self.now })
+        let segments = self.loaded.segments.get(&(place.tenant.clone(), place.contact));
+        step(&mut Walk { applied, place, track, out: &mut self.out, segments, now: self.now })
     }
 
     /// Tells other journeys of the stages entered (J7), those they enter included.

@@ -11,6 +11,8 @@
 //! | [`save`] | what comes of it |
 //! | [`pending`] | entries that wait, and entries that were refused |
 //! | [`funnel`] | counters: moved, counted anew, read |
+//! | [`times`] | times in stages: added, read |
+//! | [`stuck`] | who has stood in a stage for long |
 //! | [`projections`] | contacts, attributions and clocks, as upstream tells of them |
 //! | [`read`] | lists and single resources |
 //! | [`order`] | columns of an order, shared by two tables |
@@ -23,6 +25,8 @@ pub(crate) mod pending;
 pub(crate) mod projections;
 pub(crate) mod read;
 pub(crate) mod save;
+pub(crate) mod stuck;
+pub(crate) mod times;
 
 use types::CampaignId;
 

@@ -11,7 +11,7 @@ pub(crate) mod orders;
 use outbox::ApplyError;
 use pg::{Audit, WriteTx};
 use rpc::Error;
-use types::{EventId, Origin, TenantId, Timestamp};
+use types::{ContactId, EventId, Origin, SegmentId, TenantId, Timestamp};
 
 use crate::commands::conclude;
 use crate::domain::event::Event;
@@ -27,6 +27,8 @@ enum Step {
     Happen(Event),
     /// It is passed on in the stream.
     Pass(Fact),
+    /// A contact joined a segment, or left it.
+    Segment(TenantId, ContactId, SegmentId, bool),
     /// The clock moved in that stream.
     Clock(TenantId, Timestamp),
 }
@@ -56,6 +58,9 @@ async fn carry_out(
         match step {
             Step::Happen(event) => slice.happen(&event),
             Step::Pass(fact) => slice.pass_on(fact),
+            Step::Segment(tenant, contact, segment, joined) => {
+                slice.move_segment(&tenant, contact, &segment, joined);
+            }
             Step::Clock(tenant, to) => slice.move_clock(&tenant, stream, to),
         }
         slice.sign(origin.traceparent.as_ref());

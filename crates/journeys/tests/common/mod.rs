@@ -185,6 +185,10 @@ impl Tenant {
         RunServiceClient::new(self.journeys.clone())
     }
 
+    pub(crate) fn funnels(&self) -> FunnelServiceClient<Channel> {
+        FunnelServiceClient::new(self.journeys.clone())
+    }
+
     pub(crate) fn orders(&self) -> OrderServiceClient<Channel> {
         OrderServiceClient::new(self.orders.clone())
     }
@@ -322,8 +326,17 @@ impl Tenant {
     }
 
     pub(crate) async fn funnel_of(&self, campaign: &str) -> j::GetFunnelResponse {
-        let request = j::GetFunnelRequest { journey: "j".into(), campaign_id: campaign.into() };
-        FunnelServiceClient::new(self.journeys.clone()).get_funnel(request).await.unwrap().into_inner()
+        let request = j::GetFunnelRequest { campaign_id: campaign.into(), ..Default::default() };
+        self.ask_funnel(request).await.unwrap()
+    }
+
+    /// The funnel of journey `j`.
+    pub(crate) async fn ask_funnel(
+        &self,
+        request: j::GetFunnelRequest,
+    ) -> Result<j::GetFunnelResponse, Status> {
+        let request = j::GetFunnelRequest { journey: "j".into(), ..request };
+        Ok(self.funnels().get_funnel(request).await?.into_inner())
     }
 
     /// Facts of the stream from the beginning, until one fits.
