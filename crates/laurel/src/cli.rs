@@ -25,7 +25,6 @@ pub struct Cli {
 
 /// What to do.
 #[derive(Debug, Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "there is one of it in a process")]
 pub enum Command {
     /// Run all four services in one process, on a Postgres of its own or the one LAUREL_DATABASE_URL names
     Up(UpArguments),

@@ -122,25 +122,27 @@ pub(crate) fn funnel_lines(funnel: &GetFunnelResponse, width: usize) -> Vec<Stri
     lines
 }
 
+/// A head, and what is below it.
+type Column = (&'static str, fn(&Compared<'_>) -> String);
+
 fn table(funnel: &GetFunnelResponse, width: usize) -> Vec<String> {
     let compared = compared(funnel);
-    type Cell = fn(&Compared<'_>) -> String;
-    let mut columns: Vec<(&str, Cell)> = vec![
+    let mut columns: Vec<Column> = vec![
         ("runs", |c| c.stage.entered.to_string()),
-        ("of before", Compared::of_before),
-        ("of first", Compared::of_first),
+        ("of before", |c| c.of_before()),
+        ("of first", |c| c.of_first()),
         ("dropped", |c| if c.stage.exception { String::new() } else { c.stage.dropped_off.to_string() }),
         ("median", |c| span(c.stage.median_time)),
         ("p90", |c| span(c.stage.p90_time)),
         ("entries", |c| c.stage.transitions.to_string()),
     ];
     let names = compared.iter().map(|c| c.stage.stage.chars().count()).max().unwrap_or(0);
-    let cells = |(head, cell): &(&str, Cell)| {
+    let cells = |(head, cell): &Column| {
         let cells: Vec<String> = compared.iter().map(cell).collect();
         let wide = cells.iter().map(|c| c.chars().count()).max().unwrap_or(0).max(head.len());
         (*head, cells, wide)
     };
-    let fixed = |columns: &[(&str, Cell)]| {
+    let fixed = |columns: &[Column]| {
         // two spaces before each
         2 + names + 2 + columns.iter().map(|column| 2 + cells(column).2).sum::<usize>()
     };
