@@ -6,7 +6,7 @@
 //! | [`wire`] | domain to proto, for answers and for the stream |
 //! | [`domain`] | the rules, pure: definitions, runs, what an event or a call does |
 //! | [`store`] | the only SQL: load and save slices, lists, counters |
-//! | [`commands`] | ApplyJourney, EnterStage |
+//! | [`commands`] | ApplyJourney, EnterStage; counting funnels anew |
 //! | [`subscribers`] | the streams of attribution and orders |
 //!
 //! The way of an order event: [`subscribers::orders`] holds it until its attribution is known and reads it;
@@ -90,6 +90,7 @@ pub async fn start(
 ) -> anyhow::Result<ServiceRoutes> {
     let (attribution, orders) = subscribers(&db, &clock, upstream);
     let definitions = attribution.definitions.clone();
+    commands::recount_funnels::recount_funnels(&db, &definitions).await?;
     let stop = lifecycle.stop();
     let follower = Follower::new(db.clone(), attribution.clone(), Arc::clone(&clock));
     lifecycle.spawn("journeys.attribution", follower.run(stop.clone()));

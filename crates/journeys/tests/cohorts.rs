@@ -296,6 +296,14 @@ async fn j11_funnels_of_all_cohorts_equal_what_the_transitions_tell() {
     enter(&tenant, &contacts, &mut dice).await;
     members.note(&transitions(&stack).await);
     compare(&stack, &tenant, &members, &second).await;
+    // lost, and counted anew by a service that starts
+    let mut admin = stack.sandbox.admin().await.unwrap();
+    let lose = "UPDATE journeys.journeys SET recount = true;
+                UPDATE journeys.funnel SET converted_from_previous = 7, converted_from_first = 7, dropped_off = 7,
+                                           still_there = 7";
+    sqlx::raw_sql(lose).execute(&mut admin).await.unwrap();
+    stack.start_journeys_again().await;
+    compare(&stack, &tenant, &members, &second).await;
     // and back: as if it had never been otherwise
     tenant.apply(&text("two", &FIRST)).await;
     compare(&stack, &tenant, &members, &FIRST).await;

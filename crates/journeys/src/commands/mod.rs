@@ -2,6 +2,7 @@
 
 pub(crate) mod apply_journey;
 pub(crate) mod enter_stage;
+pub(crate) mod recount_funnels;
 
 use pg::{Audit, Inserts, WriteTx};
 use types::Timestamp;

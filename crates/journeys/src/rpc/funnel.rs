@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use proto::journeys::funnel_service_server::FunnelService;
 use proto::journeys::{
@@ -20,10 +21,9 @@ use crate::domain::definition::{Definition, Goal, Kind, Stage};
 use crate::domain::funnel::{Counts, reached};
 use crate::domain::slice::Violation;
 use crate::domain::times::Times;
-use crate::domain::yaml;
 use crate::store::funnel::Asked;
 use crate::store::stuck::{Stuck, StuckRow};
-use crate::store::{funnel, projections, read, stuck, times};
+use crate::store::{funnel, projections, stuck, times};
 use crate::wire;
 
 #[tonic::async_trait]
@@ -90,12 +90,17 @@ impl FunnelService for Server {
 
 impl Server {
     /// The definition in force, and its version.
-    async fn definition(&self, tenant: &TenantId, journey: &JourneyKey) -> Result<(Definition, i32), Error> {
-        let row = read::journey(self.db.read(), tenant, journey, None).await?;
-        let row = row.ok_or_else(|| errors::journey_not_found(journey.as_str()))?;
-        let (definition, _) = yaml::parse(&row.definition)
-            .map_err(|_| pg::Error::unreadable("journey_versions.definition", journey))?;
-        Ok((definition, row.version))
+    async fn definition(
+        &self,
+        tenant: &TenantId,
+        journey: &JourneyKey,
+    ) -> Result<(Arc<Definition>, i32), Error> {
+        let mut connection = self.db.read().acquire().await.map_err(pg::Error::from)?;
+        let in_force = self.definitions.in_force(&mut connection, &[tenant]).await?;
+        let mut all = in_force.get(tenant).into_iter().flat_map(|all| all.iter());
+        let applied = all.find(|applied| applied.definition.journey == *journey);
+        let applied = applied.ok_or_else(|| errors::journey_not_found(journey.as_str()))?;
+        Ok((Arc::clone(&applied.definition), applied.version))
     }
 }
 

@@ -1,5 +1,6 @@
 //! Times in stages (J11): buckets are kept 32 to a row, so that a slice touches few rows and a funnel reads few.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 
 use pg::{Database, Inserts};
@@ -8,7 +9,7 @@ use types::{JourneyKey, TenantId};
 use super::funnel::{Asked, CohortArrays, of_cohorts, rows};
 use crate::domain::cohort::Cohort;
 use crate::domain::funnel::Tally;
-use crate::domain::times::{Bucket, Times};
+use crate::domain::times::Times;
 
 /// Buckets of a row.
 const CHUNK: i32 = 32;
@@ -76,11 +77,23 @@ pub(crate) async fn read(
 ) -> Result<HashMap<String, Times>, pg::Error> {
     const STATEMENTS: (&str, &str) = of_cohorts!("SELECT stage, chunk, counts FROM funnel_times", "");
     let rows: Vec<ChunkRow> = rows(db, tenant, journey, asked, STATEMENTS).await?;
-    let mut stages: HashMap<String, Times> = HashMap::new();
+    // rows first, then buckets: there are many rows of one chunk where many days are asked for
+    let mut chunks: HashMap<(String, i32), Vec<i64>> = HashMap::new();
     for row in rows {
-        let times = stages.entry(row.stage).or_default();
-        for (bucket, count) in (CHUNK * row.chunk..).zip(row.counts) {
-            times.add(bucket as Bucket, count);
+        match chunks.entry((row.stage, row.chunk)) {
+            Entry::Vacant(entry) => drop(entry.insert(row.counts)),
+            Entry::Occupied(mut entry) => {
+                for (sum, more) in entry.get_mut().iter_mut().zip(row.counts) {
+                    *sum += more;
+                }
+            }
+        }
+    }
+    let mut stages: HashMap<String, Times> = HashMap::new();
+    for ((stage, chunk), counts) in chunks {
+        let times = stages.entry(stage).or_default();
+        for (bucket, count) in (CHUNK * chunk..).zip(counts) {
+            times.add(bucket, count);
         }
     }
     Ok(stages)

@@ -117,6 +117,13 @@ impl Stack {
         }
     }
 
+    /// The service once more, beside the one that runs.
+    pub(crate) async fn start_journeys_again(&self) {
+        let clock: Arc<dyn Clock> = Arc::new(self.clock.clone());
+        let started = journeys::start(self.db.clone(), clock, &self.lifecycle, self.upstream.clone()).await;
+        drop(started.unwrap());
+    }
+
     /// Another pair of followers of the same subscriptions, which does not stand by.
     pub(crate) fn follow_once_more(&self) {
         let clock: Arc<dyn Clock> = Arc::new(self.clock.clone());
