@@ -6,7 +6,7 @@
 //! | [`wire`] | domain to proto, for answers and for the stream |
 //! | [`domain`] | the rules, pure: definitions, runs, what an event or a call does |
 //! | [`store`] | the only SQL: load and save slices, lists, counters |
-//! | [`commands`] | ApplyJourney, EnterStage, timers that are due |
+//! | [`commands`] | ApplyJourney, EnterStage, timers that are due; counting funnels anew |
 //! | [`timers`] | the task that fires them in time |
 //! | [`subscribers`] | the streams of attribution and orders |
 //!
@@ -93,6 +93,7 @@ pub async fn start(
 ) -> anyhow::Result<ServiceRoutes> {
     let (attribution, orders) = subscribers(&db, &clock, upstream);
     let engine = attribution.timers.engine.clone();
+    commands::recount_funnels::recount_funnels(&db, &engine.definitions).await?;
     let stop = lifecycle.stop();
     let follower = Follower::new(db.clone(), attribution.clone(), Arc::clone(&clock));
     lifecycle.spawn("journeys.attribution", follower.run(stop.clone()));

@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, error::ErrorKind};
 use proto::common::ContactRef;
-use proto::google::r#type::Money as WireMoney;
+use proto::google::r#type::{Date, Money as WireMoney};
 use rpc::fields::{wire_money, wire_time};
 use time::format_description::well_known::Rfc3339;
 use types::{ContactId, Currency, Money, Timestamp};
@@ -49,6 +49,13 @@ impl When {
 pub(crate) fn moment(text: &str) -> Result<Timestamp, &'static str> {
     let whole = if text.contains('T') { text.to_owned() } else { format!("{text}T00:00:00Z") };
     Timestamp::parse(&whole, &Rfc3339).map_err(|_| "it is to be like 2026-03-09T12:00:00Z or 2026-03-09")
+}
+
+/// Reads a day such as 2026-03-09.
+pub(crate) fn day(text: &str) -> Result<Date, &'static str> {
+    let date = moment(text).map(Timestamp::date);
+    let date = date.ok().filter(|_| !text.contains('T')).ok_or("it is to be like 2026-03-09")?;
+    Ok(Date { year: date.year(), month: u8::from(date.month()).into(), day: date.day().into() })
 }
 
 /// A length of time with its unit.
@@ -125,6 +132,8 @@ mod tests {
         assert_eq!(moment("2026-03-09"), Ok(time::macros::datetime!(2026-03-09 00:00 UTC)));
         assert_eq!(moment("2026-03-09T12:00:00+02:00"), Ok(time::macros::datetime!(2026-03-09 10:00 UTC)));
         assert!(moment("yesterday").is_err() && at_least_one("0").is_err());
+        assert_eq!(day("2026-03-09"), Ok(Date { year: 2026, month: 3, day: 9 }));
+        assert!(day("2026-02-29").is_err() && day("2026-03-09T12:00:00Z").is_err());
     }
 
     #[test]

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
+use proto::google::r#type::Date;
 use secrecy::SecretString;
 use types::Timestamp;
 
-use crate::arguments::{at_least_one, duration, moment};
+use crate::arguments::{at_least_one, day, duration, moment};
 use crate::nouns::NounCommand;
 use crate::refusal::EXIT_CODES;
 
@@ -24,7 +25,6 @@ pub struct Cli {
 
 /// What to do.
 #[derive(Debug, Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "there is one of it in a process")]
 pub enum Command {
     /// Run all four services in one process, on a Postgres of its own or the one LAUREL_DATABASE_URL names
     Up(UpArguments),
@@ -197,13 +197,14 @@ pub enum ClientCommand {
         #[arg(short, long)]
         file: PathBuf,
     },
-    /// Show a journey's funnel as bars
+    /// Show a journey's funnel as bars: where contacts go on, and for how long they stay
     Funnel {
         /// Services and tenant.
         #[command(flatten)]
         target: Target,
-        /// The journey's key
-        journey: String,
+        /// Which runs, and how to show them.
+        #[command(flatten)]
+        arguments: FunnelArguments,
     },
     /// Say why somebody was, or was not, paid for an order
     Explain {
@@ -228,6 +229,34 @@ pub enum ClientCommand {
         #[command(flatten)]
         target: Target,
     },
+}
+
+/// Which runs a funnel is of, and how to show it.
+#[derive(Debug, Clone, Args)]
+pub struct FunnelArguments {
+    /// The journey's key
+    pub journey: String,
+    /// Only runs of this campaign
+    #[arg(long = "campaign", value_name = "CAMPAIGN", default_value = "", hide_default_value = true)]
+    pub campaign_id: String,
+    /// Only runs whose contact was in this segment when they started
+    #[arg(long = "segment", value_name = "SEGMENT", default_value = "", hide_default_value = true)]
+    pub segment_id: String,
+    /// Only runs that started on this day (UTC) or later, such as 2026-03-09
+    #[arg(long = "from", value_name = "DATE", value_parser = day)]
+    pub started_from: Option<Date>,
+    /// Only runs that started on this day or earlier
+    #[arg(long = "until", value_name = "DATE", value_parser = day)]
+    pub started_until: Option<Date>,
+    /// Only runs that started under this version
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    pub version: i32,
+    /// Print JSON: one object
+    #[arg(long)]
+    pub json: bool,
+    /// Write it as a bar chart to this file, too
+    #[arg(long, value_name = "FILE")]
+    pub svg: Option<PathBuf>,
 }
 
 /// Which audit entries, and how to show them.

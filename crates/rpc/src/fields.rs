@@ -3,7 +3,8 @@
 use std::str::FromStr;
 
 use proto::codec::{Validate, breaches};
-use proto::google::r#type::Money as WireMoney;
+use proto::google::r#type::{Date as WireDate, Money as WireMoney};
+use time::{Date, Month};
 use types::{Clock, Currency, Money, TenantId, Timestamp};
 
 use crate::{Error, Reason};
@@ -78,6 +79,17 @@ pub fn timestamp(path: &str, value: Option<&prost_types::Timestamp>) -> Result<O
         return Err(out_of_range());
     }
     seconds.replace_nanosecond(nanos / 1000 * 1000).map(Some).map_err(|_| out_of_range())
+}
+
+/// A day, if given; a whole one between the years 1 and 9999.
+pub fn date(path: &str, value: Option<&WireDate>) -> Result<Option<Date>, Error> {
+    let Some(wire) = value else { return Ok(None) };
+    let read = || {
+        let month = u8::try_from(wire.month).ok().and_then(|month| Month::try_from(month).ok())?;
+        let day = u8::try_from(wire.day).ok()?;
+        Date::from_calendar_date(wire.year, month, day).ok().filter(|date| date.year() > 0)
+    };
+    read().map(Some).ok_or_else(|| Error::field(path, "is not a day of the calendar"))
 }
 
 /// A moment for the wire.

@@ -3,6 +3,7 @@
 pub(crate) mod apply_journey;
 pub(crate) mod enter_stage;
 pub(crate) mod fire_timers;
+pub(crate) mod recount_funnels;
 
 use std::sync::Arc;
 

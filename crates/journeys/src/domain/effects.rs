@@ -1,19 +1,16 @@
 //! What is to be saved for a slice: what it told, and the difference between what was loaded and what became of it.
 
 use std::collections::{BTreeMap, HashMap};
-use std::ops::Neg;
 use std::sync::Arc;
 
-use types::{CampaignId, EventId, JourneyKey, StageKey, TenantId};
+use types::{ContactId, EventId, JourneyKey, SegmentId, TenantId};
 
+use super::cohort::Cohort;
 use super::event::Place;
-use super::funnel::{self, Counts};
+use super::funnel::{self, Tally};
 use super::run::{Run, Stored, Track, Waiting};
 use super::slice::{Applied, Fact, Refused, TestClock};
 use super::timers::{Moot, Timer};
-
-/// Where a funnel counts: tenant, journey, campaign, stage; without stage, the journey as a whole.
-pub type CounterKey = (TenantId, JourneyKey, Option<CampaignId>, Option<StageKey>);
 
 /// A run or waiting entry, and whose.
 pub type Of<T> = (Place, JourneyKey, T);
@@ -38,7 +35,9 @@ pub struct Effects {
     /// Timers that are set, in their order.
     pub timers: Vec<Timer>,
     /// Differences of the funnel's counters.
-    pub funnel: BTreeMap<CounterKey, Counts>,
+    pub funnel: BTreeMap<Cohort, Tally>,
+    /// Contacts that joined a segment, or did not stay in it.
+    pub members: BTreeMap<(TenantId, ContactId, SegmentId), bool>,
     /// Test clocks that moved.
     pub clocks: Vec<(TenantId, TestClock)>,
     /// Transitions whose cascade was cut off at the bound.
@@ -54,21 +53,15 @@ impl Effects {
         tracks: HashMap<Place, HashMap<JourneyKey, Track>>,
     ) -> Self {
         let mut effects = Self { facts, refused, ..Self::default() };
-        for fact in &effects.facts {
-            if let Fact::Entered(made) = fact {
-                for stage in [None, Some(made.entry.stage.clone())] {
-                    let place = &made.place;
-                    let key = (place.tenant.clone(), made.journey.clone(), place.campaign.clone(), stage);
-                    effects.funnel.entry(key).or_default().transitions += 1;
-                }
-            }
-        }
         for (place, tracks) in tracks {
             for (journey, track) in tracks {
                 effects.add(journeys, &place, &journey, track);
             }
         }
-        effects.funnel.retain(|_, counts| *counts != Counts::default());
+        effects.funnel.retain(|_, tally| {
+            tally.settle();
+            !tally.is_empty()
+        });
         effects
     }
 
@@ -106,19 +99,14 @@ impl Effects {
         }
     }
 
-    /// Moves the counters from where the run stood to where it stands.
+    /// Moves the counters of all its cohorts from where the run stood to where it stands.
     fn count(&mut self, applied: &Applied, place: &Place, run: &Run) {
-        let before = match &run.stored {
-            Some(Stored::Unchanged) => return,
-            Some(Stored::Before(standing)) => funnel::of(&applied.definition, standing),
-            None => funnel::ByStage::new(),
-        };
-        let after = funnel::of(&applied.definition, &run.standing());
-        let less = before.into_iter().map(|(stage, counts)| (stage, counts.neg()));
-        for (stage, counts) in after.into_iter().chain(less) {
-            let journey = applied.definition.journey.clone();
-            let key = (place.tenant.clone(), journey, place.campaign.clone(), stage);
-            *self.funnel.entry(key).or_default() += counts;
+        if run.stored == Some(Stored::Unchanged) {
+            return;
+        }
+        let moved = funnel::moved(&applied.definition, run);
+        for cohort in Cohort::of_run(place, &applied.definition.journey, run) {
+            *self.funnel.entry(cohort).or_default() += &moved;
         }
     }
 }

@@ -1,12 +1,13 @@
 //! What a run counts for in its funnel (J11): a function of where it stands, so that counters move by the difference.
 
 use std::collections::BTreeMap;
-use std::ops::AddAssign;
+use std::ops::{AddAssign, Neg};
 
 use types::StageKey;
 
 use super::definition::{Definition, Kind};
-use super::run::Standing;
+use super::run::{Run, Standing, Stored};
+use super::times::{Bucket, Times};
 
 /// Counters of one stage, or differences of them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -36,7 +37,7 @@ impl AddAssign for Counts {
     }
 }
 
-impl std::ops::Neg for Counts {
+impl Neg for Counts {
     type Output = Self;
 
     fn neg(self) -> Self {
@@ -53,6 +54,66 @@ impl std::ops::Neg for Counts {
 
 /// Counters by stage; `None` is the journey as a whole, where `entered` counts the runs.
 pub type ByStage = BTreeMap<Option<StageKey>, Counts>;
+
+/// What a slice adds to a run's funnel besides where it stands.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Gained {
+    /// The stages entered, as often as they were.
+    pub entries: Vec<StageKey>,
+    /// The stages left, and after what time.
+    pub left: Vec<(StageKey, Bucket)>,
+}
+
+/// All that is counted of some runs, or differences of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Counters by stage.
+    pub counts: ByStage,
+    /// Times in the stages that were left.
+    pub times: BTreeMap<StageKey, Times>,
+}
+
+impl Tally {
+    /// Forgets counters that do not move.
+    pub fn settle(&mut self) {
+        self.counts.retain(|_, counts| *counts != Counts::default());
+    }
+
+    /// Whether nothing is counted.
+    pub fn is_empty(&self) -> bool {
+        self.counts.is_empty() && self.times.is_empty()
+    }
+}
+
+impl AddAssign<&Self> for Tally {
+    fn add_assign(&mut self, other: &Self) {
+        for (stage, counts) in &other.counts {
+            *self.counts.entry(stage.clone()).or_default() += *counts;
+        }
+        for (stage, times) in &other.times {
+            *self.times.entry(stage.clone()).or_default() += times;
+        }
+    }
+}
+
+/// What a run counts for since it was loaded: all of it if it is new.
+pub fn moved(definition: &Definition, run: &Run) -> Tally {
+    let mut moved = Tally { counts: of(definition, &run.standing()), times: BTreeMap::new() };
+    if let Some(Stored::Before(before)) = &run.stored {
+        for (stage, counts) in of(definition, before) {
+            *moved.counts.entry(stage).or_default() += counts.neg();
+        }
+    }
+    for stage in &run.gained.entries {
+        for of in [None, Some(stage.clone())] {
+            moved.counts.entry(of).or_default().transitions += 1;
+        }
+    }
+    for (stage, bucket) in &run.gained.left {
+        moved.times.entry(stage.clone()).or_default().add(*bucket, 1);
+    }
+    moved
+}
 
 /// What one run counts for, but for the transitions.
 pub fn of(definition: &Definition, standing: &Standing) -> ByStage {

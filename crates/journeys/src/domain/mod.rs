@@ -15,8 +15,11 @@
 //! | [`attribution`] | which attribution was in force when (J9) |
 //! | [`publish`] | what applying a definition does (J1) |
 //! | [`funnel`] | what a run counts for (J11), and how near the goal is (J1) |
+//! | [`cohort`] | which runs are counted together (J11) |
+//! | [`times`] | times in stages, within 1 % (J11) |
 
 pub mod attribution;
+pub mod cohort;
 pub mod conditions;
 pub mod definition;
 pub mod effects;
@@ -27,6 +30,7 @@ pub mod rules;
 pub mod run;
 pub mod slice;
 pub mod timers;
+pub mod times;
 pub mod walk;
 pub mod yaml;
 

@@ -2,10 +2,12 @@
 
 use std::collections::HashMap;
 
-use types::{EventId, RunId, StageKey, Timestamp, TransitionId};
+use types::{EventId, RunId, SegmentId, StageKey, Timestamp, TransitionId};
 
 use super::definition::Restart;
 use super::event::{Entry, OccurrenceKey};
+use super::funnel::Gained;
+use super::times;
 
 /// Where a run stands: all that the funnel counts it by.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,17 +18,6 @@ pub struct Standing {
     pub current: StageKey,
     /// Ended by a terminal stage without key (J6).
     pub ended: bool,
-}
-
-/// An entry that was made.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Made {
-    /// The stage.
-    pub stage: StageKey,
-    /// The transition.
-    pub id: TransitionId,
-    /// When it happened (business time).
-    pub at: Timestamp,
 }
 
 /// One contact's way through one journey.
@@ -48,10 +39,31 @@ pub struct Run {
     pub transitions: i32,
     /// Time of its first transition.
     pub started_at: Timestamp,
+    /// Segments that the contact was in then, sorted (J11).
+    pub segments: Vec<SegmentId>,
+    /// When the stage entered last was entered (business time).
+    pub since: Timestamp,
+    /// Under which key it was.
+    pub current_key: OccurrenceKey,
     /// What was entered under each key that this slice may ask for, none included.
     pub entries: HashMap<OccurrenceKey, Vec<Made>>,
+    /// What this slice added to what the funnel counts it for.
+    pub gained: Gained,
     /// How it is stored; `None` if it is new.
     pub stored: Option<Stored>,
+}
+
+/// A transition of a run, as far as the rules ask for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Made {
+    /// The stage entered.
+    pub stage: StageKey,
+    /// The transition.
+    pub id: TransitionId,
+    /// Its number within the run.
+    pub number: i32,
+    /// When it happened (business time).
+    pub occurred_at: Timestamp,
 }
 
 /// A run as it was loaded, to tell whether and how it has changed.
@@ -100,7 +112,38 @@ impl Run {
             return self.has(stage);
         }
         let none = OccurrenceKey::default();
-        self.under(key).chain(self.under(&none)).any(|made| made.stage == *stage && made.at < moment)
+        self.under(key).chain(self.under(&none)).any(|made| made.stage == *stage && made.occurred_at < moment)
+    }
+
+    /// Notes what the transition that comes next means to the funnel (J11), before it is made.
+    pub fn gain(&mut self, entry: &Entry) {
+        for (stage, entered) in self.left_by(&entry.key) {
+            self.gained.left.push((stage, times::bucket(entered, entry.occurred_at)));
+        }
+        self.gained.entries.push(entry.stage.clone());
+        self.since = entry.occurred_at;
+        self.current_key = entry.key.clone();
+    }
+
+    /// The stages that the next transition leaves, if it is made under `key`, and when they were entered: the one entered last
+    /// under that key, and the one entered last of all if that or the next is about the run as a whole. None is left twice.
+    fn left_by(&self, key: &OccurrenceKey) -> Vec<(StageKey, Timestamp)> {
+        let mut left = Vec::new();
+        if self.transitions == 0 {
+            return left;
+        }
+        if key.is_none() || self.current_key.is_none() {
+            left.push((self.current.clone(), self.since));
+        }
+        let last = self.under(key).filter(|_| !key.is_none()).max_by_key(|made| made.number);
+        if let Some(last) = last {
+            let none = OccurrenceKey::default();
+            // what came right behind it without a key has left it already
+            if self.under(&none).all(|made| made.number != last.number + 1) {
+                left.push((last.stage.clone(), last.occurred_at));
+            }
+        }
+        left
     }
 }
 

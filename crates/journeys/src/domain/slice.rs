@@ -2,10 +2,12 @@
 
 mod firing;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use types::{ContactId, EventId, JourneyKey, Money, RunId, StageKey, TenantId, Timestamp, TransitionId};
+use types::{
+    ContactId, EventId, JourneyKey, Money, RunId, SegmentId, StageKey, TenantId, Timestamp, TransitionId,
+};
 use uuid::Uuid;
 
 use super::attribution::InForce;
@@ -210,6 +212,8 @@ pub struct Loaded {
     pub timers: Vec<Timer>,
     /// When which attributions were in force at the places of those timers.
     pub attributions: HashMap<Place, Vec<InForce>>,
+    /// Segments of the contacts that may start a run.
+    pub segments: HashMap<(TenantId, ContactId), BTreeSet<SegmentId>>,
 }
 
 /// Events and calls being judged in order.
@@ -218,6 +222,7 @@ pub struct Slice {
     now: Timestamp,
     loaded: Loaded,
     moved: HashSet<TenantId>,
+    members: BTreeMap<(TenantId, ContactId, SegmentId), bool>,
     cut_off: usize,
     out: Out,
 }
@@ -225,7 +230,7 @@ pub struct Slice {
 impl Slice {
     /// A slice on what was loaded; `now` is the real clock, for ids and for telling since when an entry waits.
     pub fn new(now: Timestamp, loaded: Loaded) -> Self {
-        let mut slice = Self { now, loaded, moved: HashSet::new(), cut_off: 0, out: Out::default() };
+        let mut slice = Self { now, loaded, moved: HashSet::new(), members: BTreeMap::new(), cut_off: 0, out: Out::default() };
         slice.out.timers.load(std::mem::take(&mut slice.loaded.timers));
         slice
     }
@@ -240,6 +245,17 @@ impl Slice {
     /// Passes a fact on in the stream.
     pub fn pass_on(&mut self, fact: Fact) {
         self.out.facts.push(fact);
+    }
+
+    /// Takes that a contact joined a segment, or left it: runs that start from here on are in it, or not (J11).
+    pub fn move_segment(&mut self, tenant: &TenantId, contact: ContactId, segment: &SegmentId, joined: bool) {
+        let segments = self.loaded.segments.entry((tenant.clone(), contact)).or_default();
+        if joined {
+            segments.insert(segment.clone());
+        } else {
+            segments.remove(segment);
+        }
+        self.members.insert((tenant.clone(), contact, segment.clone()), joined);
     }
 
     /// Carries out a call; the transition, and whether it is new.
@@ -289,6 +305,7 @@ impl Slice {
             timers,
             moot,
             clocks: self.moved.into_iter().filter_map(clock).collect(),
+            members: self.members,
             cut_off: self.cut_off,
             traces: self.out.traces,
             ..Effects::of(self.out.facts, self.out.refused, &journeys, tracks)
@@ -320,7 +337,8 @@ impl Slice {
     fn walk<T>(&mut self, applied: &Applied, place: &Place, step: impl FnOnce(&mut Walk<'_>) -> T) -> T {
         let tracks = self.loaded.tracks.entry(place.clone()).or_default();
         let track = tracks.entry(applied.definition.journey.clone()).or_default();
-        step(&mut Walk { applied, place, track, out: &mut self.out, now: self.now })
+        let segments = self.loaded.segments.get(&(place.tenant.clone(), place.contact));
+        step(&mut Walk { applied, place, track, out: &mut self.out, segments, now: self.now })
     }
 
     /// Tells other journeys of the stages entered (J7), those they enter included.

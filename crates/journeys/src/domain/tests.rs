@@ -5,15 +5,16 @@ mod order;
 mod timers;
 mod triggers;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use types::{ContactId, EventId, OrderId, Timestamp, TransitionId, new_id};
+use types::{ContactId, EventId, OrderId, SegmentId, TenantId, Timestamp, TransitionId, new_id};
 
+use super::cohort::Cohort;
 use super::definition::Signal;
-use super::effects::{CounterKey, Effects};
+use super::effects::Effects;
 use super::event::{Detail, Event, OccurrenceKey, Order, Place, Transition};
-use super::funnel::Counts;
+use super::funnel::{Gained, Tally};
 use super::run::{Stored, Track};
 use super::slice::{Applied, EnterStage, Fact, Loaded, Refused, Slice, TestClock, Violation};
 use super::timers::Timer;
@@ -28,7 +29,8 @@ pub(super) struct World {
     caused: HashSet<(EventId, types::RunId)>,
     pub(super) transitions: Vec<Transition>,
     pub(super) refused: Vec<Refused>,
-    pub(super) counters: BTreeMap<CounterKey, Counts>,
+    pub(super) counters: BTreeMap<Cohort, Tally>,
+    pub(super) segments: HashMap<(TenantId, ContactId), BTreeSet<SegmentId>>,
     pub(super) timers: Vec<Timer>,
     pub(super) clocks: HashMap<types::TenantId, TestClock>,
     pub(super) clock_moves: Vec<Timestamp>,
@@ -50,6 +52,7 @@ impl World {
             timers: Vec::new(),
             clocks: HashMap::new(),
             clock_moves: Vec::new(),
+            segments: HashMap::new(),
         }
     }
 
@@ -76,7 +79,7 @@ impl World {
             .tracks
             .keys()
             .map(|p| (p.tenant.clone(), p.contact))
-            .chain([(place().tenant, place().contact)]);
+            .chain((0..3).map(|n| (place().tenant, contact(n))));
         let loaded = Loaded {
             journeys: [place().tenant, sandbox().tenant].map(|of| (of, self.journeys.clone().into())).into(),
             tracks: self.tracks.clone(),
@@ -85,6 +88,7 @@ impl World {
             contacts: contacts.collect(),
             timers: self.timers.clone(),
             attributions: HashMap::new(),
+            segments: self.segments.clone(),
         };
         let mut slice = Slice::new(NOW, loaded);
         let result = act(&mut slice);
@@ -109,6 +113,7 @@ impl World {
         self.refused.extend(effects.refused);
         for (place, journey, mut run) in effects.runs {
             run.stored = Some(Stored::Unchanged);
+            run.gained = Gained::default();
             let track = self.tracks.entry(place).or_default().entry(journey).or_default();
             track.runs.retain(|known| known.id != run.id);
             track.runs.push(run);
@@ -127,8 +132,16 @@ impl World {
         }
         self.timers.retain(|timer| !effects.moot.iter().any(|moot| moot.concerns(timer)));
         self.timers.extend(effects.timers);
-        for (key, counts) in effects.funnel {
-            *self.counters.entry(key).or_default() += counts;
+        for ((tenant, contact, segment), joined) in effects.members {
+            let segments = self.segments.entry((tenant, contact)).or_default();
+            if joined {
+                segments.insert(segment)
+            } else {
+                segments.remove(&segment)
+            };
+        }
+        for (cohort, tally) in effects.funnel {
+            *self.counters.entry(cohort).or_default() += &tally;
         }
     }
 
@@ -148,9 +161,13 @@ impl World {
     }
 }
 
+/// One of three contacts.
+pub(super) fn contact(n: usize) -> ContactId {
+    format!("01890000-0000-7000-8000-00000000000{}", n + 1).parse().unwrap()
+}
+
 pub(super) fn place() -> Place {
-    let contact: ContactId = "01890000-0000-7000-8000-000000000001".parse().unwrap();
-    Place { tenant: "t".parse().unwrap(), contact, campaign: Some("c".parse().unwrap()) }
+    Place { tenant: "t".parse().unwrap(), contact: contact(0), campaign: Some("c".parse().unwrap()) }
 }
 
 /// The same of a sandbox.

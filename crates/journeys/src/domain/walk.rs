@@ -1,15 +1,16 @@
 //! One event or call on the runs of one journey: triggers judged (J7), the entry made, stored as waiting, filled up to,
 //! or refused (J4), and what waited made after it.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::mem;
 use std::sync::Arc;
 
-use types::{EventId, RunId, StageKey, Timestamp, TransitionId, new_id};
+use types::{EventId, RunId, SegmentId, StageKey, Timestamp, TransitionId, new_id};
 
 use super::conditions;
 use super::definition::{OnGap, Stage};
 use super::event::{Cause, Entry, Event, Place, Refusal, Transition};
+use super::funnel::Gained;
 use super::rules::{self, Verdict};
 use super::run::{Made, Run, Stored, Track, Waiting};
 use super::slice::{Applied, Fact, Refused};
@@ -38,6 +39,8 @@ pub(super) struct Walk<'a> {
     pub(super) place: &'a Place,
     pub(super) track: &'a mut Track,
     pub(super) out: &'a mut Out,
+    /// Those that the contact is in.
+    pub(super) segments: Option<&'a BTreeSet<SegmentId>>,
     pub(super) now: Timestamp,
 }
 
@@ -195,13 +198,18 @@ impl Walk<'_> {
             *stored = before;
         }
         let from = (run.transitions > 0).then(|| run.current.clone());
+        run.gain(&entry);
         run.transitions += 1;
         run.current = entry.stage.clone();
         if !run.has(&entry.stage) {
             run.stages.push(entry.stage.clone());
         }
-        let made = Made { stage: entry.stage.clone(), id, at: entry.occurred_at };
-        run.entries.entry(entry.key.clone()).or_default().push(made);
+        run.entries.entry(entry.key.clone()).or_default().push(Made {
+            stage: entry.stage.clone(),
+            id,
+            number: run.transitions,
+            occurred_at: entry.occurred_at,
+        });
         let terminal = self.applied.definition.stage(&entry.stage).is_some_and(|s| s.terminal);
         run.ended |= terminal && entry.key.is_none();
         self.out.timers.entered(self.applied, self.place, run, id, &entry);
@@ -232,7 +240,11 @@ impl Walk<'_> {
             ended: false,
             transitions: 0,
             started_at: first.occurred_at,
+            segments: self.segments.into_iter().flatten().cloned().collect(),
+            since: first.occurred_at,
+            current_key: first.key.clone(),
             entries: [].into(),
+            gained: Gained::default(),
             stored: None,
         }
     }

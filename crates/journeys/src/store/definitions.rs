@@ -173,6 +173,17 @@ pub(crate) async fn publish(
     super::exactly(1, &done, "journey_versions")
 }
 
+/// Takes the mark from a journey whose funnel is to be counted anew, if there is one.
+pub(crate) async fn next_to_recount(tx: &mut WriteTx) -> Result<Option<(TenantId, JourneyKey)>, pg::Error> {
+    Ok(sqlx::query_as(
+        "UPDATE journeys SET recount = false
+          WHERE (tenant_id, journey) IN (SELECT tenant_id, journey FROM journeys WHERE recount LIMIT 1)
+         RETURNING tenant_id, journey",
+    )
+    .fetch_optional(&mut **tx)
+    .await?)
+}
+
 /// One of these stages that a run under way stands in.
 pub(crate) async fn occupied(
     tx: &mut WriteTx,

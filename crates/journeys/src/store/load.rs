@@ -4,16 +4,17 @@ use std::collections::{HashMap, HashSet};
 
 use pg::WriteTx;
 use types::{
-    AttributionId, CampaignId, ContactId, EventId, JourneyKey, RunId, StageKey, TenantId, Timestamp,
-    TransitionId,
+    AttributionId, CampaignId, ContactId, EventId, JourneyKey, RunId, SegmentId, StageKey, TenantId,
+    Timestamp, TransitionId,
 };
 
 use super::definitions::Definitions;
 use super::order::OrderRow;
 use super::save::cause_number;
-use super::{campaign_text, timers};
-use crate::domain::definition::Sequence;
+use super::{campaign_text, projections, timers};
+use crate::domain::definition::Restart;
 use crate::domain::event::{Cause, Entry, Event, OccurrenceKey, Place, Referral};
+use crate::domain::funnel::Gained;
 use crate::domain::run::{Made, Run, Stored, Track, Waiting};
 use crate::domain::slice::{Applied, EnterStage, Loaded};
 use crate::domain::timers::Timer;
@@ -55,6 +56,9 @@ struct RunRow {
     stages: Vec<StageKey>,
     transitions: i32,
     started_at: Timestamp,
+    segments: Vec<SegmentId>,
+    current_since: Timestamp,
+    current_key: String,
 }
 
 #[derive(sqlx::FromRow)]
@@ -107,6 +111,7 @@ pub(crate) async fn load(
     let wanted: Vec<Wanted<'_>> = wanted.into_iter().chain(late.iter().map(Wanted::by_timer)).collect();
     entries(tx, &wanted, &mut loaded).await?;
     loaded.timers = late;
+    loaded.segments = projections::segments(tx, starting(&places, &loaded)).await?;
     Ok(loaded)
 }
 
@@ -125,6 +130,19 @@ async fn late_timers(tx: &mut WriteTx, loaded: &Loaded, now: Timestamp) -> Resul
     if runs.is_empty() { Ok(Vec::new()) } else { timers::due_of(tx, &runs, now).await }
 }
 
+/// Contacts that may start a run: their segments are counted with it (J11).
+fn starting(places: &[&Place], loaded: &Loaded) -> HashSet<(TenantId, ContactId)> {
+    let may_start = |place: &Place, applied: &Applied| {
+        let track = loaded.tracks.get(place).and_then(|tracks| tracks.get(&applied.definition.journey));
+        applied.campaigns.include(place.campaign.as_ref())
+            && (track.is_none_or(|track| track.runs.is_empty())
+                || applied.definition.restart == Restart::AfterTerminal)
+    };
+    let journeys = |place: &Place| loaded.journeys.get(&place.tenant).into_iter().flat_map(|all| all.iter());
+    let starting = places.iter().filter(|place| journeys(place).any(|applied| may_start(place, applied)));
+    starting.map(|place| (place.tenant.clone(), place.contact)).collect()
+}
+
 /// Arrays of the columns that make a place.
 fn place_arrays<'a>(places: &[&'a Place]) -> (Vec<&'a str>, Vec<ContactId>, Vec<&'a str>) {
     let tenants = places.iter().map(|p| p.tenant.as_str()).collect();
@@ -137,7 +155,8 @@ async fn runs(tx: &mut WriteTx, places: &[&Place], tracks: &mut Tracks) -> Resul
     let (tenants, contacts, campaigns) = place_arrays(places);
     let rows: Vec<RunRow> = sqlx::query_as(
         "SELECT r.tenant_id, r.contact_id, nullif(r.campaign_id, '') AS campaign_id, r.journey, r.run_id, r.generation,
-                r.version, r.ended, r.current_stage, r.stages, r.transitions, r.started_at
+                r.version, r.ended, r.current_stage, r.stages, r.transitions, r.started_at, r.segments, r.current_since,
+                r.current_key
            FROM unnest($1::text[], $2::uuid[], $3::text[]) AS p (tenant_id, contact_id, campaign_id)
           CROSS JOIN LATERAL (
               SELECT * FROM runs
@@ -162,7 +181,11 @@ async fn runs(tx: &mut WriteTx, places: &[&Place], tracks: &mut Tracks) -> Resul
             ended: row.ended,
             transitions: row.transitions,
             started_at: row.started_at,
+            segments: row.segments,
+            since: row.current_since,
+            current_key: key(&row.current_key, "runs.current_key")?,
             entries: HashMap::new(),
+            gained: Gained::default(),
             stored: Some(Stored::Unchanged),
         });
     }
@@ -225,9 +248,10 @@ struct EntryRow {
     occurrence_key: String,
     to_stage: StageKey,
     transition_id: TransitionId,
+    number: i32,
+    occurred_at: Timestamp,
     cause: i16,
     cause_event_id: Option<EventId>,
-    occurred_at: Timestamp,
 }
 
 /// What was entered in the runs under the keys that may be asked for, and the events that caused it. What an event caused
@@ -238,7 +262,7 @@ async fn entries(tx: &mut WriteTx, wanted: &[Wanted<'_>], loaded: &mut Loaded) -
         return Ok(());
     }
     let rows: Vec<EntryRow> = sqlx::query_as(
-        "SELECT t.run_id, t.occurrence_key, t.to_stage, t.transition_id, t.cause, t.cause_event_id, t.occurred_at
+        "SELECT t.run_id, t.occurrence_key, t.to_stage, t.transition_id, t.number, t.occurred_at, t.cause, t.cause_event_id
            FROM unnest($1::text[], $2::uuid[], $3::text[]) AS k (tenant_id, run_id, occurrence_key)
           CROSS JOIN LATERAL (
               SELECT * FROM transitions
@@ -261,26 +285,22 @@ async fn entries(tx: &mut WriteTx, wanted: &[Wanted<'_>], loaded: &mut Loaded) -
             loaded.caused.insert((event, row.run_id));
         }
         if let Some(run) = runs.get_mut(&row.run_id) {
-            let made = Made { stage: row.to_stage, id: row.transition_id, at: row.occurred_at };
-            run.entries.entry(key).or_default().push(made);
+            let EntryRow { to_stage: stage, transition_id: id, number, occurred_at, .. } = row;
+            run.entries.entry(key).or_default().push(Made { stage, id, number, occurred_at });
         }
     }
     Ok(())
 }
 
-/// Runs and keys: those of events and calls, those of waiting entries, and none where it counts for every key.
+/// Runs and keys: those of events and calls, those of waiting entries, and none, which counts for every key: in the order of
+/// stages (J5), and where a stage is left (J11).
 fn asked<'a>(wanted: &[Wanted<'a>], loaded: &'a Loaded) -> HashSet<(&'a str, RunId, &'a str)> {
     let mut asked = HashSet::new();
     for Wanted { place, key } in wanted {
-        for (journey, track) in loaded.tracks.get(*place).into_iter().flatten() {
-            let of_journey = |applied: &&Applied| applied.definition.journey == *journey;
-            let applied = loaded.journeys.get(&place.tenant).and_then(|all| all.iter().find(of_journey));
-            let whole =
-                |a: &Applied| a.definition.sequence == Sequence::Required || a.definition.has_timers();
-            let none = applied.is_none_or(whole).then_some("");
+        for track in loaded.tracks.get(*place).into_iter().flat_map(HashMap::values) {
             for run in &track.runs {
                 let waiting = track.waiting.iter().map(|w| w.entry.key.as_str());
-                let keys = waiting.chain([key.as_str()]).chain(none);
+                let keys = waiting.chain([key.as_str(), ""]);
                 asked.extend(keys.map(|key| (place.tenant.as_str(), run.id, key)));
             }
         }

@@ -12,6 +12,8 @@
 //! | [`pending`] | entries that wait, and entries that were refused |
 //! | [`funnel`] | counters: moved, counted anew, read |
 //! | [`timers`] | timers that are set: due, of a run, moot |
+//! | [`times`] | times in stages: added, read |
+//! | [`stuck`] | who has stood in a stage for long |
 //! | [`projections`] | contacts, attributions and clocks, as upstream tells of them |
 //! | [`read`] | lists and single resources |
 //! | [`order`] | columns of an order, shared by two tables |
@@ -25,6 +27,8 @@ pub(crate) mod projections;
 pub(crate) mod read;
 pub(crate) mod save;
 pub(crate) mod timers;
+pub(crate) mod stuck;
+pub(crate) mod times;
 
 use types::CampaignId;
 

@@ -1,10 +1,10 @@
-//! What upstream has told: contacts, attributions in force, test clocks.
+//! What upstream has told: contacts, who is in which segment, attributions in force, test clocks.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use pg::{Inserts, WriteTx};
+use pg::{Database, Inserts, WriteTx};
 use sqlx::PgExecutor;
-use types::{AttributionId, CampaignId, ContactId, TenantId, Timestamp};
+use types::{AttributionId, CampaignId, ContactId, SegmentId, TenantId, Timestamp};
 
 use crate::domain::attribution::InForce;
 use crate::domain::event::Place;
@@ -49,6 +49,94 @@ pub(crate) async fn known(
     .fetch_all(&mut **tx)
     .await?;
     Ok(rows.into_iter().collect())
+}
+
+/// Contacts and segments, and whether the one is in the other.
+type Members = BTreeMap<(TenantId, ContactId, SegmentId), bool>;
+
+/// The columns of those that joined, or of those that left.
+fn member_arrays(members: &Members, joined: bool) -> (Vec<&str>, Vec<ContactId>, Vec<&str>) {
+    let those = || members.iter().filter(move |(_, is)| **is == joined).map(|(who, _)| who);
+    let tenants = those().map(|(tenant, _, _)| tenant.as_str()).collect();
+    let contacts = those().map(|(_, contact, _)| *contact).collect();
+    (tenants, contacts, those().map(|(_, _, segment)| segment.as_str()).collect())
+}
+
+/// Remembers who joined a segment.
+pub(crate) fn save_members(inserts: &mut Inserts, members: &Members) {
+    let (tenants, contacts, segments) = member_arrays(members, true);
+    if tenants.is_empty() {
+        return;
+    }
+    inserts
+        .add(
+            "INSERT INTO contact_segments (tenant_id, contact_id, segment_id)
+         SELECT * FROM unnest($1::text[], $2::uuid[], $3::text[])
+         ON CONFLICT DO NOTHING",
+        )
+        .bind(tenants)
+        .bind(contacts)
+        .bind(segments);
+}
+
+/// Forgets who left a segment.
+pub(crate) async fn remove_members(tx: &mut WriteTx, members: &Members) -> Result<(), pg::Error> {
+    let (tenants, contacts, segments) = member_arrays(members, false);
+    if tenants.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "DELETE FROM contact_segments
+          WHERE (tenant_id, contact_id, segment_id)
+             IN (SELECT * FROM unnest($1::text[], $2::uuid[], $3::text[]))",
+    )
+    .bind(tenants)
+    .bind(contacts)
+    .bind(segments)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Forgets the segments of a contact that is erased (A13).
+pub(crate) async fn forget_segments(
+    tx: &mut WriteTx,
+    tenant: &TenantId,
+    contact: ContactId,
+) -> Result<(), pg::Error> {
+    sqlx::query("DELETE FROM contact_segments WHERE tenant_id = $1 AND contact_id = $2")
+        .bind(tenant)
+        .bind(contact)
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
+/// Segments that these contacts are in; none is an entry, too.
+pub(crate) async fn segments(
+    tx: &mut WriteTx,
+    contacts: HashSet<(TenantId, ContactId)>,
+) -> Result<HashMap<(TenantId, ContactId), BTreeSet<SegmentId>>, pg::Error> {
+    if contacts.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows: Vec<(TenantId, ContactId, SegmentId)> = sqlx::query_as(
+        "SELECT s.tenant_id, s.contact_id, s.segment_id
+           FROM unnest($1::text[], $2::uuid[]) AS c (tenant_id, contact_id)
+          CROSS JOIN LATERAL (
+              SELECT * FROM contact_segments
+               WHERE tenant_id = c.tenant_id AND contact_id = c.contact_id OFFSET 0) s",
+    )
+    .bind(contacts.iter().map(|(tenant, _)| tenant.as_str()).collect::<Vec<_>>())
+    .bind(contacts.iter().map(|(_, contact)| *contact).collect::<Vec<_>>())
+    .fetch_all(&mut **tx)
+    .await?;
+    let mut segments: HashMap<_, BTreeSet<_>> =
+        contacts.into_iter().map(|who| (who, BTreeSet::new())).collect();
+    for (tenant, contact, segment) in rows {
+        segments.entry((tenant, contact)).or_default().insert(segment);
+    }
+    Ok(segments)
 }
 
 /// Remembers attributions; of several tellings of one time, the last counts.
@@ -147,6 +235,16 @@ pub(crate) async fn clocks(
         shown: row.shown_at,
     };
     Ok(rows.into_iter().map(|row| (row.tenant_id.clone(), clock(&row))).collect())
+}
+
+/// What a tenant's test clock shows, for who only reads.
+pub(crate) async fn shown(db: &Database, tenant: &TenantId) -> Result<Option<Timestamp>, pg::Error> {
+    let shown: Option<Option<Timestamp>> =
+        sqlx::query_scalar("SELECT shown_at FROM test_clocks WHERE tenant_id = $1")
+            .bind(tenant)
+            .fetch_optional(db.read())
+            .await?;
+    Ok(shown.flatten())
 }
 
 /// Moves test clocks.

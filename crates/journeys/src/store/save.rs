@@ -6,7 +6,7 @@ use types::Timestamp;
 use uuid::Uuid;
 
 use super::order::OrderArrays;
-use super::{campaign_text, funnel, pending, projections, timers};
+use super::{campaign_text, funnel, pending, projections, timers, times};
 use crate::domain::effects::{Effects, Of};
 use crate::domain::event::{Cause, Transition};
 use crate::domain::run::Run;
@@ -21,6 +21,7 @@ pub(crate) async fn save(
 ) -> Result<(), pg::Error> {
     pending::settle(tx, &effects.settled).await?;
     timers::remove(tx, &effects.moot).await?;
+    projections::remove_members(tx, &effects.members).await?;
     upsert_runs(inserts, &effects.runs);
     let made: Vec<&Transition> = effects
         .facts
@@ -32,13 +33,15 @@ pub(crate) async fn save(
     pending::upsert_waiting(inserts, &effects.waiting);
     pending::insert_refused(inserts, &effects.refused);
     funnel::add(inserts, &effects.funnel);
+    times::add(inserts, &effects.funnel);
+    projections::save_members(inserts, &effects.members);
     projections::save_clocks(inserts, &effects.clocks);
     Ok(())
 }
 
-/// Stages as one text: keys hold no comma, and arrays of arrays cannot be ragged.
-fn joined(run: &Run) -> String {
-    run.stages.iter().map(types::StageKey::as_str).collect::<Vec<_>>().join(",")
+/// Keys as one text: they hold no comma, and arrays of arrays cannot be ragged.
+fn joined<'a>(keys: impl Iterator<Item = &'a str>) -> String {
+    keys.collect::<Vec<_>>().join(",")
 }
 
 pub(super) fn tenants<T>(rows: &[Of<T>]) -> Vec<&str> {
@@ -65,16 +68,19 @@ fn upsert_runs(inserts: &mut Inserts, rows: &[Of<Run>]) {
     let runs = || rows.iter().map(|(_, _, run)| run);
     inserts.add(
         "INSERT INTO runs (tenant_id, run_id, journey, campaign_id, contact_id, generation, version, ended,
-                           current_stage, stages, transitions, started_at)
+                           current_stage, stages, transitions, started_at, segments, current_since, current_key)
          SELECT tenant_id, run_id, journey, campaign_id, contact_id, generation, version, ended, current_stage,
-                string_to_array(stages, ','), transitions, started_at
+                string_to_array(stages, ','), transitions, started_at, string_to_array(segments, ','), current_since,
+                current_key
            FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::uuid[], $6::int[], $7::int[], $8::bool[],
-                       $9::text[], $10::text[], $11::int[], $12::timestamptz[])
+                       $9::text[], $10::text[], $11::int[], $12::timestamptz[], $13::text[], $14::timestamptz[],
+                       $15::text[])
              AS r (tenant_id, run_id, journey, campaign_id, contact_id, generation, version, ended, current_stage,
-                   stages, transitions, started_at)
+                   stages, transitions, started_at, segments, current_since, current_key)
          ON CONFLICT (tenant_id, run_id) DO UPDATE
             SET ended = excluded.ended, current_stage = excluded.current_stage, stages = excluded.stages,
-                transitions = excluded.transitions",
+                transitions = excluded.transitions, current_since = excluded.current_since,
+                current_key = excluded.current_key",
     )
     .bind(tenants(rows))
     .bind(runs().map(|r| r.id.as_uuid()).collect::<Vec<_>>())
@@ -85,9 +91,12 @@ fn upsert_runs(inserts: &mut Inserts, rows: &[Of<Run>]) {
     .bind(runs().map(|r| r.version).collect::<Vec<_>>())
     .bind(runs().map(|r| r.ended).collect::<Vec<_>>())
     .bind(runs().map(|r| r.current.as_str()).collect::<Vec<_>>())
-    .bind(runs().map(joined).collect::<Vec<_>>())
+    .bind(runs().map(|r| joined(r.stages.iter().map(types::StageKey::as_str))).collect::<Vec<_>>())
     .bind(runs().map(|r| r.transitions).collect::<Vec<_>>())
-    .bind(runs().map(|r| r.started_at).collect::<Vec<_>>());
+    .bind(runs().map(|r| r.started_at).collect::<Vec<_>>())
+    .bind(runs().map(|r| joined(r.segments.iter().map(types::SegmentId::as_str))).collect::<Vec<_>>())
+    .bind(runs().map(|r| r.since).collect::<Vec<_>>())
+    .bind(runs().map(|r| r.current_key.as_str()).collect::<Vec<_>>());
 }
 
 /// As stored, and as the contract numbers them.

@@ -146,6 +146,9 @@ impl Told {
     ) -> Result<(), Error> {
         let segment: SegmentId = parse("segment_id", segment)?;
         let contact = parse("contact_id", contact)?;
+        // a run that starts with it is in it already
+        let joined = signal == Signal::SegmentJoined;
+        self.steps.push(Step::Segment(about.tenant.clone(), contact, segment.clone(), joined));
         self.steps.push(happen(about, contact, signal, Detail::Segment(segment)));
         Ok(())
     }

@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use outbox::ApplyError;
 use pg::{Audit, WriteTx};
 use rpc::Error;
-use types::{EventId, Origin, TenantId, Timestamp};
+use types::{ContactId, EventId, Origin, SegmentId, TenantId, Timestamp};
 
 use crate::commands::fire_timers::{FireTimers, SLICE};
 use crate::commands::{Engine, conclude};
@@ -30,6 +30,8 @@ enum Step {
     Happen(Event),
     /// It is passed on in the stream.
     Pass(Fact),
+    /// A contact joined a segment, or left it.
+    Segment(TenantId, ContactId, SegmentId, bool),
     /// The clock moved in that stream.
     Clock(TenantId, Timestamp),
 }
@@ -86,6 +88,9 @@ async fn carry_out(
         match step {
             Step::Happen(event) => slice.happen(&event),
             Step::Pass(fact) => slice.pass_on(fact),
+            Step::Segment(tenant, contact, segment, joined) => {
+                slice.move_segment(&tenant, contact, &segment, joined);
+            }
             Step::Clock(tenant, to) => slice.move_clock(&tenant, stream, to),
         }
         slice.sign(origin.traceparent.as_ref());

@@ -21,6 +21,7 @@ use crate::commands::fire_timers::FireTimers;
 use crate::domain::definition::Signal;
 use crate::domain::event::{Detail, Event, Order, Place, Referral};
 use crate::domain::slice::{Fact, Reversal, Stream};
+use crate::store::projections;
 
 /// Follows orders.
 #[derive(Debug, Clone)]
@@ -94,7 +95,9 @@ impl Subscriber for OrderEvents {
         // behind what else came of these events: nothing is told of an erased contact that was known before
         let mut erased = Vec::new();
         for open in events.iter().filter_map(|event| erasure(event).transpose()) {
-            let passed = self.erasures.pass(tx, open.map_err(poison)?, now).await?;
+            let open = open.map_err(poison)?;
+            projections::forget_segments(tx, &open.tenant, open.contact).await?;
+            let passed = self.erasures.pass(tx, open, now).await?;
             erased.extend(passed.map(|passed| crate::wire::erased(&passed, now)));
         }
         outbox::append(tx, Inserts::default(), &erased).await?;
@@ -102,7 +105,8 @@ impl Subscriber for OrderEvents {
     }
 }
 
-/// A13: who was erased, if this is such a fact. Journeys holds nothing of a contact but its id, and passes it on.
+/// A13: who was erased, if this is such a fact. Journeys holds nothing of a contact but its id, and the segments it is in,
+/// until here.
 fn erasure(event: &wire::OrderEvent) -> Result<Option<Open>, Error> {
     let Some(WireFact::ContactErased(fact)) = &event.fact else { return Ok(None) };
     let about = (event.tenant_id.as_str(), fact.contact_id.as_str());

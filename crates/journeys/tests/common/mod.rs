@@ -117,6 +117,13 @@ impl Stack {
         }
     }
 
+    /// The service once more, beside the one that runs.
+    pub(crate) async fn start_journeys_again(&self) {
+        let clock: Arc<dyn Clock> = Arc::new(self.clock.clone());
+        let started = journeys::start(self.db.clone(), clock, &self.lifecycle, self.upstream.clone()).await;
+        drop(started.unwrap());
+    }
+
     /// Another pair of followers of the same subscriptions, which does not stand by.
     pub(crate) fn follow_once_more(&self) {
         let clock: Arc<dyn Clock> = Arc::new(self.clock.clone());
@@ -183,6 +190,10 @@ impl Tenant {
 
     pub(crate) fn runs(&self) -> RunServiceClient<Channel> {
         RunServiceClient::new(self.journeys.clone())
+    }
+
+    pub(crate) fn funnels(&self) -> FunnelServiceClient<Channel> {
+        FunnelServiceClient::new(self.journeys.clone())
     }
 
     pub(crate) fn orders(&self) -> OrderServiceClient<Channel> {
@@ -322,8 +333,17 @@ impl Tenant {
     }
 
     pub(crate) async fn funnel_of(&self, campaign: &str) -> j::GetFunnelResponse {
-        let request = j::GetFunnelRequest { journey: "j".into(), campaign_id: campaign.into() };
-        FunnelServiceClient::new(self.journeys.clone()).get_funnel(request).await.unwrap().into_inner()
+        let request = j::GetFunnelRequest { campaign_id: campaign.into(), ..Default::default() };
+        self.ask_funnel(request).await.unwrap()
+    }
+
+    /// The funnel of journey `j`.
+    pub(crate) async fn ask_funnel(
+        &self,
+        request: j::GetFunnelRequest,
+    ) -> Result<j::GetFunnelResponse, Status> {
+        let request = j::GetFunnelRequest { journey: "j".into(), ..request };
+        Ok(self.funnels().get_funnel(request).await?.into_inner())
     }
 
     /// Facts of the stream from the beginning, until one fits.

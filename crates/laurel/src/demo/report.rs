@@ -12,6 +12,7 @@ use types::Money;
 use super::totals::{Sum, Totals};
 use crate::client::Clients;
 use crate::refusal::explain;
+use crate::show;
 use crate::tools::{decision_line, funnel_lines};
 
 /// How many advocates are shown.
@@ -79,7 +80,7 @@ pub(super) async fn print(clients: &Clients, totals: &Totals, seconds: Duration)
         seconds.as_secs_f64()
     ));
     line("Funnel".to_owned());
-    funnel_lines(&totals.funnel).into_iter().for_each(&mut line);
+    funnel_lines(&totals.funnel, show::width()).into_iter().for_each(&mut line);
     line("\nRewards by rule and state".to_owned());
     for ((rule, state), sum) in &totals.by_rule_and_state {
         line(format!("  {rule:<18} {state:<10} {:>7}  {:>18}", sum.count, amount(totals, sum.minor)));

@@ -53,7 +53,11 @@ pub(super) struct Totals {
 pub(super) async fn collect(clients: &Clients) -> anyhow::Result<Totals> {
     let currency: Currency = "USD".parse()?;
     let (orders, revenue) = orders(clients, currency).await?;
-    let funnel = GetFunnelRequest { journey: JOURNEY.to_owned(), campaign_id: CAMPAIGN.to_owned() };
+    let funnel = GetFunnelRequest {
+        journey: JOURNEY.to_owned(),
+        campaign_id: CAMPAIGN.to_owned(),
+        ..Default::default()
+    };
     let funnel = clients.funnels.clone().get_funnel(funnel).await.map_err(explain)?.into_inner();
     let verified = verify_ledger(clients).await?;
     let mut totals = Totals {

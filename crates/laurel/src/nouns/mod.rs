@@ -1,4 +1,4 @@
-//! `laurel contacts|segments|campaigns|codes|visits|attributions|orders|clock`: a command for each RPC, by noun.
+//! `laurel contacts|segments|campaigns|codes|visits|attributions|orders|journey|clock`: a command for each RPC, by noun.
 //!
 //! An argument has the name of its field in the request as its id, so that what a service says of a field is said of the
 //! argument ([`crate::refusal::Flags`]). With `--json` a command prints the answer of its RPC, a list its items, one a line.
@@ -10,6 +10,7 @@ mod codes;
 mod contacts;
 mod download;
 mod erasures;
+mod journeys;
 mod orders;
 mod properties;
 mod segments;
@@ -48,6 +49,8 @@ pub enum NounCommand {
     Attributions(Noun<attributions::Command>),
     /// Orders: purchases and deals with a revenue
     Orders(Noun<orders::Command>),
+    /// Journeys: contacts' ways through stages
+    Journey(Noun<journeys::Command>),
     /// The test clock of a sandbox tenant, whose id begins with `test-`
     Clock(Noun<clock::Command>),
 }
@@ -130,6 +133,7 @@ pub fn run(command: &NounCommand) -> anyhow::Result<()> {
         NounCommand::Visits(noun) => run!(noun, visits),
         NounCommand::Attributions(noun) => run!(noun, attributions),
         NounCommand::Orders(noun) => run!(noun, orders),
+        NounCommand::Journey(noun) => run!(noun, journeys),
         NounCommand::Clock(noun) => run!(noun, clock),
     }
 }
@@ -184,6 +188,7 @@ mod tests {
         Attribution, AttributionChange, Campaign, Code, Contact, ContactChange, ContactProperty,
         LoggedAttempt, Segment, Visit,
     };
+    use proto::journeys::StuckRun;
     use proto::orders::{Order, OrderChange, OrderProperty};
 
     use super::*;
@@ -209,6 +214,7 @@ mod tests {
         assert_eq!(unknown::<Attribution>(attributions::COLUMNS), none);
         assert_eq!(unknown::<LoggedAttempt>(attributions::ATTEMPTS), none);
         assert_eq!(unknown::<OrderProperty>(properties::COLUMNS), none);
+        assert_eq!(unknown::<StuckRun>(journeys::STUCK), none);
         assert_eq!(unknown::<Order>(orders::COLUMNS), none);
         assert_eq!(unknown::<OrderChange>(orders::HISTORY), none);
     }
@@ -226,9 +232,17 @@ mod tests {
         let ours = ["currency", "file", "limit", "no_end", "no_wait", "report"];
         let command = Cli::command();
         let mut told = BTreeSet::new();
-        for noun in
-            ["contacts", "segments", "campaigns", "codes", "visits", "attributions", "orders", "clock"]
-        {
+        for noun in [
+            "contacts",
+            "segments",
+            "campaigns",
+            "codes",
+            "visits",
+            "attributions",
+            "orders",
+            "journey",
+            "clock",
+        ] {
             ids(command.find_subcommand(noun).unwrap(), &mut told);
         }
         let fields = show::field_names();

@@ -28,6 +28,12 @@ pub(crate) fn page(items: &[Value], table: &mut Table, as_json: bool) -> anyhow:
     if as_json { print(items.iter().map(Value::to_string)) } else { print(table.lines(items)) }
 }
 
+/// How wide lines may be: the terminal's width, or what reads well where there is none.
+pub(crate) fn width() -> usize {
+    let size = rustix::termios::tcgetwinsize(std::io::stdout());
+    size.ok().map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0).unwrap_or(110)
+}
+
 /// Prints lines. Unlike `println!`, it does not panic when nobody reads on.
 pub(crate) fn print(lines: impl IntoIterator<Item = String>) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();

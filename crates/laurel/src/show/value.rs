@@ -102,6 +102,12 @@ fn of_known(message: &DynamicMessage) -> Option<Value> {
         "google.protobuf.Timestamp" => {
             message.transcode_to::<prost_types::Timestamp>().ok().as_ref().and_then(rfc3339).map(Value::from)
         }
+        // as JSON writes it everywhere
+        "google.protobuf.Duration" => {
+            let wire = message.transcode_to::<prost_types::Duration>().ok()?;
+            let time = std::time::Duration::try_from(wire).ok()?;
+            Some(json!(format!("{}s", time.as_secs_f64())))
+        }
         "google.type.Money" => {
             let wire = message.transcode_to::<WireMoney>().ok()?;
             let currency = wire.currency_code.parse().ok()?;
