@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use types::{ContactId, EventId, JourneyKey, SegmentId, TenantId};
+use types::{ContactId, EventId, JourneyKey, SegmentId, StageKey, TenantId};
 
 use super::cohort::Cohort;
 use super::event::Place;

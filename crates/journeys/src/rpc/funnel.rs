@@ -72,7 +72,7 @@ impl FunnelService for Server {
         let (definition, _) = self.definition(&tenant, &journey).await?;
         let stages = waiting_in(&definition, stage.as_ref()).map_err(errors::of_violation)?;
         let shown = projections::shown(&self.db, &tenant).await.map_err(Error::from)?;
-        let now = fields::tenant_now(&tenant, shown, &*self.clock);
+        let now = fields::tenant_now(&tenant, shown, &*self.engine.clock);
         let which = Stuck {
             tenant: &tenant,
             journey: &journey,
@@ -96,7 +96,7 @@ impl Server {
         journey: &JourneyKey,
     ) -> Result<(Arc<Definition>, i32), Error> {
         let mut connection = self.db.read().acquire().await.map_err(pg::Error::from)?;
-        let in_force = self.definitions.in_force(&mut connection, &[tenant]).await?;
+        let in_force = self.engine.definitions.in_force(&mut connection, &[tenant]).await?;
         let mut all = in_force.get(tenant).into_iter().flat_map(|all| all.iter());
         let applied = all.find(|applied| applied.definition.journey == *journey);
         let applied = applied.ok_or_else(|| errors::journey_not_found(journey.as_str()))?;
