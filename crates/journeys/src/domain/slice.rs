@@ -230,7 +230,14 @@ pub struct Slice {
 impl Slice {
     /// A slice on what was loaded; `now` is the real clock, for ids and for telling since when an entry waits.
     pub fn new(now: Timestamp, loaded: Loaded) -> Self {
-        let mut slice = Self { now, loaded, moved: HashSet::new(), members: BTreeMap::new(), cut_off: 0, out: Out::default() };
+        let mut slice = Self {
+            now,
+            loaded,
+            moved: HashSet::new(),
+            members: BTreeMap::new(),
+            cut_off: 0,
+            out: Out::default(),
+        };
         slice.out.timers.load(std::mem::take(&mut slice.loaded.timers));
         slice
     }

@@ -27,8 +27,8 @@ pub(crate) mod pending;
 pub(crate) mod projections;
 pub(crate) mod read;
 pub(crate) mod save;
-pub(crate) mod timers;
 pub(crate) mod stuck;
+pub(crate) mod timers;
 pub(crate) mod times;
 pub(crate) mod versions;
 
