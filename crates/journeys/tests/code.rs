@@ -111,7 +111,7 @@ async fn j12_a_journey_is_drawn_at_any_version_and_a_definition_without_being_ap
     let drawn = draw(&tenant, draft.clone()).await.unwrap();
     assert_eq!(drawn.media_type, "image/svg+xml");
     assert!(
-        drawn.drawing.contains(">Shop</text>") && !drawn.drawing.contains("version"),
+        drawn.drawing.contains(">Shop</text>") && !drawn.drawing.contains("· version"),
         "{}",
         drawn.drawing
     );

@@ -70,8 +70,10 @@ fn classes(chart: &mut String, drawing: &Drawing<'_>) {
 fn safe(text: &str) -> String {
     let mut safe = String::new();
     let mut begins = true;
-    for c in plain(text).chars() {
-        let is_mark = begins && "-+.)".contains(c);
+    let text = plain(text);
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        let is_mark = begins && "-+.)".contains(c) && chars.peek().is_none_or(|next| *next == ' ');
         begins &= c.is_ascii_digit();
         if !is_mark && (c.is_alphanumeric() || !c.is_ascii() || " .,:-_+%()/!?".contains(c)) {
             safe.push(c);
