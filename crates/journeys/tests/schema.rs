@@ -112,6 +112,7 @@ fn j12_what_the_parser_takes_the_schema_takes() {
         ("/goal/rate", json!("100%")),
         ("/goal/rate", json!("100.00%")),
         ("/stages/1/enter_after/0/wait", json!("90s")),
+        ("/stages/1/enter_after/0/wait", json!("0s")),
         ("/stages/1/enter_after/0/unless", json!([])),
         ("/stages/0/touch_points", json!([])),
     ] {
@@ -149,7 +150,7 @@ fn j12_what_the_schema_refuses_the_parser_refuses_and_both_refuse_what_has_anoth
         }
         if at.is_string() {
             for text in
-                ["", "No Such!", "x".repeat(3000).as_str(), "0%", "0d", "2026-13-99", "-a", "order.recorded"]
+                ["", "No Such!", "x".repeat(3000).as_str(), "0%", "2w", "2026-13-99", "-a", "order.recorded"]
             {
                 let other = with(&whole, &path, |value| *value = json!(text));
                 assert!(
@@ -183,8 +184,9 @@ fn j12_both_refuse_what_is_out_of_bounds() {
         ("/stages/0/enter_on", json!(vec![json!({ "event": "order.recorded" }); 21])),
         ("/stages/2/enter_on/0", json!({ "event": "order.recorded", "stage": "done" })),
         ("/stages/1/enter_after/0/wait", json!("30")),
-        ("/stages/1/enter_after/0/wait", json!("0d")),
+        ("/stages/1/enter_after/0/wait", json!("2w")),
         ("/stages/1/enter_after/0/wait", json!("1.5h")),
+        ("/stages/1/enter_after", json!(vec![json!({ "after": "lead", "wait": "1d" }); 21])),
         ("/stages/0/touch_points/0", json!("  ")),
         ("/stages/0/touch_points", json!(vec!["x"; 51])),
     ] {

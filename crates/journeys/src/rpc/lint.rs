@@ -23,7 +23,7 @@ impl Server {
         tenant: &TenantId,
         request: &LintJourneyRequest,
     ) -> Result<Response<LintJourneyResponse>, Status> {
-        let others = self.definitions.of_tenant(&self.db, tenant).await.map_err(Error::from)?;
+        let others = self.engine.definitions.of_tenant(&self.db, tenant).await.map_err(Error::from)?;
         let program = Some(request.program.as_str()).filter(|program| !program.is_empty());
         let findings = lint::lint(&request.definition, &others, program);
         let findings = findings.into_iter().map(wire::finding).collect();
@@ -77,7 +77,7 @@ impl Server {
         definition: &Definition,
         campaign: Option<&CampaignId>,
     ) -> Result<Live, Error> {
-        let in_force = self.definitions.of_tenant(&self.db, tenant).await?;
+        let in_force = self.engine.definitions.of_tenant(&self.db, tenant).await?;
         if !in_force.iter().any(|d| d.journey == definition.journey && d.counts_like(definition)) {
             return Err(Error::field(
                 "live",

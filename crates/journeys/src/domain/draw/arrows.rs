@@ -6,7 +6,7 @@ use super::layout::{GUTTER, Placed};
 use super::measure::{fit, width};
 use super::scene::{Area, Font, Ink, Item};
 use super::{Drawing, words};
-use crate::domain::definition::{Definition, Kind, Timer};
+use crate::domain::definition::{Definition, Kind, Wait};
 
 /// From one lane to the next.
 const LANE: i32 = 22;
@@ -53,7 +53,7 @@ pub(super) fn between_steps(drawing: &Drawing<'_>, placed: &[Placed<'_>]) -> Dra
 /// A timer on its way from the row of one stage to that of another.
 #[derive(Debug)]
 struct Route<'d> {
-    timer: &'d Timer,
+    timer: &'d Wait,
     target: &'d StageKey,
     /// Whether it comes to an exception.
     is_apart: bool,
@@ -154,7 +154,7 @@ impl<'d> Routes<'d> {
 }
 
 /// What a timer is, on its lane where that is long enough, else beside its end.
-fn label(drawn: &mut Drawn, timer: &Timer, from: i32, to: i32, lane: i32, paper: Ink, right: i32) {
+fn label(drawn: &mut Drawn, timer: &Wait, from: i32, to: i32, lane: i32, paper: Ink, right: i32) {
     let mut text = timer.wait.to_string();
     if let Some(unless) = words::unless(timer) {
         text = format!("{text}, {unless}");

@@ -8,7 +8,7 @@ use super::layout::{Layout, lay_out};
 use super::scene::{Anchor, Area, Item};
 use super::*;
 use crate::domain::definition::{
-    Kind, Notes, OnGap, PainPoint, Restart, Sequence, Signal, Stage, Timer, Trigger,
+    Kind, Notes, OnGap, PainPoint, Restart, Sequence, Signal, Stage, Trigger, Wait,
 };
 use crate::domain::yaml;
 
@@ -50,7 +50,7 @@ prop_compose! {
             let signals: Vec<usize> = signals;
             let timers: Vec<(usize, i64, Vec<usize>)> = timers;
             let pains: Vec<(String, String)> = pains;
-            let timer = |(after, seconds, unless): (usize, i64, Vec<usize>)| Timer {
+            let timer = |(after, seconds, unless): (usize, i64, Vec<usize>)| Wait {
                 after: key(after),
                 wait: Duration::seconds(seconds).try_into().unwrap(),
                 unless: unless.into_iter().map(key).collect(),

@@ -1,7 +1,7 @@
 //! What is said of a stage, in words.
 
 use super::Drawing;
-use crate::domain::definition::{Sequence, Signal, Stage, Timer, Trigger};
+use crate::domain::definition::{Sequence, Signal, Stage, Trigger, Wait};
 use crate::domain::funnel::{Counts, reached};
 use types::BasisPoints;
 
@@ -41,7 +41,7 @@ pub(super) fn signal(trigger: &Trigger) -> String {
 }
 
 /// What makes a timer moot.
-pub(super) fn unless(timer: &Timer) -> Option<String> {
+pub(super) fn unless(timer: &Wait) -> Option<String> {
     let stages: Vec<&str> = timer.unless.iter().map(types::StageKey::as_str).collect();
     (!stages.is_empty()).then(|| format!("unless {}", stages.join(" or ")))
 }

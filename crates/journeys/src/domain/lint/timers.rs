@@ -1,7 +1,7 @@
 //! Timers that never fire, and waits that no exception ends.
 
 use super::Rule;
-use crate::domain::definition::{Definition, Kind, Sequence, Stage, Timer};
+use crate::domain::definition::{Definition, Kind, Sequence, Stage, Wait};
 
 pub(super) fn look(definition: &Definition, say: &mut impl FnMut(Rule, String, String)) {
     for (n, stage) in definition.stages.iter().enumerate() {
@@ -21,17 +21,8 @@ pub(super) fn look(definition: &Definition, say: &mut impl FnMut(Rule, String, S
 }
 
 /// Why a timer can never enter its stage, if it cannot.
-fn never_fires(definition: &Definition, target: &Stage, timer: &Timer) -> Option<String> {
+fn never_fires(definition: &Definition, target: &Stage, timer: &Wait) -> Option<String> {
     let source = definition.stage(&timer.after)?;
-    if source.terminal {
-        return Some(format!(
-            "`{}` is terminal: it ends what would wait, and this never enters `{}`",
-            source.key, target.key
-        ));
-    }
-    if source.key == target.key {
-        return Some(format!("`{}` has been entered by the time it is over", target.key));
-    }
     if timer.unless.contains(&source.key) {
         return Some(format!("it waits after `{}`, and not at all once that is entered", source.key));
     }
@@ -55,7 +46,7 @@ fn never_fires(definition: &Definition, target: &Stage, timer: &Timer) -> Option
 }
 
 /// Whether there are exceptions, and none of them ends the wait.
-fn has_no_exit(definition: &Definition, timer: &Timer) -> bool {
+fn has_no_exit(definition: &Definition, timer: &Wait) -> bool {
     let mut exceptions = definition.stages.iter().filter(|s| s.kind == Kind::Exception).peekable();
     exceptions.peek().is_some()
         && exceptions.all(|exception| !exception.terminal && !timer.unless.contains(&exception.key))
