@@ -75,8 +75,8 @@ fn lints(desk: &Desk) -> anyhow::Result<()> {
     assert_eq!(desk.says("lint shop.yaml")?, "0 errors, 0 warnings\n");
     let told = desk.says("lint shop.yaml --program program.yaml")?;
     let lines: Vec<&str> = told.lines().collect();
-    assert!(lines[0].starts_with("program.yaml:4:35 warning[no-refund-path] rules[0].stage: "), "{told}");
-    assert!(lines[1].starts_with("program.yaml:5:35 warning[unknown-stage] rules[1].stage: "), "{told}");
+    assert!(lines[0].starts_with("program.yaml:4:36 warning[no-refund-path] rules[0].stage: "), "{told}");
+    assert!(lines[1].starts_with("program.yaml:5:36 warning[unknown-stage] rules[1].stage: "), "{told}");
     assert_eq!(lines[2..], ["0 errors, 2 warnings"]);
     let (code, out, error) = desk.fails("lint shop.yaml bad.yaml")?;
     assert_eq!((code, error.as_str()), (2, "laurel: 1 error, 0 warnings\n"));

@@ -131,7 +131,9 @@ fn j12_what_the_schema_refuses_the_parser_refuses_and_both_refuse_what_has_anoth
             Value::Object(fields) => {
                 others.push(with(&whole, &path, |value| value["no_such_field"] = json!(1)));
                 others.push(with(&whole, &path, |value| *value = json!("text")));
-                for name in fields.keys() {
+                // without its kind, the exception is a step behind the last one, which no schema can know
+                let all_but_kind = fields.keys().filter(|name| path != "/stages/3" || *name != "kind");
+                for name in all_but_kind {
                     let without = |value: &mut Value| drop(value.as_object_mut().unwrap().remove(name));
                     others.push(with(&whole, &path, without));
                 }
@@ -140,13 +142,8 @@ fn j12_what_the_schema_refuses_the_parser_refuses_and_both_refuse_what_has_anoth
             _ => others.push(with(&whole, &path, |value| *value = json!({ "text": 1 }))),
         }
         for other in others {
-            // a stage that others name may be missing; no schema knows
-            let names = ["/goal", "/stages/0/stage"];
             let (parsed, valid) = (is_parsed(&other), schema.is_valid(&other));
-            assert!(
-                parsed == valid || names.contains(&path.as_str()),
-                "{path}: parsed {parsed}, valid {valid}: {other}"
-            );
+            assert_eq!(parsed, valid, "{path}: parsed {parsed}, valid {valid}: {other}");
         }
         if at.is_string() {
             for text in
