@@ -14,6 +14,7 @@ use crate::domain::definition::Definition;
 use crate::domain::draw::{Drawing, Live};
 use crate::domain::lint;
 use crate::domain::yaml;
+use crate::store::funnel::Asked;
 use crate::store::{funnel, read};
 use crate::wire;
 
@@ -84,7 +85,8 @@ impl Server {
                 "the stages of this version stand otherwise than in the one in force",
             ));
         }
-        let counts = funnel::read(&self.db, tenant, &definition.journey, campaign).await?;
+        let asked = Asked { campaign: campaign.cloned(), ..Asked::default() };
+        let counts = funnel::counts(&self.db, tenant, &definition.journey, &asked).await?;
         Ok(Live { counts, campaign: campaign.map(ToString::to_string) })
     }
 }
