@@ -12,9 +12,9 @@ const STAGES: [(&str, &str); 3] = [
     ("gone", "kind: EXCEPTION, enter_on: [{event: order.refunded}]"),
 ];
 
-async fn lint(tenant: &Tenant, definition: &str, program: &str) -> Vec<j::Finding> {
+async fn lint(tenant: &Tenant, definition: &str, program: &str) -> Result<Vec<j::Finding>, tonic::Status> {
     let request = j::LintJourneyRequest { definition: definition.into(), program: program.into() };
-    tenant.journeys().lint_journey(request).await.unwrap().into_inner().findings
+    Ok(tenant.journeys().lint_journey(request).await?.into_inner().findings)
 }
 
 /// Level, rule, line and column of each.
@@ -34,10 +34,10 @@ async fn j12_lint_tells_all_errors_at_once_and_changes_nothing() {
     let stack = Stack::start().await;
     let tenant = stack.tenant(TENANT);
     let good = journey("sequence: REQUIRED", &STAGES);
-    assert!(lint(&tenant, &good, "").await.is_empty());
+    assert!(lint(&tenant, &good, "").await.unwrap().is_empty());
     let bad = good.replace("{event: order.recorded}", "{event: order.recorded, when: order.colour == 1}");
     let bad = bad.replace("{stage: gone,", "{stage: a,");
-    let found = lint(&tenant, &bad, "").await;
+    let found = lint(&tenant, &bad, "").await.unwrap();
     let (error, rule) = (j::Level::Error, "invalid-definition");
     let places: Vec<_> = told(&found).into_iter().map(|(level, rule, line, _)| (level, rule, line)).collect();
     assert_eq!(places, [(error, rule, 6), (error, rule, 7)]);
@@ -56,19 +56,19 @@ async fn j12_lint_sees_the_program_and_the_journeys_in_force_of_its_tenant_and_a
     let stack = Stack::start().await;
     let tenant = stack.tenant(TENANT);
     let program = "program: p\nrules:\n- {journey: j, stage: nosuch, action: CREATE}\n";
-    let found = lint(&tenant, &journey("sequence: REQUIRED", &STAGES), program).await;
+    let found = lint(&tenant, &journey("sequence: REQUIRED", &STAGES), program).await.unwrap();
     assert_eq!(told(&found), [(j::Level::Warning, "unknown-stage", 3, 23)]);
     assert!(found[0].in_program);
     let follows = [("x", "enter_on: [{event: stage.entered, journey: j, stage: b}]"), ("y", "")];
     let text = journey("sequence: REQUIRED", &follows).replace("journey: j\n", "journey: k\n");
     let (warning, lone) = (j::Level::Warning, "by-call-only");
     let rules = |found: &[j::Finding]| found.iter().map(|f| (f.level(), f.rule.clone())).collect::<Vec<_>>();
-    let found = lint(&tenant, &text, "").await;
+    let found = lint(&tenant, &text, "").await.unwrap();
     assert_eq!(rules(&found), [(warning, "unknown-source".to_owned()), (warning, lone.to_owned())]);
     tenant.apply(&text).await;
     tenant.apply(&journey("sequence: REQUIRED", &STAGES)).await;
-    assert_eq!(rules(&lint(&tenant, &text, "").await), [(warning, lone.to_owned())]);
-    let other = lint(&stack.tenant("other"), &text, "").await;
+    assert_eq!(rules(&lint(&tenant, &text, "").await.unwrap()), [(warning, lone.to_owned())]);
+    let other = lint(&stack.tenant("other"), &text, "").await.unwrap();
     assert_eq!(other.len(), 2, "another tenant's journeys are not seen");
 }
 

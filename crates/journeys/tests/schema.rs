@@ -9,7 +9,7 @@ use jsonschema::Validator;
 use serde_json::{Value, json};
 
 /// Everything that a definition can say.
-const WHOLE: &str = r#"
+const WHOLE: &str = r"
 journey: whole
 name: All there is
 sequence: REQUIRED
@@ -41,7 +41,7 @@ stages:
   - stage: lost
     kind: EXCEPTION
     enter_on: [{event: order.refunded}]
-"#;
+";
 
 fn schema() -> Validator {
     jsonschema::draft202012::new(&serde_json::from_str(DEFINITION_SCHEMA).unwrap()).unwrap()
@@ -61,10 +61,14 @@ fn paths(at: &Value, path: &str, into: &mut Vec<String>) {
     into.push(path.to_owned());
     match at {
         Value::Object(fields) => {
-            fields.iter().for_each(|(name, v)| paths(v, &format!("{path}/{name}"), into))
+            for (name, value) in fields {
+                paths(value, &format!("{path}/{name}"), into);
+            }
         }
         Value::Array(items) => {
-            items.iter().enumerate().for_each(|(n, v)| paths(v, &format!("{path}/{n}"), into));
+            for (n, value) in items.iter().enumerate() {
+                paths(value, &format!("{path}/{n}"), into);
+            }
         }
         _ => (),
     }

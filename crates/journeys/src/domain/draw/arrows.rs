@@ -69,7 +69,7 @@ struct Route<'d> {
 /// The ways of all timers: each has lanes and ways of its own, so that none lies on another.
 #[derive(Debug)]
 pub(super) struct Routes<'d> {
-    routes: Vec<Route<'d>>,
+    all: Vec<Route<'d>>,
     /// Lanes above each row.
     lanes: Vec<i32>,
     ways: i32,
@@ -80,7 +80,7 @@ impl<'d> Routes<'d> {
     pub(super) fn plan(definition: &'d Definition, rows: &[(&StageKey, usize)]) -> Self {
         let row_of = |stage: &StageKey| rows.iter().find(|(key, _)| *key == stage).map(|(_, row)| *row);
         let count = rows.iter().map(|(_, row)| row + 1).max().unwrap_or_default();
-        let mut planned = Self { routes: Vec::new(), lanes: vec![0; count], ways: 0 };
+        let mut planned = Self { all: Vec::new(), lanes: vec![0; count], ways: 0 };
         for stage in &definition.stages {
             for timer in &stage.enter_after {
                 let Some((from_row, to_row)) = row_of(&timer.after).zip(row_of(&stage.key)) else { continue };
@@ -93,7 +93,7 @@ impl<'d> Routes<'d> {
                 };
                 let (target, is_apart) = (&stage.key, stage.kind == Kind::Exception);
                 let route = Route { timer, target, is_apart, from_row, to_row, from_lane, to_lane, way };
-                planned.routes.push(route);
+                planned.all.push(route);
             }
         }
         planned
@@ -124,7 +124,7 @@ impl<'d> Routes<'d> {
         let area = |stage: &StageKey| placed.iter().find(|p| p.stage.key == *stage).map(|p| p.area);
         let height = |row: usize, lane: i32| tops.get(row).map(|top| top - lane * LANE);
         let mut drawn = Drawn::default();
-        for (n, route) in self.routes.iter().enumerate() {
+        for (n, route) in self.all.iter().enumerate() {
             let Some((from, to)) = area(&route.timer.after).zip(area(route.target)) else { continue };
             let lanes = height(route.from_row, route.from_lane).zip(height(route.to_row, route.to_lane));
             let Some((out, into)) = lanes else { continue };
@@ -138,7 +138,11 @@ impl<'d> Routes<'d> {
             points.extend([(end, into), (end, to.y)]);
             drawn.lines.push(Item::Line { points, ink: Ink::Timer, dashed: true, arrow: true });
             let paper = if route.is_apart { Ink::ExceptionShade } else { Ink::Paper };
-            label(&mut drawn, route.timer, turn, end, into, paper, right);
+            let (content, area) = label(route.timer, (turn, end), into, right);
+            drawn.texts.push(Item::rect(area, 4, paper));
+            let middle = area.x + area.width / 2;
+            drawn.texts.push(Item::centred(middle, into + 4, Font::STRONG, Ink::Timer, content));
+            drawn.labels.push(area);
         }
         drawn
     }
@@ -146,15 +150,15 @@ impl<'d> Routes<'d> {
     /// Where a timer leaves a card's upper edge or comes to it: all that do have their own places on it.
     fn port(&self, card: &Area, route: usize, stage: &StageKey) -> i32 {
         let touches = |r: &Route<'_>| usize::from(r.timer.after == *stage) + usize::from(r.target == stage);
-        let all: usize = self.routes.iter().map(touches).sum();
-        let before: usize = self.routes.iter().take(route).map(touches).sum();
-        let (all, before) = (i32::try_from(all).unwrap_or(1), i32::try_from(before).unwrap_or(0));
-        card.x + card.width * (before + 1) / (all + 1)
+        let ports: usize = self.all.iter().map(touches).sum();
+        let before: usize = self.all.iter().take(route).map(touches).sum();
+        let (ports, before) = (i32::try_from(ports).unwrap_or(1), i32::try_from(before).unwrap_or(0));
+        card.x + card.width * (before + 1) / (ports + 1)
     }
 }
 
-/// What a timer is, on its lane where that is long enough, else beside its end.
-fn label(drawn: &mut Drawn, timer: &Wait, from: i32, to: i32, lane: i32, paper: Ink, right: i32) {
+/// What a timer is, and where that stands: on its lane where that is long enough, else beside its end.
+fn label(timer: &Wait, (from, to): (i32, i32), lane: i32, right: i32) -> (String, Area) {
     let mut text = timer.wait.to_string();
     if let Some(unless) = words::unless(timer) {
         text = format!("{text}, {unless}");
@@ -163,8 +167,5 @@ fn label(drawn: &mut Drawn, timer: &Wait, from: i32, to: i32, lane: i32, paper: 
     let wide = width(&content, Font::STRONG) + 10;
     let has_room = (to - from).abs() >= wide + 20;
     let x = if has_room { i32::midpoint(from, to) - wide / 2 } else { (from.max(to) + 6).min(right - wide) };
-    let area = Area { x, y: lane - 9, width: wide, height: 18 };
-    drawn.texts.push(Item::rect(area, 4, paper));
-    drawn.texts.push(Item::centred(x + wide / 2, lane + 4, Font::STRONG, Ink::Timer, content));
-    drawn.labels.push(area);
+    (content, Area { x, y: lane - 9, width: wide, height: 18 })
 }

@@ -86,7 +86,7 @@ impl Card {
         if !rewards.is_empty() {
             body.label("REWARDS", Ink::Reward);
             body.list(&rewards, |body, reward| {
-                body.lines(wrap(reward, Font::BODY, ROOM, 2), Font::BODY, Ink::Reward)
+                body.lines(wrap(reward, Font::BODY, ROOM, 2), Font::BODY, Ink::Reward);
             });
         }
         if let Some(goal) = words::goal(drawing, stage) {

@@ -35,7 +35,10 @@ pub(super) fn render(drawing: &Drawing<'_>) -> String {
             let _ = writeln!(chart, "  s{from} -.->|\"{}{}\"| s{to}", timer.wait, safe(&unless));
         }
     }
-    classes(&mut chart, drawing);
+    let (exception, truth) =
+        ("fill:#fdf3f2,stroke:#b42318,color:#1b2733", "fill:#fdecc8,stroke:#8a4b08,color:#1b2733");
+    class(&mut chart, &definition.stages, "exception", exception, |s| s.kind == Kind::Exception);
+    class(&mut chart, &definition.stages, "truth", truth, |s| s.notes.moment_of_truth);
     chart
 }
 
@@ -50,18 +53,12 @@ fn node(drawing: &Drawing<'_>, n: usize, stage: &Stage) -> String {
     if stage.terminal { format!("s{n}([\"{label}\"])") } else { format!("s{n}[\"{label}\"]") }
 }
 
-fn classes(chart: &mut String, drawing: &Drawing<'_>) {
-    let stages = &drawing.definition.stages;
-    let kinds: [(&str, &str, fn(&Stage) -> bool); 2] = [
-        ("exception", "fill:#fdf3f2,stroke:#b42318,color:#1b2733", |s| s.kind == Kind::Exception),
-        ("truth", "fill:#fdecc8,stroke:#8a4b08,color:#1b2733", |s| s.notes.moment_of_truth),
-    ];
-    for (class, style, is) in kinds {
-        let of: Vec<String> =
-            stages.iter().enumerate().filter(|(_, s)| is(s)).map(|(n, _)| format!("s{n}")).collect();
-        if !of.is_empty() {
-            let _ = writeln!(chart, "  classDef {class} {style}\n  class {} {class}", of.join(","));
-        }
+/// Gives the stages that are something a look of their own.
+fn class(chart: &mut String, stages: &[Stage], class: &str, style: &str, is: impl Fn(&Stage) -> bool) {
+    let of = stages.iter().enumerate().filter(|(_, stage)| is(stage)).map(|(n, _)| format!("s{n}"));
+    let of: Vec<String> = of.collect();
+    if !of.is_empty() {
+        let _ = writeln!(chart, "  classDef {class} {style}\n  class {} {class}", of.join(","));
     }
 }
 

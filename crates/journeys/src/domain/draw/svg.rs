@@ -58,7 +58,9 @@ impl Writer {
             Item::Group { title, items } => {
                 self.open("g", &[]);
                 self.leaf("title", &[], title);
-                items.iter().for_each(|item| self.item(item));
+                for item in items {
+                    self.item(item);
+                }
                 self.close("g");
             }
         }

@@ -196,7 +196,7 @@ proptest! {
             let parts: Vec<&str> = line.trim().split('"').collect();
             prop_assert!(parts.len() == 1 || parts.len() == 3, "{line}");
             let outside = [parts[0], parts.last().unwrap()].concat();
-            prop_assert!(outside.chars().all(|c| c.is_ascii()), "{line}");
+            prop_assert!(outside.is_ascii(), "{line}");
             if let [_, label, _] = parts[..] {
                 let plain = label.replace("<br/>", "");
                 prop_assert!(!plain.contains(['<', '>', '`', '[', ']', '{', '}', '|', '&']), "{line}");
