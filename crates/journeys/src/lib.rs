@@ -49,6 +49,9 @@ use crate::timers::Alarm;
 
 static OWN: Migrator = sqlx::migrate!("./migrations");
 
+/// The JSON Schema of definitions, for editors; it takes whatever [`domain::yaml`] takes, as far as a schema can say it.
+pub const DEFINITION_SCHEMA: &str = include_str!("../../../docs/schemas/journey.schema.json");
+
 /// The service's schema.
 pub const SCHEMA: pg::Schema = pg::Schema { name: "journeys" };
 

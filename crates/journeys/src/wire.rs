@@ -10,10 +10,12 @@ use types::{CampaignId, EventId, Money, RunId, Timestamp, new_id};
 
 use crate::domain::definition::{self, Definition};
 use crate::domain::event::{Cause, Order, Transition};
+use crate::domain::lint::Finding;
 use crate::domain::slice::{Fact, Reversal};
 use crate::domain::timers::Timer;
 use crate::store::definitions::campaigns;
 use crate::store::read::{JourneyRow, PendingRow, RunRow};
+use crate::store::versions::VersionRow;
 
 /// A fact as the stream tells it, caused under a trace.
 pub(crate) fn event(fact: &Fact, traceparent: Option<&str>, recorded_at: Timestamp) -> wire::JourneyEvent {
@@ -203,6 +205,31 @@ fn stage(stage: &definition::Stage) -> wire::Stage {
 
 fn pain_point(point: &definition::PainPoint) -> wire::PainPoint {
     wire::PainPoint { pain: point.pain.clone(), remedy: point.remedy.clone() }
+}
+
+/// A version of a journey.
+pub(crate) fn version(row: VersionRow) -> wire::JourneyVersion {
+    wire::JourneyVersion {
+        version: row.version,
+        applied_at: Some(wire_time(row.applied_at)),
+        definition: row.definition,
+        in_force: row.in_force,
+    }
+}
+
+/// What is wrong with a definition, or odd about it.
+pub(crate) fn finding(Finding { rule, problem }: Finding) -> wire::Finding {
+    let level = if rule.is_error() { wire::Level::Error } else { wire::Level::Warning };
+    let number = |n: u32| i32::try_from(n).unwrap_or(i32::MAX);
+    wire::Finding {
+        level: level.into(),
+        rule: rule.name().to_owned(),
+        message: problem.message,
+        line: number(problem.line),
+        column: number(problem.column),
+        path: problem.path,
+        in_program: rule.is_of_program(),
+    }
 }
 
 /// A run.

@@ -1,6 +1,6 @@
 //! Commands that speak to running services, through their public RPCs only.
 
-mod apply;
+pub(crate) mod apply;
 mod audit;
 mod decisions;
 mod funnel;

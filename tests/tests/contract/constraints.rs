@@ -56,8 +56,9 @@ fn with(
     value: Option<Value>,
 ) -> DynamicMessage {
     let mut message = values.least(descriptor);
-    for other in one_of(descriptor) {
-        message.clear_field_by_name(&other);
+    let either = one_of(descriptor);
+    if either.iter().any(|name| name == field.name()) {
+        either.iter().for_each(|other| message.clear_field_by_name(other));
     }
     match value {
         Some(value) => message.set_field(field, value),

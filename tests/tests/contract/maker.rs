@@ -244,7 +244,7 @@ impl Maker {
     }
 
     fn text(&mut self, field: &FieldDescriptor) -> String {
-        if field.name() == "definition" {
+        if matches!(field.name(), "definition" | "program") {
             return self.definition();
         }
         if self.percent(self.wild) {

@@ -149,8 +149,10 @@ async fn begin(clients: &Clients) -> anyhow::Result<()> {
 }
 
 async fn definitions(clients: &Clients) -> anyhow::Result<()> {
-    for definition in JOURNEYS {
-        let request = j::ApplyJourneyRequest { definition: definition.to_owned(), base_version: 0 };
+    // versions of the first, before that in force
+    let earlier = ["first", "second"].map(|name| format!("{}name: {name}\n", JOURNEYS[0]));
+    for definition in earlier.into_iter().chain(JOURNEYS.map(str::to_owned)) {
+        let request = j::ApplyJourneyRequest { definition, base_version: 0 };
         clients.journeys.clone().apply_journey(request).await?;
     }
     for campaign in ["spring", "summer"] {

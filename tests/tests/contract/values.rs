@@ -145,6 +145,7 @@ impl Values {
             "transition_id" => return first(&self.ids.transitions),
             "reward_id" => return first(&self.ids.rewards),
             "definition" if parent.contains("Program") => return program("spring", "2025-01-01"),
+            "program" => return program("spring", "2025-01-01"),
             "definition" => JOURNEYS[0],
             "campaign_id" => "spring",
             "segment_id" | "segment_ids" => "advocates",

@@ -39,6 +39,13 @@ impl Problem {
         Self { line, column, path: path.into(), message: message.into() }
     }
 
+    /// A problem of what stands at a path of a text that can be read, such as `stages[2].enter_on`.
+    pub fn of_path(text: &str, path: impl Into<String>, message: impl Into<String>) -> Self {
+        let path = path.into();
+        let (line, column) = path::find(text, &path);
+        Self { line, column, path, message: message.into() }
+    }
+
     /// A problem of the whole document.
     pub fn of_document(message: impl Into<String>) -> Self {
         Self { line: 0, column: 0, path: String::new(), message: message.into() }

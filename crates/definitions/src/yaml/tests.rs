@@ -131,6 +131,24 @@ fn a_value_behind_an_alias_has_the_line_of_its_use() {
 }
 
 #[test]
+fn a_problem_of_a_path_has_the_place_of_its_value() {
+    let text = "name: a\nrules:\n  - stage: won\n  - {stage: \"lost\", on: true}\n";
+    for (path, place) in [
+        ("name", (1, 7)),
+        ("rules", (3, 3)),
+        ("rules[0]", (3, 5)),
+        ("rules[0].stage", (3, 12)),
+        ("rules[1]", (4, 5)),
+        ("rules[1].on", (4, 25)),
+        ("rules[2]", (0, 0)),
+        ("rules[1].nosuch", (0, 0)),
+    ] {
+        let problem = Problem::of_path(text, path, "is odd");
+        assert_eq!((problem.line, problem.column, problem.path.as_str()), (place.0, place.1, path), "{path}");
+    }
+}
+
+#[test]
 fn a_problem_of_the_document_has_no_line() {
     assert_eq!(Problem::of_document("no stages").to_string(), "no stages");
 }

@@ -13,6 +13,8 @@
 //! | [`timers`] | timers that are set, moot, due (J7) |
 //! | [`effects`] | what is to be saved for them |
 //! | [`attribution`] | which attribution was in force when (J9) |
+//! | [`lint`] | what is wrong with a definition, and what is odd about it (J12) |
+//! | [`draw`] | a journey as a drawing (J12) |
 //! | [`publish`] | what applying a definition does (J1) |
 //! | [`funnel`] | what a run counts for (J11), and how near the goal is (J1) |
 //! | [`cohort`] | which runs are counted together (J11) |
@@ -22,9 +24,11 @@ pub mod attribution;
 pub mod cohort;
 pub mod conditions;
 pub mod definition;
+pub mod draw;
 pub mod effects;
 pub mod event;
 pub mod funnel;
+pub mod lint;
 pub mod publish;
 pub mod rules;
 pub mod run;

@@ -72,10 +72,15 @@ pub(crate) fn of_applying(error: apply_journey::Error) -> Error {
 
 /// Of a definition that cannot be read.
 pub(crate) fn of_definition(problems: Vec<Problem>) -> Error {
+    of_document("definition", problems)
+}
+
+/// Of the document in a field.
+pub(crate) fn of_document(name: &str, problems: Vec<Problem>) -> Error {
     let field = |problem: Problem| {
         let path = match problem.line {
-            0 => "definition".to_owned(),
-            line => format!("definition:{line}:{}", problem.column),
+            0 => name.to_owned(),
+            line => format!("{name}:{line}:{}", problem.column),
         };
         let place = if problem.path.is_empty() { String::new() } else { format!("{}: ", problem.path) };
         (path, format!("{place}{}", problem.message))

@@ -2,8 +2,9 @@
 
 use proto::journeys::journey_service_server::JourneyService;
 use proto::journeys::{
-    ApplyJourneyRequest, ApplyJourneyResponse, GetJourneyRequest, GetJourneyResponse, Journey,
-    ListJourneysRequest, ListJourneysResponse,
+    ApplyJourneyRequest, ApplyJourneyResponse, DrawJourneyRequest, DrawJourneyResponse, GetJourneyRequest,
+    GetJourneyResponse, Journey, LintJourneyRequest, LintJourneyResponse, ListJourneyVersionsRequest,
+    ListJourneyVersionsResponse, ListJourneysRequest, ListJourneysResponse,
 };
 use rpc::page::Page;
 use rpc::{Error, caller, fields};
@@ -14,6 +15,7 @@ use super::{Server, errors};
 use crate::commands::apply_journey::{self, ApplyJourney};
 use crate::domain::yaml;
 use crate::store::read::{self, JourneyRow};
+use crate::store::versions;
 use crate::wire;
 
 #[tonic::async_trait]
@@ -58,6 +60,40 @@ impl JourneyService for Server {
         let (journeys, next_page_token) = page.cut(rows, |(key, _)| key.clone(), |(_, journey)| journey);
         Ok(Response::new(ListJourneysResponse { journeys, next_page_token }))
     }
+
+    async fn list_journey_versions(
+        &self,
+        request: Request<ListJourneyVersionsRequest>,
+    ) -> Result<Response<ListJourneyVersionsResponse>, Status> {
+        let tenant = caller::tenant(&request)?;
+        let ListJourneyVersionsRequest { journey, page_size, page_token } = request.into_inner();
+        let key: JourneyKey = fields::parse("journey", &journey)?;
+        let page = Page::read(&tenant, "ListJourneyVersions", &[&journey], page_size, &page_token)?;
+        let before = page.after_as()?;
+        let rows = versions::versions(&self.db, &tenant, &key, before, page.limit()).await;
+        let rows = rows.map_err(Error::from)?;
+        if rows.is_empty() && before.is_none() {
+            return Err(errors::journey_not_found(&journey).into());
+        }
+        let (versions, next_page_token) = page.cut(rows, |row| row.version.to_string(), wire::version);
+        Ok(Response::new(ListJourneyVersionsResponse { versions, next_page_token }))
+    }
+
+    async fn lint_journey(
+        &self,
+        request: Request<LintJourneyRequest>,
+    ) -> Result<Response<LintJourneyResponse>, Status> {
+        let tenant = caller::tenant(&request)?;
+        self.lint(&tenant, &request.into_inner()).await
+    }
+
+    async fn draw_journey(
+        &self,
+        request: Request<DrawJourneyRequest>,
+    ) -> Result<Response<DrawJourneyResponse>, Status> {
+        let tenant = caller::tenant(&request)?;
+        self.draw(&tenant, &request.into_inner()).await
+    }
 }
 
 fn read_apply(tenant: TenantId, origin: Origin, request: ApplyJourneyRequest) -> Result<ApplyJourney, Error> {
@@ -68,7 +104,7 @@ fn read_apply(tenant: TenantId, origin: Origin, request: ApplyJourneyRequest) ->
 }
 
 /// 0 does not say.
-fn given(version: i32) -> Option<i32> {
+pub(super) fn given(version: i32) -> Option<i32> {
     Some(version).filter(|version| *version > 0)
 }
 

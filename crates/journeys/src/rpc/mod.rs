@@ -3,6 +3,7 @@
 //! | module | what |
 //! |---|---|
 //! | [`journeys`] | JourneyService |
+//! | [`lint`] | what is said of definitions: LintJourney, DrawJourney |
 //! | [`runs`] | RunService |
 //! | [`funnel`] | FunnelService |
 //! | [`audit`] | AuditService |
@@ -14,6 +15,7 @@ pub(crate) mod erasures;
 pub(crate) mod errors;
 pub(crate) mod funnel;
 pub(crate) mod journeys;
+pub(crate) mod lint;
 pub(crate) mod runs;
 
 use batch::Batcher;

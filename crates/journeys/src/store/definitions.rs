@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use pg::WriteTx;
+use pg::{Database, WriteTx};
 use sqlx::PgConnection;
 use types::{CampaignId, JourneyKey, TenantId, Timestamp};
 
@@ -61,6 +61,17 @@ impl Definitions {
             journeys.entry(row.tenant_id).or_default().push(applied);
         }
         Ok(journeys.into_iter().map(|(tenant, all)| (tenant, all.into())).collect())
+    }
+
+    /// What is in force of one tenant, for those who only read.
+    pub(crate) async fn of_tenant(
+        &self,
+        db: &Database,
+        tenant: &TenantId,
+    ) -> Result<Vec<Arc<Definition>>, pg::Error> {
+        let mut connection = db.read().acquire().await?;
+        let in_force = self.in_force(&mut connection, &[tenant]).await?.remove(tenant).unwrap_or_default();
+        Ok(in_force.iter().map(|applied| Arc::clone(&applied.definition)).collect())
     }
 
     /// Versions in the order asked for.

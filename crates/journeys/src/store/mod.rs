@@ -16,6 +16,7 @@
 //! | [`stuck`] | who has stood in a stage for long |
 //! | [`projections`] | contacts, attributions and clocks, as upstream tells of them |
 //! | [`read`] | lists and single resources |
+//! | [`versions`] | published versions |
 //! | [`order`] | columns of an order, shared by two tables |
 
 pub(crate) mod definitions;
@@ -29,6 +30,7 @@ pub(crate) mod save;
 pub(crate) mod stuck;
 pub(crate) mod timers;
 pub(crate) mod times;
+pub(crate) mod versions;
 
 use types::CampaignId;
 

@@ -49,7 +49,8 @@ pub enum NounCommand {
     Attributions(Noun<attributions::Command>),
     /// Orders: purchases and deals with a revenue
     Orders(Noun<orders::Command>),
-    /// Journeys: contacts' ways through stages
+    /// Journeys: contacts' ways through stages, as code and as drawings
+    #[command(visible_alias = "journeys")]
     Journey(Noun<journeys::Command>),
     /// The test clock of a sandbox tenant, whose id begins with `test-`
     Clock(Noun<clock::Command>),
@@ -188,7 +189,7 @@ mod tests {
         Attribution, AttributionChange, Campaign, Code, Contact, ContactChange, ContactProperty,
         LoggedAttempt, Segment, Visit,
     };
-    use proto::journeys::StuckRun;
+    use proto::journeys::{Journey, JourneyVersion, StuckRun};
     use proto::orders::{Order, OrderChange, OrderProperty};
 
     use super::*;
@@ -217,6 +218,8 @@ mod tests {
         assert_eq!(unknown::<StuckRun>(journeys::STUCK), none);
         assert_eq!(unknown::<Order>(orders::COLUMNS), none);
         assert_eq!(unknown::<OrderChange>(orders::HISTORY), none);
+        assert_eq!(unknown::<Journey>(journeys::COLUMNS), none);
+        assert_eq!(unknown::<JourneyVersion>(journeys::VERSIONS), none);
     }
 
     /// The ids of the arguments of a command and those below it.
@@ -229,7 +232,7 @@ mod tests {
     #[test]
     fn every_argument_has_the_name_of_its_field() {
         // ours alone: what is no field, and the currency of an amount
-        let ours = ["currency", "file", "limit", "no_end", "no_wait", "report"];
+        let ours = ["currency", "file", "limit", "no_end", "no_wait", "output", "report"];
         let command = Cli::command();
         let mut told = BTreeSet::new();
         for noun in [

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use anyhow::Context;
-use definitions::yaml::{self, Problem, Spanned};
-use proto::journeys::{ApplyJourneyRequest, GetJourneyRequest, Journey};
+use definitions::outline::{self, RuleOutline};
+use definitions::yaml::{self, Problem};
+use proto::journeys::{ApplyJourneyRequest, ApplyJourneyResponse, GetJourneyRequest, Journey};
 use proto::rewards::ApplyProgramRequest;
-use serde::Deserialize;
 use serde::de::IgnoredAny;
 use tonic::{Code, Status};
 
@@ -23,19 +23,12 @@ enum Kind {
 
 /// Publishes what `path` defines; what is wrong in it is reported by file and line.
 pub(super) async fn apply(clients: &Clients, path: &Path) -> anyhow::Result<()> {
-    let definition =
-        std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let definition = read(path)?;
     let file = path.display().to_string();
-    let refused =
-        |status: Status| explain_fields(status, |field, what| format!("{} {what}", place(&file, field)));
     match kind(&definition).map_err(|problem| anyhow::anyhow!("{}", located(&file, &problem)))? {
-        Some(Kind::Journey) => {
-            let request = ApplyJourneyRequest { definition, base_version: 0 };
-            let answer = clients.journeys.clone().apply_journey(request).await.map_err(refused)?.into_inner();
-            let journey = answer.journey.unwrap_or_default();
-            say(&format!("journey {}", journey.journey), journey.version, answer.changed);
-        }
+        Some(Kind::Journey) => say_journey(&apply_journey(clients, path).await?),
         Some(Kind::Program) => {
+            let refused = |status| refused(status, "definition", path);
             let request = ApplyProgramRequest { definition: definition.clone(), base_version: 0 };
             let answer = clients.programs.clone().apply_program(request).await.map_err(refused)?.into_inner();
             let program = answer.program.unwrap_or_default();
@@ -45,6 +38,29 @@ pub(super) async fn apply(clients: &Clients, path: &Path) -> anyhow::Result<()> 
         None => anyhow::bail!("{file} has neither `journey` nor `program` at its root"),
     }
     Ok(())
+}
+
+/// Publishes the journey that `path` defines.
+pub(crate) async fn apply_journey(clients: &Clients, path: &Path) -> anyhow::Result<ApplyJourneyResponse> {
+    let request = ApplyJourneyRequest { definition: read(path)?, base_version: 0 };
+    let refused = |status| refused(status, "definition", path);
+    Ok(clients.journeys.clone().apply_journey(request).await.map_err(refused)?.into_inner())
+}
+
+/// Says what came of it.
+pub(crate) fn say_journey(answer: &ApplyJourneyResponse) {
+    let journey = answer.journey.clone().unwrap_or_default();
+    say(&format!("journey {}", journey.journey), journey.version, answer.changed);
+}
+
+/// A whole file.
+pub(crate) fn read(path: &Path) -> anyhow::Result<String> {
+    std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+/// What is wrong with a file that was sent as a field, by its lines.
+pub(crate) fn refused(status: Status, field: &str, file: &Path) -> anyhow::Error {
+    explain_fields(status, |path, what| format!("{} {what}", place(&file.display().to_string(), field, path)))
 }
 
 fn say(what: &str, version: i32, changed: bool) {
@@ -62,11 +78,11 @@ fn kind(text: &str) -> Result<Option<Kind>, Problem> {
     })
 }
 
-/// A field path of the contract, with the file instead of `definition`.
-fn place(file: &str, field: &str) -> String {
-    match field.strip_prefix("definition") {
+/// A field path of the contract, with the file instead of the field it was sent as.
+fn place(file: &str, field: &str, path: &str) -> String {
+    match path.strip_prefix(field) {
         Some(rest) if rest.is_empty() || rest.starts_with(':') => format!("{file}{rest}"),
-        _ => field.to_owned(),
+        _ => path.to_owned(),
     }
 }
 
@@ -78,21 +94,9 @@ fn located(file: &str, problem: &Problem) -> String {
     }
 }
 
-/// As much of a program as it takes to find the stages it names.
-#[derive(Deserialize)]
-struct ProgramText {
-    rules: Vec<RuleText>,
-}
-
-#[derive(Deserialize)]
-struct RuleText {
-    journey: Spanned<String>,
-    stage: Spanned<String>,
-}
-
 /// Warns of rules that wait for a stage their journey does not have. It may come later, so this is no error.
 async fn warn_of_stages(clients: &Clients, file: &str, definition: &str) {
-    let Ok(program) = yaml::parse::<ProgramText>(definition) else { return };
+    let Ok(program) = outline::parse(definition) else { return };
     let names: BTreeSet<&str> = program.rules.iter().map(|rule| rule.journey.value.as_str()).collect();
     let mut journeys = BTreeMap::new();
     for name in names {
@@ -113,9 +117,9 @@ async fn warn_of_stages(clients: &Clients, file: &str, definition: &str) {
 }
 
 /// Every stage that its journey is known to lack; of a journey that is not there at all, the first rule that names it.
-fn unknown_stages(rules: &[RuleText], journeys: &BTreeMap<String, Option<Journey>>) -> Vec<Problem> {
+fn unknown_stages(rules: &[RuleOutline], journeys: &BTreeMap<String, Option<Journey>>) -> Vec<Problem> {
     let mut missing = BTreeSet::new();
-    let of_rule = |rule: &RuleText| {
+    let of_rule = |rule: &RuleOutline| {
         let (name, stage) = (&rule.journey.value, &rule.stage.value);
         match journeys.get(name)? {
             Some(journey) if journey.stages.iter().any(|known| known.stage == *stage) => None,
@@ -153,17 +157,17 @@ mod tests {
 
     #[test]
     fn the_file_takes_the_place_of_the_field() {
-        assert_eq!(place("a/p.yaml", "definition:5:1"), "a/p.yaml:5:1");
-        assert_eq!(place("p.yaml", "definition"), "p.yaml");
-        assert_eq!(place("p.yaml", "definitions"), "definitions");
-        assert_eq!(place("p.yaml", "base_version"), "base_version");
+        assert_eq!(place("a/p.yaml", "definition", "definition:5:1"), "a/p.yaml:5:1");
+        assert_eq!(place("p.yaml", "definition", "definition"), "p.yaml");
+        assert_eq!(place("p.yaml", "definition", "definitions"), "definitions");
+        assert_eq!(place("p.yaml", "definition", "base_version"), "base_version");
     }
 
     #[test]
     fn r1_a_stage_that_the_journey_lacks_is_warned_of() {
         let text = "program: p\nrules:\n- {journey: j, stage: won}\n- {journey: j, stage: wonn}\n\
                     - {journey: k, stage: won}\n- {journey: k, stage: lost}\n- {journey: unasked, stage: won}\n";
-        let program: ProgramText = yaml::parse(text).unwrap();
+        let program = outline::parse(text).unwrap();
         let stages = vec![Stage { stage: "won".to_owned(), ..Default::default() }];
         let journey = Journey { stages, ..Default::default() };
         let journeys = BTreeMap::from([("j".to_owned(), Some(journey)), ("k".to_owned(), None)]);
