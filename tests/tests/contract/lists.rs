@@ -98,6 +98,7 @@ fn changed(values: &Values, filter: &FieldDescriptor) -> Value {
         (Kind::String, true) => match filter.name() {
             "campaign_id" => Value::String("summer".to_owned()),
             "order_id" => Value::String("o-2".to_owned()),
+            "journey" => Value::String("strict".to_owned()),
             "attribution_id" => Value::String(values.ids.attributions[1].clone()),
             other => panic!("{}: no other value of {other} is known", filter.full_name()),
         },
@@ -107,6 +108,7 @@ fn changed(values: &Values, filter: &FieldDescriptor) -> Value {
             set(&mut other, "email", "bob@example.com");
             Value::Message(other)
         }
+        _ if filter.name() == "days" => Value::I32(2),
         _ => values.one(filter),
     }
 }
