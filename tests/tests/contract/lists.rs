@@ -108,6 +108,7 @@ fn changed(values: &Values, filter: &FieldDescriptor) -> Value {
             set(&mut other, "email", "bob@example.com");
             Value::Message(other)
         }
+        _ if filter.name() == "days" => Value::I32(2),
         _ => values.one(filter),
     }
 }

@@ -264,8 +264,8 @@ async fn orders(clients: &Clients) -> anyhow::Result<()> {
     let import = o::ImportOrdersRequest { options: Some(options), chunk: file };
     let mut answers = clients.orders.clone().import_orders(tokio_stream::iter([import])).await?.into_inner();
     while answers.message().await?.is_some() {}
-    // so that there is an end to wait for
-    let seconds = 60;
+    // so that there is an end to wait for, and runs have stood for a day
+    let seconds = 25 * 3600;
     let request = a::AdvanceTestClockRequest { seconds, request_id: "seeded".to_owned() };
     clients.test_clock.clone().advance_test_clock(request).await?;
     Ok(())

@@ -216,7 +216,7 @@ mod tests {
         ];
         assert_eq!(funnel_lines(&some(), 80), wanted);
         let narrow = funnel_lines(&some(), 40);
-        assert_eq!(narrow[2], "  won     ███▊         300     37.3 %");
+        assert_eq!(narrow[2], "  won     ████▉           300     37.3 %");
         for width in [20, 40, 60, 80, 100, 300] {
             let longest = funnel_lines(&some(), width).iter().map(|line| line.chars().count()).max();
             assert!(longest <= Some(width.max(24)), "{longest:?} of {width}");
