@@ -58,7 +58,9 @@ fn with(
     let mut message = values.least(descriptor);
     let either = one_of(descriptor);
     if either.iter().any(|name| name == field.name()) {
-        either.iter().for_each(|other| message.clear_field_by_name(other));
+        for other in &either {
+            message.clear_field_by_name(other);
+        }
     }
     match value {
         Some(value) => message.set_field(field, value),
