@@ -93,6 +93,11 @@ impl Values {
                 message.set_field_by_name("units", Value::I64(25));
             }
             "google.protobuf.Timestamp" => message.set_field_by_name("seconds", Value::I64(1_735_800_000)),
+            "google.type.Date" => {
+                for (part, value) in [("year", 2025), ("month", 1), ("day", 1)] {
+                    message.set_field_by_name(part, Value::I32(value));
+                }
+            }
             _ => {
                 let first = one_of(descriptor).into_iter().next();
                 for field in descriptor.fields() {
