@@ -11,12 +11,14 @@ CREATE TABLE timers (
     contact_id     uuid        NOT NULL,
     cause_id       uuid        NOT NULL,
     due_at         timestamptz NOT NULL,
+    failure        text,
     n              bigint      GENERATED ALWAYS AS IDENTITY (CACHE 1),
     sandbox        boolean     GENERATED ALWAYS AS (tenant_id LIKE 'test-%') STORED,
     PRIMARY KEY (tenant_id, run_id, occurrence_key, stage, after_stage)
 );
-CREATE INDEX timers_due ON timers (due_at, n) WHERE NOT sandbox;
-CREATE INDEX timers_of_sandboxes ON timers (tenant_id, due_at, n) WHERE sandbox;
+CREATE INDEX timers_due ON timers (due_at, n) WHERE NOT sandbox AND failure IS NULL;
+CREATE INDEX timers_of_sandboxes ON timers (tenant_id, due_at, n) WHERE sandbox AND failure IS NULL;
+CREATE INDEX timers_set_aside ON timers (tenant_id) WHERE failure IS NOT NULL;
 COMMENT ON TABLE timers IS 'timers that are set (J7); gone once fired or moot';
 COMMENT ON COLUMN timers.tenant_id IS 'whose';
 COMMENT ON COLUMN timers.run_id IS 'the run';
@@ -28,6 +30,7 @@ COMMENT ON COLUMN timers.campaign_id IS 'the run''s campaign; empty if none';
 COMMENT ON COLUMN timers.contact_id IS 'the run''s contact';
 COMMENT ON COLUMN timers.cause_id IS 'the transition that set it; its order is the timer''s';
 COMMENT ON COLUMN timers.due_at IS 'when it fires (business time)';
+COMMENT ON COLUMN timers.failure IS 'why it could not be fired, and is set aside until the service starts again; null for all others';
 COMMENT ON COLUMN timers.n IS 'timers of one moment fire as they were set';
 COMMENT ON COLUMN timers.sandbox IS 'whether it goes by a test clock (M4)';
 

@@ -37,17 +37,19 @@ impl Alarm {
 pub(crate) async fn run(timers: FireTimers, stop: CancellationToken) -> Result<(), std::convert::Infallible> {
     let alarm = timers.engine.alarm.clone();
     let mut rung = alarm.0.subscribe();
+    take_up(&timers).await;
     loop {
         // what is set from here on is heard
-        alarm.0.send_if_modified(|next| next.take().is_some());
         rung.mark_unchanged();
-        let mut next = match look(&timers).await {
-            Ok(next) => next,
-            Err(error) => {
-                tracing::warn!(%error, "timers not fired; trying again");
-                None
-            }
+        let heard = alarm.0.send_replace(None);
+        let looked = tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            looked = look(&timers, heard) => looked,
         };
+        let mut next = looked.unwrap_or_else(|error| {
+            tracing::warn!(%error, "timers not fired; trying again");
+            None
+        });
         let look_again = tokio::time::Instant::now() + LOOK;
         loop {
             let wait = next.map_or(LOOK, |at| until(at, timers.engine.clock.now()));
@@ -62,20 +64,39 @@ pub(crate) async fn run(timers: FireTimers, stop: CancellationToken) -> Result<(
     }
 }
 
-/// Fires what is due; when the next one is due by the real clock.
-async fn look(timers: &FireTimers) -> Result<Option<Timestamp>, pg::Error> {
-    for (tenant, shown) in timers::late_sandboxes(timers.db.read()).await? {
-        timers.fire(Whose::Sandbox(&tenant), shown).await?;
-    }
-    let mut next = timers::next_due(timers.db.read()).await?;
-    while next.is_some_and(|at| at <= timers.engine.clock.now()) {
-        let now = timers.engine.clock.now();
-        metrics::timers_due(timers::count_due(timers.db.read(), now).await?);
-        timers.fire(Whose::Live, now).await?;
-        next = timers::next_due(timers.db.read()).await?;
+/// Fires what is due; when the next one is due by the real clock. `heard` is when one is due that may not be committed yet.
+async fn look(timers: &FireTimers, heard: Option<Timestamp>) -> Result<Option<Timestamp>, pg::Error> {
+    let now = || timers.engine.clock.now();
+    let mut next = timers::next_due(timers.db.read()).await?.into_iter().chain(heard).min();
+    while next.is_some_and(|at| at <= now()) {
+        metrics::timers_due(timers::count_due(timers.db.read(), now()).await?);
+        // behind the transaction that sets it, at the sequencer lock
+        let fired = timers.fire(Whose::Live, now()).await?;
+        // what was heard of may not have come to be
+        next = timers::next_due(timers.db.read()).await?.filter(|_| fired > 0);
     }
     metrics::timers_due(0);
+    for (tenant, shown) in timers::late_sandboxes(timers.db.read()).await? {
+        if let Err(error) = timers.fire(Whose::Sandbox(&tenant), shown).await {
+            tracing::warn!(tenant = tenant.as_str(), %error, "timers not fired; trying again");
+        }
+    }
     Ok(next)
+}
+
+/// Tries those again that were set aside before.
+async fn take_up(timers: &FireTimers) {
+    let taken_up = async {
+        let mut tx = timers.db.write().await?;
+        let count = timers::take_up(&mut tx).await?;
+        tx.commit().await?;
+        Ok::<_, pg::Error>(count)
+    };
+    match taken_up.await {
+        Ok(0) => {}
+        Ok(count) => tracing::info!(count, "timers that were set aside are tried again"),
+        Err(error) => tracing::warn!(%error, "timers that were set aside stay so"),
+    }
 }
 
 fn until(at: Timestamp, now: Timestamp) -> Duration {

@@ -84,7 +84,8 @@ impl Work for EnterStages {
         let commands = self.commands(&mut tx, calls).await?;
         let sound: Vec<&EnterStage> = commands.iter().filter_map(|c| c.as_ref().ok()).collect();
         let wanted: Vec<Wanted<'_>> = sound.iter().map(|command| Wanted::by_call(command)).collect();
-        let mut loaded = load::load(&mut tx, &self.engine.definitions, &wanted, Some(now)).await?;
+        let mut loaded =
+            load::load(&mut tx, &self.engine.definitions, &wanted, Vec::new(), Some(now)).await?;
         let contacts: Vec<_> = sound.iter().map(|c| (c.place.tenant.clone(), c.place.contact)).collect();
         loaded.contacts = projections::known(&mut tx, &contacts).await?;
         let mut slice = Slice::new(now, loaded);

@@ -105,11 +105,15 @@ impl Run {
         self.entry(key, stage).is_some() || self.entry(&OccurrenceKey::default(), stage).is_some()
     }
 
-    /// Whether the stage counts as entered for `key` before a moment. What has no key asks for the run as a whole: there
-    /// the moment does not count.
+    /// Whether the stage counts as entered for `key` before a moment. What has no key asks for the run as a whole: of entries
+    /// under keys that are not loaded the moment is not known, and they count.
     pub fn counts_before(&self, key: &OccurrenceKey, stage: &StageKey, moment: Timestamp) -> bool {
         if key.is_none() {
-            return self.has(stage);
+            let mut made = self.entries.values().flatten().filter(|made| made.stage == *stage).peekable();
+            return match made.peek() {
+                None => self.has(stage),
+                Some(_) => made.any(|made| made.occurred_at < moment),
+            };
         }
         let none = OccurrenceKey::default();
         self.under(key).chain(self.under(&none)).any(|made| made.stage == *stage && made.occurred_at < moment)

@@ -249,8 +249,11 @@ impl Slice {
         self.cascade();
     }
 
-    /// Passes a fact on in the stream.
+    /// Passes a fact on in the stream; one about an order behind what was due before it.
     pub fn pass_on(&mut self, fact: Fact) {
+        if let Fact::OrderRefunded(reversal) | Fact::OrderCancelled(reversal) = &fact {
+            self.catch_up(&reversal.place, reversal.occurred_at);
+        }
         self.out.facts.push(fact);
     }
 

@@ -34,6 +34,8 @@ pub(super) struct World {
     pub(super) timers: Vec<Timer>,
     pub(super) clocks: HashMap<types::TenantId, TestClock>,
     pub(super) clock_moves: Vec<Timestamp>,
+    /// What the stream tells, kind by kind.
+    pub(super) told: Vec<&'static str>,
 }
 
 impl World {
@@ -52,6 +54,7 @@ impl World {
             timers: Vec::new(),
             clocks: HashMap::new(),
             clock_moves: Vec::new(),
+            told: Vec::new(),
             segments: HashMap::new(),
         }
     }
@@ -99,6 +102,11 @@ impl World {
     fn save(&mut self, effects: Effects) {
         self.clocks.extend(effects.clocks);
         for fact in effects.facts {
+            self.told.push(match &fact {
+                Fact::Entered(_) => "entered",
+                Fact::OrderRefunded(_) => "refunded",
+                _ => "other",
+            });
             match fact {
                 Fact::Entered(made) => {
                     if let Some(event) = made.entry.cause_event {

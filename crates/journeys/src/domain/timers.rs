@@ -116,7 +116,8 @@ impl Timers {
         entry: &Entry,
     ) {
         let definition = &applied.definition;
-        if !definition.has_timers() {
+        // the first version that has none has never had any
+        if !definition.has_timers() && applied.version == 1 {
             return;
         }
         for moot in moot_by(definition, &place.tenant, run.id, entry) {

@@ -99,7 +99,14 @@ impl Walk<'_> {
         let applied = self.applied;
         let run = self.track.runs.iter().position(|run| run.id == timer.run);
         let known = applied.definition.timers_after(&timer.after).find(|(stage, _)| stage.key == timer.stage);
-        let (Some(run), Some((stage, _))) = (run, known) else { return };
+        let (Some(run), Some((stage, wait))) = (run, known) else { return };
+        // a version in force since may say more of it than the one that set it
+        let is_moot = |unless: &StageKey| {
+            self.track.runs.get(run).is_some_and(|run| run.counts_before(&timer.key, unless, timer.due_at))
+        };
+        if wait.unless.iter().any(is_moot) {
+            return;
+        }
         let event = EventId::from(timer.cause.as_uuid());
         let entry = Entry {
             stage: timer.stage,

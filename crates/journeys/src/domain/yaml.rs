@@ -179,7 +179,6 @@ impl Reader {
             self.wrong(&document.stages, "stages", "no run can start: a journey needs a stage of kind STEP");
         }
         self.unique(texts);
-        self.instant_cycles(texts);
         if document.sequence == Sequence::Required {
             self.reachable(texts);
         }

@@ -79,14 +79,16 @@ struct WaitingRow {
     recorded_at: Timestamp,
 }
 
-/// Everything that these events and calls can act on, with `now` their runs' timers that are late by then. Clocks are
-/// loaded apart.
+/// Everything that these events and calls can act on, and the timers that are due: those given, and with `now` those of the
+/// runs loaded that are late by then. Of clocks only those that say what is late are loaded.
 pub(crate) async fn load(
     tx: &mut WriteTx,
     definitions: &Definitions,
     wanted: &[Wanted<'_>],
+    due: Vec<Timer>,
     now: Option<Timestamp>,
 ) -> Result<Loaded, pg::Error> {
+    let wanted: Vec<Wanted<'_>> = wanted.iter().copied().chain(due.iter().map(Wanted::by_timer)).collect();
     let tenants: HashSet<&TenantId> = wanted.iter().map(|w| &w.place.tenant).collect();
     if tenants.is_empty() {
         return Ok(Loaded::default());
@@ -96,38 +98,60 @@ pub(crate) async fn load(
         let applied = journeys.get(&place.tenant);
         applied.is_some_and(|all| all.iter().any(|j| j.campaigns.include(place.campaign.as_ref())))
     };
-    let wanted: Vec<Wanted<'_>> = wanted.iter().copied().filter(|w| concerned(w.place)).collect();
+    let wanted: Vec<Wanted<'_>> = wanted.into_iter().filter(|w| concerned(w.place)).collect();
     let mut loaded = Loaded { journeys, ..Loaded::default() };
     if wanted.is_empty() {
+        loaded.timers = due;
         return Ok(loaded);
     }
     let places: Vec<&Place> = wanted.iter().map(|w| w.place).collect::<HashSet<_>>().into_iter().collect();
     runs(tx, &places, &mut loaded.tracks).await?;
     waiting(tx, &places, &mut loaded.tracks).await?;
     let late = match now {
-        Some(now) => late_timers(tx, &loaded, now).await?,
+        Some(now) => late_timers(tx, &mut loaded, now).await?,
         None => Vec::new(),
     };
+    let late: Vec<Timer> = late.into_iter().filter(|timer| !due.contains(timer)).collect();
     let wanted: Vec<Wanted<'_>> = wanted.into_iter().chain(late.iter().map(Wanted::by_timer)).collect();
     entries(tx, &wanted, &mut loaded).await?;
-    loaded.timers = late;
     loaded.segments = projections::segments(tx, starting(&places, &loaded)).await?;
+    loaded.timers = due.iter().cloned().chain(late).collect();
+    // what has no order asks who referred the contact when it is due (J9)
+    let asking: HashSet<&Place> =
+        loaded.timers.iter().filter(|timer| timer.order.is_none()).map(|timer| &timer.place).collect();
+    if !asking.is_empty() {
+        loaded.attributions = projections::attributions(tx, &Vec::from_iter(asking)).await?;
+    }
     Ok(loaded)
 }
 
-/// Timers of the runs loaded that should have fired. A sandbox's fire before its clock moves, and are never late here.
-async fn late_timers(tx: &mut WriteTx, loaded: &Loaded, now: Timestamp) -> Result<Vec<Timer>, pg::Error> {
-    let mut runs = Vec::new();
-    for (place, tracks) in loaded.tracks.iter().filter(|(place, _)| !place.tenant.is_sandbox()) {
+/// Timers of the runs loaded that should have fired by the tenant's clock: those that were set too late for that, and those
+/// whose turn has not come.
+async fn late_timers(tx: &mut WriteTx, loaded: &mut Loaded, now: Timestamp) -> Result<Vec<Timer>, pg::Error> {
+    let (mut runs, mut sandboxes) = (Vec::new(), HashSet::new());
+    for (place, tracks) in &loaded.tracks {
         for (journey, track) in tracks {
             let of_journey = |applied: &&Applied| applied.definition.journey == *journey;
             let applied = loaded.journeys.get(&place.tenant).and_then(|all| all.iter().find(of_journey));
             if applied.is_some_and(|applied| applied.definition.has_timers()) {
                 runs.extend(track.runs.iter().filter(|run| !run.ended).map(|run| (&place.tenant, run.id)));
+                sandboxes.extend(Some(&place.tenant).filter(|tenant| tenant.is_sandbox()));
             }
         }
     }
-    if runs.is_empty() { Ok(Vec::new()) } else { timers::due_of(tx, &runs, now).await }
+    if runs.is_empty() {
+        return Ok(Vec::new());
+    }
+    let clocks = projections::clocks(&mut **tx, &Vec::from_iter(sandboxes)).await?;
+    let until = |tenant: &TenantId| match tenant.is_sandbox() {
+        true => clocks.get(tenant).and_then(|clock| clock.shown),
+        false => Some(now),
+    };
+    let runs: Vec<(&TenantId, RunId, Timestamp)> =
+        runs.into_iter().filter_map(|(tenant, run)| Some((tenant, run, until(tenant)?))).collect();
+    let late = timers::due_of(tx, &runs).await?;
+    loaded.clocks = clocks;
+    Ok(late)
 }
 
 /// Contacts that may start a run: their segments are counted with it (J11).

@@ -56,9 +56,9 @@ macro_rules! timers {
                     c.external_status, c.hubspot_dealstage, c.ordered_at
                FROM (",
             $list,
-            ") t CROSS JOIN LATERAL (
+            ") t LEFT JOIN LATERAL (
                     SELECT * FROM transitions
-                     WHERE tenant_id = t.tenant_id AND transition_id = t.cause_id OFFSET 0) c
+                     WHERE tenant_id = t.tenant_id AND transition_id = t.cause_id OFFSET 0) c ON true
               ORDER BY t.due_at, t.n"
         )
     };
@@ -82,10 +82,10 @@ pub(crate) async fn due(
 ) -> Result<Vec<Timer>, pg::Error> {
     let query = match whose {
         Whose::Live => sqlx::query_as(timers!(
-            "SELECT * FROM timers WHERE NOT sandbox AND due_at <= $1 ORDER BY due_at, n LIMIT $2"
+            "SELECT * FROM timers WHERE NOT sandbox AND failure IS NULL AND due_at <= $1 ORDER BY due_at, n LIMIT $2"
         )),
         Whose::Sandbox(_) => sqlx::query_as(timers!(
-            "SELECT * FROM timers WHERE sandbox AND tenant_id = $3 AND due_at <= $1
+            "SELECT * FROM timers WHERE sandbox AND failure IS NULL AND tenant_id = $3 AND due_at <= $1
               ORDER BY tenant_id, due_at, n LIMIT $2"
         )),
     };
@@ -97,22 +97,21 @@ pub(crate) async fn due(
     rows.into_iter().map(TimerRow::read).collect()
 }
 
-/// The timers of these runs that are due by `until`, at most 1,000.
+/// The timers of these runs that are due, each by the moment beside it.
 pub(crate) async fn due_of(
     tx: &mut WriteTx,
-    runs: &[(&TenantId, RunId)],
-    until: Timestamp,
+    runs: &[(&TenantId, RunId, Timestamp)],
 ) -> Result<Vec<Timer>, pg::Error> {
     let rows: Vec<TimerRow> = sqlx::query_as(timers!(
-        "SELECT t.* FROM unnest($1::text[], $2::uuid[]) AS r (tenant_id, run_id)
+        "SELECT t.* FROM unnest($1::text[], $2::uuid[], $3::timestamptz[]) AS r (tenant_id, run_id, until)
           CROSS JOIN LATERAL (
                 SELECT * FROM timers
-                 WHERE tenant_id = r.tenant_id AND run_id = r.run_id AND due_at <= $3 OFFSET 0) t
-          ORDER BY t.due_at, t.n LIMIT 1000"
+                 WHERE tenant_id = r.tenant_id AND run_id = r.run_id AND due_at <= r.until AND failure IS NULL
+                OFFSET 0) t"
     ))
-    .bind(runs.iter().map(|(tenant, _)| tenant.as_str()).collect::<Vec<_>>())
-    .bind(runs.iter().map(|(_, run)| run.as_uuid()).collect::<Vec<_>>())
-    .bind(until)
+    .bind(runs.iter().map(|(tenant, ..)| tenant.as_str()).collect::<Vec<_>>())
+    .bind(runs.iter().map(|(_, run, _)| run.as_uuid()).collect::<Vec<_>>())
+    .bind(runs.iter().map(|(.., until)| *until).collect::<Vec<_>>())
     .fetch_all(&mut **tx)
     .await?;
     rows.into_iter().map(TimerRow::read).collect()
@@ -138,7 +137,9 @@ pub(crate) async fn of_run(
 
 /// When the next timer is due of those that go by the real clock.
 pub(crate) async fn next_due(db: impl PgExecutor<'_>) -> Result<Option<Timestamp>, pg::Error> {
-    let next = sqlx::query_scalar("SELECT due_at FROM timers WHERE NOT sandbox ORDER BY due_at, n LIMIT 1");
+    let next = sqlx::query_scalar(
+        "SELECT due_at FROM timers WHERE NOT sandbox AND failure IS NULL ORDER BY due_at, n LIMIT 1",
+    );
     Ok(next.fetch_optional(db).await?)
 }
 
@@ -147,12 +148,12 @@ pub(crate) async fn late_sandboxes(db: impl PgExecutor<'_>) -> Result<Vec<(Tenan
     // walks the index from tenant to tenant
     let rows = sqlx::query_as(
         "WITH RECURSIVE next AS (
-             (SELECT tenant_id, due_at FROM timers WHERE sandbox ORDER BY tenant_id, due_at LIMIT 1)
+             (SELECT tenant_id, due_at FROM timers WHERE sandbox AND failure IS NULL ORDER BY tenant_id, due_at LIMIT 1)
              UNION ALL
              SELECT n.tenant_id, n.due_at
                FROM next CROSS JOIN LATERAL (
                     SELECT tenant_id, due_at FROM timers
-                     WHERE sandbox AND tenant_id > next.tenant_id ORDER BY tenant_id, due_at LIMIT 1) AS n)
+                     WHERE sandbox AND failure IS NULL AND tenant_id > next.tenant_id ORDER BY tenant_id, due_at LIMIT 1) AS n)
          SELECT n.tenant_id, c.shown_at
            FROM next n CROSS JOIN LATERAL (
                 SELECT shown_at FROM test_clocks WHERE tenant_id = n.tenant_id AND shown_at >= n.due_at OFFSET 0) c",
@@ -165,9 +166,33 @@ pub(crate) async fn late_sandboxes(db: impl PgExecutor<'_>) -> Result<Vec<(Tenan
 /// How many timers are due by `until` of those that go by the real clock, up to a thousand.
 pub(crate) async fn count_due(db: impl PgExecutor<'_>, until: Timestamp) -> Result<i64, pg::Error> {
     let count = sqlx::query_scalar(
-        "SELECT count(*) FROM (SELECT FROM timers WHERE NOT sandbox AND due_at <= $1 LIMIT 1000) AS due",
+        "SELECT count(*) FROM (SELECT FROM timers WHERE NOT sandbox AND failure IS NULL AND due_at <= $1 LIMIT 1000) AS due",
     );
     Ok(count.bind(until).fetch_one(db).await?)
+}
+
+/// Sets a timer aside that cannot be fired, so that it holds up no other.
+pub(crate) async fn set_aside(tx: &mut WriteTx, timer: &Timer, failure: &str) -> Result<(), pg::Error> {
+    let done = sqlx::query(
+        "UPDATE timers SET failure = $6
+          WHERE tenant_id = $1 AND run_id = $2 AND occurrence_key = $3 AND stage = $4 AND after_stage = $5",
+    )
+    .bind(&timer.place.tenant)
+    .bind(timer.run)
+    .bind(timer.key.as_str())
+    .bind(&timer.stage)
+    .bind(&timer.after)
+    .bind(failure)
+    .execute(&mut **tx)
+    .await?;
+    super::exactly(1, &done, "timers")
+}
+
+/// Those that were set aside are to be tried again; how many.
+pub(crate) async fn take_up(tx: &mut WriteTx) -> Result<u64, pg::Error> {
+    let done =
+        sqlx::query("UPDATE timers SET failure = NULL WHERE failure IS NOT NULL").execute(&mut **tx).await?;
+    Ok(done.rows_affected())
 }
 
 /// Takes out what is moot or has fired; as a rule not all that is named is there.

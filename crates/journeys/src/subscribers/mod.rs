@@ -19,6 +19,7 @@ use crate::commands::fire_timers::{FireTimers, SLICE};
 use crate::commands::{Engine, conclude};
 use crate::domain::event::Event;
 use crate::domain::slice::{Fact, Slice, Stream, TestClock};
+use crate::domain::timers::Timer;
 use crate::store::load::{self, Wanted};
 use crate::store::timers::Whose;
 use crate::store::{projections, timers};
@@ -67,7 +68,7 @@ async fn carry_out(
 ) -> Result<Timestamp, pg::Error> {
     let now = engine.clock.now();
     let clocks = clocks(tx, &steps).await?;
-    let mut due = Vec::new();
+    let mut due: Vec<Timer> = Vec::new();
     for (_, step) in &steps {
         if let Step::Clock(tenant, to) = step
             && let Some(until) = clocks.get(tenant).copied().unwrap_or_default().moved(stream, *to).due()
@@ -76,13 +77,14 @@ async fn carry_out(
             due.extend(timers::due(tx, Whose::Sandbox(tenant), until, SLICE).await?);
         }
     }
+    if i64::try_from(due.len()).is_ok_and(|count| count >= SLICE) {
+        return Err(fire_first());
+    }
     let events =
         steps.iter().filter_map(|(_, step)| if let Step::Happen(event) = step { Some(event) } else { None });
-    let wanted: Vec<Wanted<'_>> =
-        events.map(Wanted::by_event).chain(due.iter().map(Wanted::by_timer)).collect();
-    let mut loaded = load::load(tx, &engine.definitions, &wanted, Some(now)).await?;
-    loaded.clocks = clocks;
-    loaded.timers.extend(due);
+    let wanted: Vec<Wanted<'_>> = events.map(Wanted::by_event).collect();
+    let mut loaded = load::load(tx, &engine.definitions, &wanted, due, Some(now)).await?;
+    loaded.clocks.extend(clocks);
     let mut slice = Slice::new(now, loaded);
     for (origin, step) in steps {
         match step {
@@ -91,12 +93,21 @@ async fn carry_out(
             Step::Segment(tenant, contact, segment, joined) => {
                 slice.move_segment(&tenant, contact, &segment, joined);
             }
-            Step::Clock(tenant, to) => slice.move_clock(&tenant, stream, to),
+            Step::Clock(tenant, to) => {
+                if !slice.move_clock(&tenant, stream, to) {
+                    return Err(fire_first());
+                }
+            }
         }
         slice.sign(origin.traceparent.as_ref());
     }
     conclude(tx, engine, &slice.finish(), &Audit::default(), now).await?;
     Ok(now)
+}
+
+/// More is due before a clock moves than one transaction does; `ready` does it, and the event comes again.
+fn fire_first() -> pg::Error {
+    pg::Error::Contention(pg::sqlx::Error::WorkerCrashed)
 }
 
 /// The clocks that move.

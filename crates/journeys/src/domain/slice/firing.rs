@@ -7,42 +7,51 @@ use crate::domain::attribution;
 use crate::domain::event::Place;
 use crate::domain::timers::Timer;
 
+/// Timers that one slice fires, at most.
+const MAX_FIRED: usize = 1000;
+
 impl Slice {
     /// Fires the loaded timers that are due by `until` (J7), in order of due time, those that they set included: of a
     /// sandbox, or else of all that go by the real clock. A sandbox's clock moves with them, so that whoever follows does what
-    /// is due before each of them (M4).
-    pub fn fire(&mut self, sandbox: Option<&TenantId>, until: Timestamp) {
+    /// is due before each of them (M4). Whether all were fired: a slice has its bound, since each may set others.
+    pub fn fire(&mut self, sandbox: Option<&TenantId>, until: Timestamp) -> bool {
         let such = |timer: &Timer| match sandbox {
             Some(tenant) => timer.place.tenant == *tenant,
             None => !timer.place.tenant.is_sandbox(),
         };
-        while let Some(timer) = self.out.timers.take(until, such) {
+        for _ in 0..MAX_FIRED {
+            let Some(timer) = self.out.timers.take(until, such) else { return true };
             self.move_clock_before(&timer);
             self.fire_one(timer);
         }
+        false
     }
 
     /// Takes a moved clock from one stream; when the earlier of the two moves, does what is due by then and tells so (M4).
-    pub fn move_clock(&mut self, tenant: &TenantId, stream: Stream, to: Timestamp) {
+    /// `false` if more is due than one slice does: that has to be done before.
+    pub fn move_clock(&mut self, tenant: &TenantId, stream: Stream, to: Timestamp) -> bool {
         let clock = self.loaded.clocks.entry(tenant.clone()).or_default();
         let before = *clock;
         *clock = clock.moved(stream, to);
         if *clock != before {
             self.moved.insert(tenant.clone());
         }
-        let Some(to) = clock.due().filter(|due| Some(*due) > before.shown) else { return };
-        self.fire(Some(tenant), to);
+        let Some(to) = clock.due().filter(|due| Some(*due) > before.shown) else { return true };
+        if !self.fire(Some(tenant), to) {
+            return false;
+        }
         self.loaded.clocks.entry(tenant.clone()).or_default().shown = Some(to);
         self.out.facts.push(Fact::ClockMoved { id: new_id(self.now), tenant: tenant.clone(), to });
+        true
     }
 
-    /// What was due before something happened fires before it, also where timers are late. Of a sandbox all that is due is
-    /// done before its clock moves.
+    /// What was due before something happened fires before it, also where timers are late.
     pub(super) fn catch_up(&mut self, place: &Place, occurred_at: Timestamp) {
-        if place.tenant.is_sandbox() {
-            return;
-        }
-        let until = occurred_at.min(self.now);
+        let shows = match place.tenant.is_sandbox() {
+            true => self.loaded.clocks.get(&place.tenant).and_then(|clock| clock.shown),
+            false => Some(self.now),
+        };
+        let Some(until) = shows.map(|shows| shows.min(occurred_at)) else { return };
         while let Some(timer) = self.out.timers.take(until, |timer| timer.place == *place) {
             self.fire_one(timer);
         }

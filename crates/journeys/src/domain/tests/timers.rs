@@ -215,3 +215,56 @@ fn m4_a_sandbox_timer_does_not_fire_by_the_real_clock() {
     assert_eq!(world.story(), ["start/ Call"]);
     assert_eq!(world.parked().len(), 2);
 }
+
+#[test]
+fn j9_a_refund_is_passed_on_behind_what_was_due_before_it() {
+    let mut world = shop();
+    world.happen(&order(Signal::OrderRecorded, "o1", -20));
+    let refund = order(Signal::OrderRefunded, "o1", -5);
+    let passed = Fact::OrderRefunded(super::super::slice::Reversal {
+        id: refund.id,
+        place: refund.place.clone(),
+        order: refund.order.clone().unwrap(),
+        amount: types::Money::new(5, "USD".parse().unwrap()),
+        occurred_at: refund.occurred_at,
+    });
+    world.slice(|slice| {
+        slice.pass_on(passed);
+        slice.happen(&refund);
+    });
+    assert_eq!(world.story(), ["bought/o1 Trigger", "review/o1 Timer", "refunded/o1 Trigger"]);
+    assert_eq!(world.told, ["entered", "entered", "refunded", "entered"]);
+}
+
+#[test]
+fn j7_unless_of_what_has_no_key_goes_by_time_whichever_comes_first() {
+    let at = |stage: &str, days: i64| EnterStage { occurred_at: NOW + DAY(days), ..call("j", stage, "") };
+    for order in [["bought", "refunded"], ["refunded", "bought"]] {
+        let mut world = shop();
+        world.call("bought", "other").unwrap();
+        world.timers.clear();
+        for stage in order {
+            world
+                .slice(|slice| slice.enter_stage(&at(stage, if stage == "bought" { -20 } else { -5 })))
+                .unwrap();
+        }
+        world.fire(0);
+        let reviewed = world.story().contains(&"review/ Timer".to_owned());
+        assert!(reviewed, "{order:?}: it was due before the refund: {:?}", world.story());
+    }
+}
+
+#[test]
+fn j10_an_unless_that_the_version_in_force_has_added_holds() {
+    let mut world = shop();
+    world.happen(&order(Signal::OrderRecorded, "o1", 0));
+    world.happen(&order(Signal::OrderRefunded, "o1", 1));
+    let mut stricter = SHOP;
+    stricter[2] = (
+        "closed",
+        "repeatable: true, terminal: true, enter_after: [{after: bought, wait: 30d, unless: [refunded]}]",
+    );
+    world.apply(&journey("sequence: OPTIONAL", &stricter));
+    world.fire(30);
+    assert_eq!(world.story(), ["bought/o1 Trigger", "refunded/o1 Trigger"]);
+}

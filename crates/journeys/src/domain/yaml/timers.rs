@@ -67,6 +67,11 @@ impl Reader {
             }
         }
         let wait = match text.wait.value.parse::<HumanDuration>() {
+            // each step takes time, so that nothing that stages set each other goes on for ever at one moment
+            Ok(wait) if wait == HumanDuration::ZERO => {
+                self.wrong(&text.wait, format!("{path}.wait"), "the wait is to be above zero");
+                None
+            }
             Ok(wait) => Some(wait),
             Err(error) => {
                 self.wrong(&text.wait, format!("{path}.wait"), error.to_string());
@@ -75,23 +80,5 @@ impl Reader {
         };
         let unless = text.unless.iter().filter_map(|unless| key(&unless.value)).collect();
         Some(Wait { after: key(&after.value)?, wait: wait?, unless })
-    }
-
-    /// Timers without a wait that set each other would fire for ever.
-    pub(super) fn instant_cycles(&mut self, texts: &[StageText]) {
-        let instant = |wait: &&WaitText| wait.wait.value.parse() == Ok(HumanDuration::ZERO);
-        for (n, text) in texts.iter().enumerate() {
-            let (mut seen, mut next) = (HashSet::new(), vec![&text.stage.value]);
-            while let Some(stage) = next.pop() {
-                let setters = texts.iter().filter(|t| t.stage.value == *stage).flat_map(|t| &t.enter_after);
-                next.extend(
-                    setters.filter(instant).map(|wait| &wait.after.value).filter(|key| seen.insert(*key)),
-                );
-            }
-            if seen.contains(&text.stage.value) {
-                let what = format!("`{}` enters itself by timers without a wait", text.stage.value);
-                self.wrong(&text.stage, format!("stages[{n}].enter_after"), what);
-            }
-        }
     }
 }
