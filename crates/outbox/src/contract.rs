@@ -164,6 +164,11 @@ contract!(
     RewardFulfilled: "reward_fulfilled",
     RewardDenied: "reward_denied",
     RewardReopened: "reward_reopened",
+    RewardFlagged: "reward_flagged",
+    RewardUnflagged: "reward_unflagged",
+    RewardAmountChanged: "reward_amount_changed",
+    RewardReversed: "reward_reversed",
+    RewardNetted: "reward_netted",
     ClockMoved: "clock_moved",
     ContactErased: "contact_erased"
 );
@@ -231,6 +236,11 @@ mod rewards {
             Fact::RewardFulfilled(f) => Some(&f.beneficiary_id),
             Fact::RewardDenied(f) => Some(&f.beneficiary_id),
             Fact::RewardReopened(f) => Some(&f.beneficiary_id),
+            Fact::RewardFlagged(f) => Some(&f.beneficiary_id),
+            Fact::RewardUnflagged(f) => Some(&f.beneficiary_id),
+            Fact::RewardAmountChanged(f) => Some(&f.beneficiary_id),
+            Fact::RewardReversed(f) => Some(&f.beneficiary_id),
+            Fact::RewardNetted(f) => Some(&f.beneficiary_id),
             // an erasure neither waits for what is parked of the contact, nor holds it up
             Fact::ClockMoved(_) | Fact::ContactErased(_) => None,
         }

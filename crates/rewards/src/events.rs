@@ -3,8 +3,8 @@
 use outbox::erasure::Open;
 use proto::rewards::reward_event::Fact as WireFact;
 use proto::rewards::{
-    ClockMoved, ContactErased, RewardApproved, RewardCreated, RewardDenied, RewardEvent, RewardFulfilled,
-    RewardReopened,
+    ClockMoved, ContactErased, RewardAmountChanged, RewardApproved, RewardCreated, RewardDenied, RewardEvent,
+    RewardFlagged, RewardFulfilled, RewardNetted, RewardReopened, RewardReversed, RewardUnflagged,
 };
 use rpc::fields::{wire_money, wire_time};
 use types::{EventId, Timestamp};
@@ -61,6 +61,16 @@ fn what(what: &What) -> WireFact {
         What::Fulfilled(brief) => WireFact::RewardFulfilled(brief!(RewardFulfilled, brief)),
         What::Denied(brief) => WireFact::RewardDenied(brief!(RewardDenied, brief)),
         What::Reopened(brief) => WireFact::RewardReopened(brief!(RewardReopened, brief)),
+        What::Flagged(brief) => WireFact::RewardFlagged(brief!(RewardFlagged, brief)),
+        What::Unflagged(brief) => WireFact::RewardUnflagged(brief!(RewardUnflagged, brief)),
+        What::Reversed(brief) => WireFact::RewardReversed(brief!(RewardReversed, brief)),
+        What::Netted(brief) => WireFact::RewardNetted(brief!(RewardNetted, brief)),
+        What::AmountChanged(brief, before) => WireFact::RewardAmountChanged(RewardAmountChanged {
+            reward_id: brief.reward_id.to_string(),
+            beneficiary_id: brief.beneficiary.to_string(),
+            amount: Some(wire_money(brief.amount)),
+            before: Some(wire_money(*before)),
+        }),
         What::ClockMoved(to) => WireFact::ClockMoved(ClockMoved { to: Some(wire_time(*to)) }),
     }
 }

@@ -3,14 +3,14 @@
 use definitions::condition::Condition;
 use proto::rewards as wire;
 use rpc::fields::{wire_money, wire_time};
-use types::Money;
+use types::{Currency, Money};
 
 use crate::domain::decision::{Decision, Outcome};
-use crate::domain::effects::RewardView;
+use crate::domain::effects::{RewardView, Turn, TurnCause};
 use crate::domain::explain;
 use crate::domain::ledger::{Account, Posting};
 use crate::domain::program::{Beneficiary, Program};
-use crate::domain::reward::State;
+use crate::domain::reward::{Reward, State};
 
 /// A reward.
 pub(crate) fn reward(view: &RewardView) -> wire::Reward {
@@ -32,6 +32,34 @@ pub(crate) fn reward(view: &RewardView) -> wire::Reward {
         occurred_at: Some(wire_time(reward.occurred_at)),
         hold_until: Some(wire_time(reward.hold_until)),
         denied_reason: reward.denied_reason.clone().unwrap_or_default(),
+        denial_cause: denial(reward).into(),
+    }
+}
+
+/// Why it is denied, if it is: a person leaves something that would be due.
+fn denial(reward: &Reward) -> wire::DenialCause {
+    match (reward.state, reward.amount.minor) {
+        (State::Denied, 0) => wire::DenialCause::Refunded,
+        (State::Denied, _) => wire::DenialCause::ByHand,
+        _ => wire::DenialCause::Unspecified,
+    }
+}
+
+/// A turn, of a reward in `currency`.
+pub(crate) fn turn(turn: &Turn, currency: Currency) -> wire::RewardTurn {
+    let (kind, event, minor) = match turn.cause {
+        TurnCause::Refunded(event, due) => (wire::TurnKind::Refunded, Some(event), Some(due)),
+        TurnCause::Flagged(event) => (wire::TurnKind::Flagged, Some(event), None),
+        TurnCause::Unflagged(event) => (wire::TurnKind::Unflagged, Some(event), None),
+        TurnCause::Netted(owed) => (wire::TurnKind::Netted, None, Some(owed)),
+    };
+    wire::RewardTurn {
+        reward_id: turn.reward_id.to_string(),
+        number: turn.number,
+        kind: kind.into(),
+        event_id: text(event),
+        amount: minor.map(|minor| wire_money(Money::new(minor, currency))),
+        occurred_at: Some(wire_time(turn.occurred_at)),
     }
 }
 
@@ -99,6 +127,8 @@ pub(crate) fn state(of: State) -> wire::RewardState {
         State::Processing => wire::RewardState::Processing,
         State::Fulfilled => wire::RewardState::Fulfilled,
         State::Denied => wire::RewardState::Denied,
+        State::Flagged => wire::RewardState::Flagged,
+        State::Reversed => wire::RewardState::Reversed,
     }
 }
 

@@ -105,6 +105,14 @@ impl Money {
         let minor = div_half_even(product, 10_000);
         i64::try_from(minor).ok().map(|minor| Self { minor, currency: self.currency })
     }
+
+    /// `part / whole` of the amount, rounded once, half to even, to the minor unit (M2). `None` if it does not fit, or
+    /// `whole` is not positive.
+    pub fn fraction(self, part: i64, whole: i64) -> Option<Self> {
+        let product = i128::from(self.minor) * i128::from(part);
+        let minor = (whole > 0).then(|| div_half_even(product, i128::from(whole)))?;
+        i64::try_from(minor).ok().map(|minor| Self { minor, currency: self.currency })
+    }
 }
 
 impl fmt::Display for Money {
@@ -203,6 +211,18 @@ mod tests {
         for text in ["5", "%", "5.%", "1.234%", "101%", "-5%"] {
             assert_eq!(BasisPoints::parse(text), None, "{text:?}");
         }
+    }
+
+    #[test]
+    fn m2_a_fraction_is_rounded_once_half_to_even() {
+        let of = |minor, part, whole| {
+            Money::new(minor, currency("USD")).fraction(part, whole).map(|money| money.minor)
+        };
+        assert_eq!(
+            [of(5, 1, 2), of(7, 1, 2), of(10, 1, 3), of(10, 2, 3)],
+            [Some(2), Some(4), Some(3), Some(7)]
+        );
+        assert_eq!([of(i64::MAX, 7, 7), of(1, 1, 0), of(i64::MAX, 2, 1)], [Some(i64::MAX), None, None]);
     }
 
     proptest! {

@@ -13,7 +13,7 @@ use crate::world::{Method, methods};
 pub(crate) const OWN: i32 = 20;
 
 /// Words in capitals that name no value of an enum: what a reward program says of its rules.
-const WORDS: [&str; 1] = ["ON_APPROVAL"];
+const WORDS: [&str; 2] = ["ON_APPROVAL", "PRO_RATA"];
 
 /// The comment before what is at `path` in a file, in one line.
 fn comment_at(file: &FileDescriptor, path: &[i32]) -> String {

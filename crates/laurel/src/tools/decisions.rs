@@ -3,7 +3,7 @@
 use proto::attribution::{InactiveReason, UnresolvedReason};
 use proto::google::r#type::Money as WireMoney;
 use proto::orders::{GetOrderRequest, Order};
-use proto::rewards::{Decision, ExplainRewardRequest};
+use proto::rewards::{Decision, ExplainRewardRequest, RewardTurn, TurnKind};
 use tonic::Code;
 use types::Money;
 
@@ -20,6 +20,9 @@ pub(super) async fn explain_order(clients: &Clients, order_id: &str, tenant: &st
     }
     for decision in &answer.decisions {
         println!("{}", decision_line(decision));
+    }
+    for turn in &answer.turns {
+        println!("{}", turn_line(turn));
     }
     Ok(())
 }
@@ -89,6 +92,19 @@ pub(crate) fn decision_line(decision: &Decision) -> String {
         decision.program_version, decision.transition_id
     ));
     words.concat()
+}
+
+/// What a refund, a flag or a debt did to a reward, as a few words.
+fn turn_line(turn: &RewardTurn) -> String {
+    let kind = turn.kind().as_str_name().trim_start_matches("TURN_KIND_");
+    let amount = turn.amount.as_ref().and_then(money);
+    let meaning = match (turn.kind(), amount) {
+        (TurnKind::Refunded, Some(due)) => format!(": due from then on {due}"),
+        (TurnKind::Netted, Some(owed)) => format!(": the beneficiary owed {owed}"),
+        _ => String::new(),
+    };
+    let event = if turn.event_id.is_empty() { String::new() } else { format!(", event {}", turn.event_id) };
+    format!("  {kind}{meaning} (reward {}, step {}{event})", turn.reward_id, turn.number)
 }
 
 fn money(wire: &WireMoney) -> Option<Money> {

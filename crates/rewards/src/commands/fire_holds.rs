@@ -6,7 +6,10 @@ use pg::{Audit, Database};
 use types::{Clock, Origin, TenantId, Timestamp};
 
 use crate::domain::effects::Effects;
-use crate::store::{effects, rewards};
+use crate::domain::program::Fulfilment;
+use crate::domain::receivables::Debtor;
+use crate::domain::reward::Reward;
+use crate::store::{effects, receivables, rewards};
 
 /// Rewards fired in one transaction, at most.
 const SLICE: i64 = 500;
@@ -61,7 +64,11 @@ impl FireHolds {
             tx.rollback().await?;
             return Ok(None);
         };
-        let (mut effects, mut audit, origin) = (Effects::default(), Audit::default(), origin());
+        let paid = due.iter().filter(|reward| reward.fulfilment == Fulfilment::OnApproval);
+        let debtors: Vec<Debtor> = paid.map(Reward::debtor).collect();
+        let receivables = receivables::load(&mut tx, &debtors).await?;
+        let mut effects = Effects { receivables, ..Effects::default() };
+        let (mut audit, origin) = (Audit::default(), origin());
         for reward in &mut due {
             // loaded as pending under the sequencer lock, so it is allowed
             audit.note(tenant, &origin, reward.reward_id);

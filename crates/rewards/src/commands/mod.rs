@@ -3,7 +3,8 @@
 //! | module | what |
 //! |---|---|
 //! | [`apply_program`] | publishing a program's next version |
-//! | [`judge_transitions`] | rules on stage transitions, for the stream's follower |
+//! | [`follow`] | a slice of the transition stream, for its follower: transitions, refunds, flags |
+//! | [`judge_transitions`] | rules on stage transitions |
 //! | [`retry_decision`] | judging a parked decision again |
 //! | [`erase`] | forgetting an erased contact |
 //! | [`fire_holds`] | approving what is pending when its hold is over |
@@ -13,6 +14,7 @@
 pub(crate) mod apply_program;
 pub(crate) mod erase;
 pub(crate) mod fire_holds;
+pub(crate) mod follow;
 pub(crate) mod judge_transitions;
 pub(crate) mod move_rewards;
 pub(crate) mod retry_decision;

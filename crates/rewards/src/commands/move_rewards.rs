@@ -8,9 +8,11 @@ use pg::{Audit, Database};
 use types::{Clock, Origin, RewardId, TenantId};
 
 use super::fire_holds;
+use crate::domain::book::Who;
 use crate::domain::effects::Effects;
-use crate::domain::reward::{HandMove, NotAllowed};
-use crate::store::{clocks, effects, moves, rewards};
+use crate::domain::receivables::Debtor;
+use crate::domain::reward::{HandMove, NotAllowed, Reward};
+use crate::store::{clocks, effects, facts, moves, receivables, rewards};
 
 /// One hand move.
 #[derive(Debug, Clone)]
@@ -77,7 +79,12 @@ impl Work for MoveRewards {
         let mut rewards = rewards::load(&mut tx, &keys).await?;
         let mut last = moves::last(&mut tx, &keys).await?;
         let shows = clocks::load(&mut *tx, &tenants).await?;
-        let (mut effects, mut audit) = (Effects::default(), Audit::default());
+        let debtors: Vec<Debtor> = rewards.values().map(Reward::debtor).collect();
+        let receivables = receivables::load(&mut tx, &debtors).await?;
+        let contacts: Vec<Who> = debtors.into_iter().map(|debtor| (debtor.tenant, debtor.contact)).collect();
+        let standings = facts::standings(&mut *tx, &contacts).await?;
+        let mut effects = Effects { receivables, ..Effects::default() };
+        let mut audit = Audit::default();
         let mut answers = Vec::with_capacity(slice.len());
         let before: HashMap<_, _> =
             rewards.iter().map(|(key, reward)| (key.clone(), reward.posted)).collect();
@@ -93,6 +100,12 @@ impl Work for MoveRewards {
                 audit.note(&command.tenant, &fire_holds::origin(), command.reward);
             }
             let moved = reward.by_hand(&command.action, last.get(&key), at, &mut effects);
+            let standing = standings.get(&(command.tenant.clone(), reward.beneficiary));
+            if let (Ok(true), HandMove::Reopen) = (&moved, &command.action)
+                && let Some(event) = standing.and_then(|standing| standing.held_up_by())
+            {
+                reward.flag(event, at, &mut effects);
+            }
             effects.sign(command.origin.traceparent.as_ref());
             if let Ok(true) = moved {
                 audit.note(&command.tenant, &command.origin, command.reward);
@@ -100,10 +113,10 @@ impl Work for MoveRewards {
             }
             answers.push(moved.map(|_| ()).map_err(Error::NotAllowed));
         }
-        // every change makes a posting
+        // every change is a step
         rewards.retain(|key, reward| before.get(key) != Some(&reward.posted));
         effects.changed = rewards.into_values().collect();
-        if effects.postings.is_empty() {
+        if effects.facts.is_empty() {
             tx.rollback().await?;
             return Ok(answers);
         }

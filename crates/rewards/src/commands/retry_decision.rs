@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use pg::{Audit, Database};
 use types::{Origin, Timestamp};
 
+use super::follow;
 use super::judge_transitions::{act, warn_if_parked};
 use crate::domain::decision::{Decision, DecisionKey, Outcome};
 use crate::domain::effects::Effects;
@@ -50,12 +51,14 @@ pub(crate) async fn retry(
     // a decision comes of a program, and versions are never removed
     let missing = || pg::Error::unreadable("program_versions", &campaign.1);
     let program = programs.get(&campaign).ok_or_else(missing)?;
+    let mut book = follow::about(&mut tx, &decision).await?;
     let mut effects = Effects::default();
     let (mut decision, rule) = retry::again(&decision, program, now);
     warn_if_parked(&decision);
     if let Some(rule) = rule {
-        act(&mut decision, rule, now, &mut effects);
+        act(&mut decision, rule, now, &mut book, &mut effects);
     }
+    book.close(&mut effects);
     effects.sign(origin.traceparent.as_ref());
     effects.retried.push(decision.clone());
     let mut audit = Audit::default();

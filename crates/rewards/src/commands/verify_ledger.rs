@@ -12,13 +12,13 @@ use proto::journeys::run_service_client::RunServiceClient;
 use proto::journeys::{JourneyEvent, WatchStageTransitionsRequest};
 use rpc::Channel;
 use tonic::Status;
-use types::{ContactId, Currency, TenantId, TransitionId};
+use types::{TenantId, TransitionId};
 
 use crate::domain::audit::{self, Difference, Kind, Record};
 use crate::domain::decision::Transition;
-use crate::domain::ledger::Account;
+use crate::domain::ledger::{Account, Posting};
 use crate::domain::program::Judge;
-use crate::store::audit as stored;
+use crate::store::audit::{self as stored, Accounts};
 use crate::store::programs::{self, ByCampaign, Programs};
 use crate::subscribers;
 
@@ -75,7 +75,7 @@ pub(crate) async fn verify(
     let mut verification = Verification::begin(&mut snapshot, programs, tenant).await?;
     verification.decisions(&mut snapshot).await?;
     verification.strays(&mut snapshot).await?;
-    verification.credits(&mut snapshot).await?;
+    verification.accounts(&mut snapshot).await?;
     // journeys takes its time: the snapshot is given back before it is asked
     snapshot.rollback().await.map_err(pg::Error::from)?;
     verification.transitions(journeys).await?;
@@ -99,7 +99,8 @@ struct Verification<'a> {
     /// Ids of events that were set aside.
     parked: HashSet<String>,
     decided: HashMap<TransitionId, Decided>,
-    paid: HashMap<(ContactId, Currency), i64>,
+    paid: Accounts,
+    owed: Accounts,
     report: Report,
 }
 
@@ -117,6 +118,7 @@ impl<'a> Verification<'a> {
             parked: stored::parked(&mut *db, tenant).await?.into_iter().collect(),
             decided: HashMap::new(),
             paid: HashMap::new(),
+            owed: HashMap::new(),
             report: Report::default(),
         })
     }
@@ -148,10 +150,17 @@ impl<'a> Verification<'a> {
         if decided.version == first {
             decided.rules |= bit;
         }
-        for posting in record.postings.iter().filter(|posting| posting.credit == Account::Paid) {
-            if let Some(reward) = &record.reward {
-                let key = (reward.beneficiary, posting.amount.currency);
-                *self.paid.entry(key).or_default() += posting.amount.minor;
+        let Some(reward) = &record.reward else { return };
+        for Posting { debit, credit, amount, .. } in &record.postings {
+            let key = (reward.beneficiary, amount.currency);
+            if *credit == Account::Paid {
+                *self.paid.entry(key).or_default() += amount.minor;
+            }
+            if *debit == Account::Receivable {
+                *self.owed.entry(key).or_default() += amount.minor;
+            }
+            if *credit == Account::Receivable {
+                *self.owed.entry(key).or_default() -= amount.minor;
             }
         }
     }
@@ -169,20 +178,13 @@ impl<'a> Verification<'a> {
         Ok(())
     }
 
-    async fn credits(&mut self, db: &mut PgConnection) -> Result<(), pg::Error> {
-        let mut credits = stored::credits(&mut *db, self.tenant).await?;
-        let mut differences = Vec::new();
-        for ((contact, currency), expected) in std::mem::take(&mut self.paid) {
-            let found = credits.remove(&(contact, currency)).unwrap_or(0);
-            if found != expected {
-                let detail = format!("expected {expected} minor units of {currency}, found {found}");
-                differences.push(Difference::new(Kind::Credit, contact, detail));
-            }
-        }
-        differences.extend(credits.into_iter().filter(|(_, minor)| *minor != 0).map(|((contact, _), _)| {
-            Difference::new(Kind::Credit, contact, "nothing was paid to this contact")
-        }));
-        self.report.add(differences);
+    async fn accounts(&mut self, db: &mut PgConnection) -> Result<(), pg::Error> {
+        let credits = stored::credits(&mut *db, self.tenant).await?;
+        let nothing = "nothing was paid to this contact";
+        self.report.add(unequal(Kind::Credit, std::mem::take(&mut self.paid), credits, nothing));
+        let receivables = stored::receivables(&mut *db, self.tenant).await?;
+        let nothing = "nothing was claimed from this contact";
+        self.report.add(unequal(Kind::Receivable, std::mem::take(&mut self.owed), receivables, nothing));
         Ok(())
     }
 
@@ -275,6 +277,23 @@ impl<'a> Verification<'a> {
         };
         judge.rules().iter().enumerate().filter_map(differs).collect()
     }
+}
+
+/// What differs between accounts as they follow from the postings and as they are stored.
+fn unequal(kind: Kind, expected: Accounts, mut stored: Accounts, nothing: &str) -> Vec<Difference> {
+    let mut differences = Vec::new();
+    for ((contact, currency), expected) in expected {
+        let found = stored.remove(&(contact, currency)).unwrap_or(0);
+        if found != expected {
+            let detail = format!("expected {expected} minor units of {currency}, found {found}");
+            differences.push(Difference::new(kind, contact, detail));
+        } else if found < 0 {
+            differences.push(Difference::new(kind, contact, format!("{found} minor units of {currency}")));
+        }
+    }
+    let left = stored.into_iter().filter(|(_, minor)| *minor != 0);
+    differences.extend(left.map(|((contact, _), _)| Difference::new(kind, contact, nothing)));
+    differences
 }
 
 /// One bit for each rule of which `holds`, in their order; a program has at most 100.

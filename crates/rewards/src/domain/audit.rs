@@ -1,11 +1,14 @@
 //! Deriving amounts, states and postings again from what was recorded, and comparing (R10).
 
 use super::decision::{self, Decision, Outcome};
-use super::effects::{Effects, Move};
+use super::effects::{Effects, Move, Turn, TurnCause};
 use super::explain::rule_of;
 use super::ledger::{Cause, Posting};
 use super::program::{Judge, Program};
+use super::receivables::Receivables;
+use super::refund::{OrderFact, Terms};
 use super::reward::{Reward, State};
+use super::standing::Standing;
 
 /// A decision with all that is stored of what it led to.
 #[derive(Debug, Clone)]
@@ -18,6 +21,12 @@ pub struct Record {
     pub postings: Vec<Posting>,
     /// The reward's hand moves by number.
     pub moves: Vec<Move>,
+    /// The reward's turns by number.
+    pub turns: Vec<Turn>,
+    /// What was told of its order, in the order it came.
+    pub order_facts: Vec<OrderFact>,
+    /// How its beneficiary stands.
+    pub standing: Standing,
 }
 
 /// What kind of thing differs.
@@ -31,10 +40,14 @@ pub enum Kind {
     Posting,
     /// A hand move.
     Move,
+    /// What a fact or a debt did.
+    Turn,
     /// A transition of the stream.
     Transition,
     /// A contact's account credit.
     Credit,
+    /// What a contact owes back.
+    Receivable,
 }
 
 /// One difference between what is stored and what follows from the decisions.
@@ -77,7 +90,9 @@ pub fn audit(program: Option<&Program>, record: &Record) -> Vec<Difference> {
     match (decision.verdict.outcome, decision.verdict.amount, decision.reward) {
         (Outcome::Created, Some(amount), Some(reward_id)) => {
             match Reward::create(reward_id, decision, rule, amount) {
-                Some((reward, posting)) => compare(reward, posting, record),
+                Some((reward, posting)) => {
+                    compare(reward, posting, Terms::of(decision, rule).as_ref(), record)
+                }
                 None => wrong("its reward has no beneficiary".to_owned()),
             }
         }
@@ -105,20 +120,34 @@ fn verdict(of: &decision::Verdict) -> String {
 }
 
 /// Lives the reward's life again, and compares the end of it with what is stored.
-fn compare(mut reward: Reward, first: Posting, record: &Record) -> Vec<Difference> {
+fn compare(mut reward: Reward, first: Posting, terms: Option<&Terms>, record: &Record) -> Vec<Difference> {
     let Some(stored) = &record.reward else {
         let detail = format!("missing; the decision on {} created it", reward.transition);
         return vec![Difference::new(Kind::Reward, reward.reward_id, detail)];
     };
-    let mut effects = Effects { postings: vec![first], ..Effects::default() };
-    let mut differences = replay(&mut reward, stored, record, &mut effects);
+    // what was owed when it was paid is of other rewards: the sum of debts is compared apart
+    let owed = record.turns.iter().find_map(|turn| match turn.cause {
+        TurnCause::Netted(owed) => Some((reward.debtor(), owed)),
+        _ => None,
+    });
+    let receivables = Receivables::new(owed);
+    let mut effects = Effects { postings: vec![first], receivables, ..Effects::default() };
+    let mut differences = replay(&mut reward, stored, terms, record, &mut effects);
     differences.extend(unlike(&reward, stored));
     differences.extend(postings(&effects.postings, &record.postings));
+    differences.extend(turns(&effects.turns, &record.turns));
+    differences.extend(forgotten(&reward, terms, record));
     differences
 }
 
-/// Applies the recorded moves, and the end of the hold wherever something shows that it came.
-fn replay(reward: &mut Reward, stored: &Reward, record: &Record, effects: &mut Effects) -> Vec<Difference> {
+/// Applies the recorded moves and turns, and the end of the hold wherever something shows that it came.
+fn replay(
+    reward: &mut Reward,
+    stored: &Reward,
+    terms: Option<&Terms>,
+    record: &Record,
+    effects: &mut Effects,
+) -> Vec<Difference> {
     let mut moves = record.moves.iter().peekable();
     loop {
         let next = reward.posted + 1;
@@ -129,7 +158,18 @@ fn replay(reward: &mut Reward, stored: &Reward, record: &Record, effects: &mut E
             }
             continue;
         }
+        let turn = record.turns.iter().find(|turn| turn.number == next);
+        if let Some(turn) = turn
+            && !matches!(turn.cause, TurnCause::Netted(_))
+        {
+            if let Err(detail) = take(reward, turn, terms, record, effects) {
+                let id = format!("{}/{}", reward.reward_id, turn.number);
+                return vec![Difference::new(Kind::Turn, id, detail)];
+            }
+            continue;
+        }
         let went_on = moves.peek().is_some()
+            || record.turns.iter().any(|turn| turn.number >= next)
             || record.postings.iter().any(|posting| posting.number >= next)
             || stored.state != State::Pending;
         let due = reward.is_due(reward.hold_until);
@@ -139,9 +179,56 @@ fn replay(reward: &mut Reward, stored: &Reward, record: &Record, effects: &mut E
     }
     let left = moves.map(|moved| {
         let id = format!("{}/{}", moved.reward_id, moved.number);
-        Difference::new(Kind::Move, id, "belongs to no posting")
+        Difference::new(Kind::Move, id, "belongs to no step")
     });
     left.collect()
+}
+
+/// Takes a recorded turn again; why it cannot have been, if so.
+fn take(
+    reward: &mut Reward,
+    turn: &Turn,
+    terms: Option<&Terms>,
+    record: &Record,
+    effects: &mut Effects,
+) -> Result<(), String> {
+    let steps = reward.posted;
+    let at = turn.occurred_at;
+    match turn.cause {
+        TurnCause::Refunded(event, _) => {
+            let fact = record.order_facts.iter().find(|fact| fact.event_id == event);
+            let (terms, fact) = terms.zip(fact).ok_or_else(|| format!("nothing was told by {event}"))?;
+            reward.refund(terms.due(fact), event, at, effects);
+        }
+        TurnCause::Flagged(event) => reward.flag(event, at, effects),
+        TurnCause::Unflagged(event) => reward.unflag(event, at, effects),
+        // part of the payment
+        TurnCause::Netted(_) => {}
+    }
+    if reward.posted > steps { Ok(()) } else { Err(format!("changes nothing in {:?}", reward.state)) }
+}
+
+/// Facts that should have done something to the reward, and did not.
+fn forgotten(reward: &Reward, terms: Option<&Terms>, record: &Record) -> Vec<Difference> {
+    let missed = |fact: &&OrderFact| {
+        terms.is_some_and(|terms| terms.missed(fact) && terms.due(fact).minor < reward.amount.minor)
+    };
+    let wrong = |detail: String| Difference::new(Kind::Reward, reward.reward_id, detail);
+    let refund = record.order_facts.iter().find(missed);
+    let mut differences: Vec<_> = refund
+        .map(|fact| wrong(format!("the refund told by {} did nothing", fact.event_id)))
+        .into_iter()
+        .collect();
+    match (reward.state, record.standing.held_up_by()) {
+        (State::Pending, Some(event)) => {
+            differences.push(wrong(format!("not flagged, though {event} says so")));
+        }
+        (State::Flagged, None) => {
+            differences.push(wrong("flagged, though its beneficiary is not".to_owned()));
+        }
+        _ => {}
+    }
+    differences
 }
 
 /// What differs between the reward as it should be and as it is stored.
@@ -168,24 +255,37 @@ fn unlike(expected: &Reward, stored: &Reward) -> Vec<Difference> {
 }
 
 fn postings(expected: &[Posting], stored: &[Posting]) -> Vec<Difference> {
-    if expected == stored {
-        return Vec::new();
-    }
-    let id = |posting: &Posting| format!("{}/{}", posting.reward_id, posting.number);
+    let id = |posting: &Posting| (posting.number, format!("{}/{}", posting.reward_id, posting.number));
+    unequal(Kind::Posting, expected, stored, id, in_words)
+}
+
+fn turns(expected: &[Turn], stored: &[Turn]) -> Vec<Difference> {
+    let id = |turn: &Turn| (turn.number, format!("{}/{}", turn.reward_id, turn.number));
+    unequal(Kind::Turn, expected, stored, id, |turn| format!("{:?} at {}", turn.cause, turn.occurred_at))
+}
+
+/// What differs between two lists of numbered things.
+fn unequal<T: PartialEq>(
+    kind: Kind,
+    expected: &[T],
+    stored: &[T],
+    id: impl Fn(&T) -> (i32, String),
+    words: impl Fn(&T) -> String,
+) -> Vec<Difference> {
     let mut differences = Vec::new();
-    for posting in expected {
-        match stored.iter().find(|found| found.number == posting.number) {
-            None => differences.push(Difference::new(Kind::Posting, id(posting), "missing")),
-            Some(found) if found != posting => {
-                let detail = format!("expected {}, found {}", in_words(posting), in_words(found));
-                differences.push(Difference::new(Kind::Posting, id(posting), detail));
+    for thing in expected {
+        let (number, name) = id(thing);
+        match stored.iter().find(|found| id(found).0 == number) {
+            None => differences.push(Difference::new(kind, name, "missing")),
+            Some(found) if found != thing => {
+                let detail = format!("expected {}, found {}", words(thing), words(found));
+                differences.push(Difference::new(kind, name, detail));
             }
             Some(_) => {}
         }
     }
-    let unknown = stored.iter().filter(|found| expected.iter().all(|p| p.number != found.number));
-    differences
-        .extend(unknown.map(|found| Difference::new(Kind::Posting, id(found), "follows from nothing")));
+    let unknown = stored.iter().filter(|found| expected.iter().all(|thing| id(thing).0 != id(found).0));
+    differences.extend(unknown.map(|found| Difference::new(kind, id(found).1, "follows from nothing")));
     differences
 }
 
@@ -195,6 +295,8 @@ fn in_words(posting: &Posting) -> String {
         Cause::HoldOver => "end of hold",
         Cause::OnApproval => "approval",
         Cause::ByHand => "hand",
+        Cause::Refunded => "refund",
+        Cause::Netted => "netting",
     };
     let Posting { debit, credit, amount, occurred_at, .. } = posting;
     format!("{amount} from {debit:?} to {credit:?} by {cause} at {occurred_at}")

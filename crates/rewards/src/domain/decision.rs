@@ -7,6 +7,7 @@ use types::{
 
 use super::condition::{self, Evaluated};
 use super::program::{Amount, Beneficiary, Judge, Rule};
+use super::refund::OrderKey;
 
 /// A transition as the stream told it: all that rules observe.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +28,8 @@ pub struct Transition {
     pub number: i32,
     /// Whether it is a missed step that was filled in (R4).
     pub inferred: bool,
+    /// Whether a timer or a waiting entry made it, so that its order may be as it was earlier (R9).
+    pub carried: bool,
     /// Tells entries of one stage apart; empty for none.
     pub occurrence_key: String,
     /// The contact of the run.
@@ -159,6 +162,12 @@ impl Transition {
             Beneficiary::ReferredContact => self.attribution.map(|_| self.contact),
             Beneficiary::Contact => Some(self.contact),
         }
+    }
+
+    /// The order it was entered for, as facts name it.
+    pub fn order_key(&self) -> Option<OrderKey> {
+        let Order { order_id, source, .. } = self.order.as_ref()?;
+        Some(OrderKey { tenant: self.tenant.clone(), order_id: order_id.clone(), source: source.clone() })
     }
 
     /// Whether a rule speaks of this transition.

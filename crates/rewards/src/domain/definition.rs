@@ -12,7 +12,7 @@ use time::macros::format_description;
 use types::{BasisPoints, Money, Timestamp};
 
 use super::condition;
-use super::program::{Amount, Approval, Beneficiary, Definition, EffectiveFrom, Fulfilment, Rule};
+use super::program::{Amount, Approval, Beneficiary, Definition, EffectiveFrom, Fulfilment, Refund, Rule};
 
 /// Rules of one version, at most.
 pub const MAX_RULES: usize = 100;
@@ -38,6 +38,7 @@ struct RawRule {
     _action: RawAction,
     beneficiary: RawBeneficiary,
     amount: Spanned<RawAmount>,
+    refund: Option<RawRefund>,
     when: Option<Spanned<String>>,
     #[serde(default, rename = "kind")]
     _kind: RawKind,
@@ -72,6 +73,13 @@ struct RawAmount {
     percent: Option<Spanned<String>>,
     floor: Option<Spanned<String>>,
     ceiling: Option<Spanned<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+enum RawRefund {
+    ProRata,
+    FullOnly,
 }
 
 #[derive(Deserialize, Default)]
@@ -177,6 +185,10 @@ impl Reader {
         let journey = self.parsed(&raw.journey, &format!("{path}.journey"));
         let stage = self.parsed(&raw.stage, &format!("{path}.stage"));
         let amount = self.amount(&raw.amount, &format!("{path}.amount"));
+        let refund = raw.refund.as_ref().map(|refund| match refund {
+            RawRefund::ProRata => Refund::ProRata,
+            RawRefund::FullOnly => Refund::FullOnly,
+        });
         let when = raw.when.as_ref().and_then(|when| self.condition(when, &format!("{path}.when")));
         let hold = match &raw.hold {
             None => Some(HumanDuration::ZERO),
@@ -191,6 +203,7 @@ impl Reader {
                 RawBeneficiary::ReferredContact => Beneficiary::ReferredContact,
                 RawBeneficiary::Contact => Beneficiary::Contact,
             },
+            refund: refund.or_else(|| amount.as_ref().map(Amount::refund))?,
             amount: amount?,
             when,
             hold: hold?.get(),

@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
-use types::{AttributionId, ContactId, Money, OrderId, RewardId, TenantId, Timestamp};
+use types::{AttributionId, ContactId, EventId, Money, OrderId, RewardId, TenantId, Timestamp};
 
 use super::decision::Decision;
 use super::ledger::Posting;
+use super::receivables::Receivables;
+use super::refund::OrderFact;
 use super::reward::{HandMove, Reward};
+use super::standing::ContactFact;
 
 /// Everything to be written for a slice.
 #[derive(Debug, Default)]
@@ -23,6 +26,14 @@ pub struct Effects {
     pub postings: Vec<Posting>,
     /// Hand moves.
     pub moves: Vec<Move>,
+    /// What facts and debts did to rewards.
+    pub turns: Vec<Turn>,
+    /// Refunds and cancellations that are new.
+    pub order_facts: Vec<OrderFact>,
+    /// Flags and statuses that are new.
+    pub contact_facts: Vec<ContactFact>,
+    /// What beneficiaries owe back.
+    pub receivables: Receivables,
     /// Account credit given: one entry per payment.
     pub paid: Vec<Paid>,
     /// What to tell the world, in order.
@@ -47,12 +58,40 @@ pub struct Move {
     pub tenant: TenantId,
     /// The reward.
     pub reward_id: RewardId,
-    /// Number of the posting it made.
+    /// Number of the first step it made.
     pub number: i32,
     /// What was done.
     pub action: HandMove,
     /// When (the tenant's clock).
     pub occurred_at: Timestamp,
+}
+
+/// A recorded step of a reward that neither its hold nor a person made (R9, A9).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Turn {
+    /// Whose.
+    pub tenant: TenantId,
+    /// The reward.
+    pub reward_id: RewardId,
+    /// Number of the step.
+    pub number: i32,
+    /// What it was.
+    pub cause: TurnCause,
+    /// Business time.
+    pub occurred_at: Timestamp,
+}
+
+/// What made a reward take a turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TurnCause {
+    /// This refund or cancellation left so many minor units due.
+    Refunded(EventId, i64),
+    /// This flag or ban of the beneficiary.
+    Flagged(EventId),
+    /// This fact lifted it.
+    Unflagged(EventId),
+    /// The beneficiary owed so many minor units when it was paid.
+    Netted(i64),
 }
 
 /// Account credit given to a contact.
@@ -90,6 +129,16 @@ pub enum What {
     Denied(Brief),
     /// A denied reward is pending again.
     Reopened(Brief),
+    /// A reward waits for a person, since its beneficiary is flagged.
+    Flagged(Brief),
+    /// It does no longer.
+    Unflagged(Brief),
+    /// Less is due, since the order was refunded; before it was this.
+    AmountChanged(Brief, Money),
+    /// Nothing is due of a reward that was fulfilled.
+    Reversed(Brief),
+    /// So much of a payout was kept back for what the beneficiary owed.
+    Netted(Brief),
     /// The tenant's test clock was moved.
     ClockMoved(Timestamp),
 }

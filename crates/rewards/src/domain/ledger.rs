@@ -15,7 +15,7 @@ pub enum Account {
     Payable,
     /// Paid.
     Paid,
-    /// Owed back by beneficiaries.
+    /// Owed back by beneficiaries: negative, since nothing was put there.
     Receivable,
 }
 
@@ -23,9 +23,10 @@ impl Account {
     /// Where the amount of a reward in `state` stands. A denied one is back in the budget.
     pub fn holding(state: State) -> Self {
         match state {
-            State::Pending => Self::Pending,
+            State::Pending | State::Flagged => Self::Pending,
             State::Approved | State::Processing => Self::Payable,
-            State::Fulfilled => Self::Paid,
+            // what was paid out stays so, and what is claimed back is a receivable
+            State::Fulfilled | State::Reversed => Self::Paid,
             State::Denied => Self::Budget,
         }
     }
@@ -40,8 +41,12 @@ pub enum Cause {
     HoldOver,
     /// It was fulfilled because it was approved.
     OnApproval,
-    /// A person moved it; there is a record of the move under the same number.
+    /// A person moved it; there is a record of the move.
     ByHand,
+    /// Its order was refunded; there is a record of the turn under the same number.
+    Refunded,
+    /// What the beneficiary owed was kept back of its payout; there is a record of the turn under the same number.
+    Netted,
 }
 
 /// One entry of the ledger.
@@ -51,7 +56,7 @@ pub struct Posting {
     pub tenant: TenantId,
     /// The reward it is for.
     pub reward_id: RewardId,
-    /// Its number among the reward's postings, from 1.
+    /// The number of its step among the reward's steps, from 1.
     pub number: i32,
     /// The account it takes from.
     pub debit: Account,

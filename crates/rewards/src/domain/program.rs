@@ -58,6 +58,25 @@ pub enum Fulfilment {
     ByHand,
 }
 
+/// How the amount falls when the order is refunded (R9).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refund {
+    /// With the order's revenue.
+    ProRata,
+    /// To nothing, once nothing is left of it.
+    FullOnly,
+}
+
+impl Amount {
+    /// How it falls unless the rule says so: only a fixed amount stays until nothing is left.
+    pub fn refund(&self) -> Refund {
+        match self {
+            Self::Fixed(_) => Refund::FullOnly,
+            Self::Percent { .. } => Refund::ProRata,
+        }
+    }
+}
+
 /// A rule that creates a reward.
 #[derive(Debug, Clone)]
 pub struct Rule {
@@ -71,6 +90,8 @@ pub struct Rule {
     pub beneficiary: Beneficiary,
     /// How much.
     pub amount: Amount,
+    /// How that falls with refunds of the order (R9).
+    pub refund: Refund,
     /// Only where this holds.
     pub when: Option<Condition>,
     /// How long it waits before it is approved.

@@ -1,72 +1,14 @@
-//! The states of a reward (R3) and what moves it from one to the next: the end of its hold (R7), or a person.
+//! What moves a reward from one state to the next (R3): the end of its hold (R7), a person, refunds of its order (R9), and
+//! flags of its beneficiary (A9).
 
-use types::{CampaignId, ContactId, Money, RewardId, RuleKey, TenantId, Timestamp, TransitionId};
+use types::{CampaignId, ContactId, EventId, Money, RewardId, RuleKey, TenantId, Timestamp, TransitionId};
 
 use super::decision::Decision;
-use super::effects::{Brief, Effects, Fact, Move, Paid, RewardView, What};
+use super::effects::{Brief, Effects, Fact, Move, Paid, RewardView, Turn, TurnCause, What};
 use super::ledger::{Account, Cause, Posting};
 use super::program::{Approval, Beneficiary, Fulfilment, Rule};
-
-/// Where a reward stands (R3).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum State {
-    /// Waits for its hold, or for approval by hand.
-    Pending,
-    /// To be fulfilled.
-    Approved,
-    /// Being fulfilled.
-    Processing,
-    /// Paid.
-    Fulfilled,
-    /// Not to be paid.
-    Denied,
-}
-
-/// The state does not allow it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NotAllowed(pub State);
-
-impl State {
-    /// PENDING -> APPROVED.
-    pub fn approve(self) -> Result<Self, NotAllowed> {
-        match self {
-            Self::Pending => Ok(Self::Approved),
-            other => Err(NotAllowed(other)),
-        }
-    }
-
-    /// APPROVED -> PROCESSING.
-    pub fn process(self) -> Result<Self, NotAllowed> {
-        match self {
-            Self::Approved => Ok(Self::Processing),
-            other => Err(NotAllowed(other)),
-        }
-    }
-
-    /// PROCESSING -> FULFILLED.
-    pub fn fulfil(self) -> Result<Self, NotAllowed> {
-        match self {
-            Self::Processing => Ok(Self::Fulfilled),
-            other => Err(NotAllowed(other)),
-        }
-    }
-
-    /// PENDING or APPROVED -> DENIED.
-    pub fn deny(self) -> Result<Self, NotAllowed> {
-        match self {
-            Self::Pending | Self::Approved => Ok(Self::Denied),
-            other => Err(NotAllowed(other)),
-        }
-    }
-
-    /// DENIED -> PENDING.
-    pub fn reopen(self) -> Result<Self, NotAllowed> {
-        match self {
-            Self::Denied => Ok(Self::Pending),
-            other => Err(NotAllowed(other)),
-        }
-    }
-}
+use super::receivables::Debtor;
+pub use super::state::{NotAllowed, State};
 
 /// What a person may do to a reward.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,7 +57,7 @@ pub struct Reward {
     pub campaign: CampaignId,
     /// Who gets it.
     pub beneficiary: ContactId,
-    /// How much; above zero.
+    /// What is due now: refunds lower it, and may leave nothing (R9).
     pub amount: Money,
     /// Where it stands.
     pub state: State,
@@ -127,7 +69,7 @@ pub struct Reward {
     pub occurred_at: Timestamp,
     /// When the hold is over.
     pub hold_until: Timestamp,
-    /// Number of its last posting.
+    /// Number of its last step.
     pub posted: i32,
     /// While denied: why.
     pub denied_reason: Option<String>,
@@ -158,7 +100,7 @@ impl Reward {
         let posting = Posting {
             tenant: reward.tenant.clone(),
             reward_id: id,
-            number: 1,
+            number: reward.posted,
             debit: Account::Budget,
             credit: Account::Pending,
             amount,
@@ -212,9 +154,18 @@ impl Reward {
         let to = match action {
             HandMove::Approve => self.state.approve()?,
             HandMove::Deny(_) => self.state.deny()?,
+            // of one whose order was refunded nothing is due: it stays denied
+            HandMove::Reopen if self.amount.minor == 0 => return Err(NotAllowed(self.state)),
             HandMove::Reopen => self.state.reopen()?,
             HandMove::Fulfil => self.state.process()?.fulfil()?,
         };
+        effects.moves.push(Move {
+            tenant: self.tenant.clone(),
+            reward_id: self.reward_id,
+            number: self.posted + 1,
+            action: action.clone(),
+            occurred_at: at,
+        });
         if let HandMove::Reopen = action {
             // a hold that is over meanwhile is over from now on, not before
             self.hold_until = self.hold_until.max(at);
@@ -223,14 +174,11 @@ impl Reward {
             HandMove::Deny(reason) => Some(reason.clone()),
             _ => None,
         };
-        self.enter(to, Cause::ByHand, at, effects);
-        effects.moves.push(Move {
-            tenant: self.tenant.clone(),
-            reward_id: self.reward_id,
-            number: self.posted,
-            action: action.clone(),
-            occurred_at: at,
-        });
+        if to == State::Fulfilled {
+            self.pay(Cause::ByHand, at, effects)?;
+        } else {
+            self.enter(to, Cause::ByHand, at, effects);
+        }
         if to == State::Approved {
             self.fulfil_on_approval(at, effects)?;
         }
@@ -239,44 +187,155 @@ impl Reward {
 
     /// Whether the present state is where `action` led by itself.
     fn follows(&self, action: &HandMove) -> bool {
-        matches!(action, HandMove::Approve)
-            && self.state == State::Fulfilled
-            && self.fulfilment == Fulfilment::OnApproval
+        match action {
+            HandMove::Approve => self.state == State::Fulfilled && self.fulfilment == Fulfilment::OnApproval,
+            HandMove::Reopen => self.state == State::Flagged,
+            HandMove::Deny(_) | HandMove::Fulfil => false,
+        }
     }
 
     fn fulfil_on_approval(&mut self, at: Timestamp, effects: &mut Effects) -> Result<(), NotAllowed> {
-        if self.fulfilment == Fulfilment::OnApproval {
-            self.enter(self.state.process()?.fulfil()?, Cause::OnApproval, at, effects);
+        match self.fulfilment {
+            Fulfilment::OnApproval => self.pay(Cause::OnApproval, at, effects),
+            Fulfilment::ByHand => Ok(()),
         }
+    }
+
+    /// The order was refunded, and `due` is left (R9). The same again changes nothing. A reward never rests in PROCESSING
+    /// yet: it is entered and left within one step.
+    pub fn refund(&mut self, due: Money, fact: EventId, at: Timestamp, effects: &mut Effects) {
+        if due.minor >= self.amount.minor || self.state == State::Processing {
+            return;
+        }
+        let before = std::mem::replace(&mut self.amount, due);
+        let less = Money::new(before.minor - due.minor, due.currency);
+        self.turn(TurnCause::Refunded(fact, due.minor), at, effects);
+        match self.state {
+            State::Pending | State::Flagged | State::Approved => {
+                self.post(
+                    (Account::holding(self.state), Account::Budget),
+                    less,
+                    Cause::Refunded,
+                    at,
+                    effects,
+                );
+            }
+            State::Fulfilled => {
+                self.post((Account::Receivable, Account::Budget), less, Cause::Refunded, at, effects);
+                effects.receivables.add(self.debtor(), less.minor);
+            }
+            // nothing is held for it
+            State::Denied | State::Reversed | State::Processing => {}
+        }
+        self.tell(What::AmountChanged(self.brief(self.amount), before), at, effects);
+        if due.minor == 0
+            && let Ok(state) = self.state.refund()
+        {
+            self.state = state;
+            let brief = self.brief(self.amount);
+            let reversed = state == State::Reversed;
+            self.tell(if reversed { What::Reversed(brief) } else { What::Denied(brief) }, at, effects);
+        }
+    }
+
+    /// Its beneficiary is flagged or banned (A9): while it is pending, it waits for a person. One that is approved has been
+    /// decided on, and goes on (R3).
+    pub fn flag(&mut self, fact: EventId, at: Timestamp, effects: &mut Effects) {
+        if let Ok(state) = self.state.flag() {
+            self.state = state;
+            self.turn(TurnCause::Flagged(fact), at, effects);
+            self.tell(What::Flagged(self.brief(self.amount)), at, effects);
+        }
+    }
+
+    /// Its beneficiary is flagged no longer. A hold that is over meanwhile is over from now on.
+    pub fn unflag(&mut self, fact: EventId, at: Timestamp, effects: &mut Effects) {
+        if let Ok(state) = self.state.unflag() {
+            self.state = state;
+            self.hold_until = self.hold_until.max(at);
+            self.turn(TurnCause::Unflagged(fact), at, effects);
+            self.tell(What::Unflagged(self.brief(self.amount)), at, effects);
+        }
+    }
+
+    /// Pays it, to account credit; what the beneficiary owes is kept back first (R9).
+    fn pay(&mut self, cause: Cause, at: Timestamp, effects: &mut Effects) -> Result<(), NotAllowed> {
+        let to = self.state.process()?.fulfil()?;
+        let owed = effects.receivables.owed(&self.debtor());
+        let netted = Money::new(owed.min(self.amount.minor), self.amount.currency);
+        if netted.minor > 0 {
+            self.turn(TurnCause::Netted(owed), at, effects);
+            self.post((Account::Payable, Account::Receivable), netted, Cause::Netted, at, effects);
+            effects.receivables.add(self.debtor(), -netted.minor);
+            self.tell(What::Netted(self.brief(netted)), at, effects);
+        }
+        let rest = Money::new(self.amount.minor - netted.minor, self.amount.currency);
+        self.posted += 1;
+        if rest.minor > 0 {
+            self.post((Account::Payable, Account::Paid), rest, cause, at, effects);
+            let (tenant, contact) = (self.tenant.clone(), self.beneficiary);
+            effects.paid.push(Paid { tenant, contact, amount: rest });
+        }
+        self.state = to;
+        self.tell(What::Fulfilled(self.brief(self.amount)), at, effects);
         Ok(())
     }
 
-    /// Enters a state that holds the amount in another account, with all that follows from it.
+    /// Enters a state that holds the amount in another account.
     fn enter(&mut self, to: State, cause: Cause, at: Timestamp, effects: &mut Effects) {
         self.posted += 1;
-        effects.postings.push(Posting {
-            tenant: self.tenant.clone(),
-            reward_id: self.reward_id,
-            number: self.posted,
-            debit: Account::holding(self.state),
-            credit: Account::holding(to),
-            amount: self.amount,
-            cause,
-            occurred_at: at,
-        });
+        let accounts = (Account::holding(self.state), Account::holding(to));
+        self.post(accounts, self.amount, cause, at, effects);
         self.state = to;
-        let brief = Brief { reward_id: self.reward_id, beneficiary: self.beneficiary, amount: self.amount };
+        let brief = self.brief(self.amount);
         let what = match to {
             State::Pending => What::Reopened(brief),
-            // entered and left within one transaction, and holds the amount where APPROVED does
-            State::Approved | State::Processing => What::Approved(brief),
-            State::Fulfilled => What::Fulfilled(brief),
             State::Denied => What::Denied(brief),
+            _ => What::Approved(brief),
         };
-        if to == State::Fulfilled {
-            let (tenant, contact) = (self.tenant.clone(), self.beneficiary);
-            effects.paid.push(Paid { tenant, contact, amount: self.amount });
-        }
-        effects.facts.push(Fact { tenant: self.tenant.clone(), occurred_at: at, what });
+        self.tell(what, at, effects);
+    }
+
+    /// A step that neither the hold nor a person made.
+    fn turn(&mut self, cause: TurnCause, at: Timestamp, effects: &mut Effects) {
+        self.posted += 1;
+        let (tenant, reward_id) = (self.tenant.clone(), self.reward_id);
+        effects.turns.push(Turn { tenant, reward_id, number: self.posted, cause, occurred_at: at });
+    }
+
+    /// The posting of the last step.
+    fn post(
+        &self,
+        (debit, credit): (Account, Account),
+        amount: Money,
+        cause: Cause,
+        occurred_at: Timestamp,
+        effects: &mut Effects,
+    ) {
+        let (tenant, reward_id, number) = (self.tenant.clone(), self.reward_id, self.posted);
+        effects.postings.push(Posting {
+            tenant,
+            reward_id,
+            number,
+            debit,
+            credit,
+            amount,
+            cause,
+            occurred_at,
+        });
+    }
+
+    fn tell(&self, what: What, occurred_at: Timestamp, effects: &mut Effects) {
+        effects.facts.push(Fact { tenant: self.tenant.clone(), occurred_at, what });
+    }
+
+    fn brief(&self, amount: Money) -> Brief {
+        Brief { reward_id: self.reward_id, beneficiary: self.beneficiary, amount }
+    }
+
+    /// Who owes back what is refunded of it.
+    pub fn debtor(&self) -> Debtor {
+        let (tenant, contact) = (self.tenant.clone(), self.beneficiary);
+        Debtor { tenant, contact, currency: self.amount.currency }
     }
 }

@@ -108,8 +108,10 @@ fn difference(difference: Difference) -> wire::Difference {
         Kind::Reward => "reward",
         Kind::Posting => "posting",
         Kind::Move => "move",
+        Kind::Turn => "turn",
         Kind::Transition => "transition",
         Kind::Credit => "credit",
+        Kind::Receivable => "receivable",
     };
     wire::Difference { kind: kind.to_owned(), id: difference.id, detail: difference.detail }
 }

@@ -1,6 +1,6 @@
 //! `RewardService`.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use batch::Batcher;
@@ -14,18 +14,20 @@ use rpc::fields::{parse, parse_optional, required};
 use rpc::page::Page;
 use rpc::{Caller, Error};
 use tonic::{Request, Response, Status};
-use types::{Clock, Origin, RewardId, RuleKey, TenantId, TransitionId};
+use types::{Clock, Currency, Origin, RewardId, RuleKey, TenantId, TransitionId};
 
 use super::errors::no_reward;
 use crate::commands::move_rewards::{Command, MoveRewards};
 use crate::commands::retry_decision;
 use crate::domain::decision::{Decision, DecisionKey, Outcome};
+use crate::domain::effects::Turn;
 use crate::domain::program::Beneficiary;
 use crate::domain::reward::{HandMove, State};
 use crate::store::codes::Code;
 use crate::store::decisions::{self, Of};
 use crate::store::programs::Programs;
 use crate::store::rewards::{self, Filter};
+use crate::store::turns;
 use crate::subscribers::Journeys;
 use crate::wire as convert;
 
@@ -170,7 +172,12 @@ impl RewardService for Rewards {
         let views = rewards::of_ids(self.db.read(), &tenant, &ids).await.map_err(Error::from)?;
         let decisions = self.decisions(&tenant, &list).await?;
         let rewards = views.iter().map(convert::reward).collect();
-        Ok(Response::new(wire::ExplainRewardResponse { decisions, rewards }))
+        let currencies: HashMap<RewardId, Currency> =
+            views.iter().map(|view| (view.reward.reward_id, view.reward.amount.currency)).collect();
+        let turns = turns::of_rewards(self.db.read(), &tenant, &ids).await.map_err(Error::from)?;
+        let turn = |turn: &Turn| Some(convert::turn(turn, *currencies.get(&turn.reward_id)?));
+        let turns = turns.iter().filter_map(turn).collect();
+        Ok(Response::new(wire::ExplainRewardResponse { decisions, rewards, turns }))
     }
 
     async fn list_decisions(

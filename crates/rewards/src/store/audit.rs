@@ -1,15 +1,17 @@
 //! Reading everything again for verification, in pages of one snapshot.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use pg::sqlx::{AssertSqlSafe, PgConnection};
 use types::{ContactId, Currency, RewardId, TenantId, TransitionId};
 
 use super::row::{self, DecisionRow};
-use super::{codes::Code, decisions, moves, postings, rewards};
+use super::{codes::Code, decisions, facts, moves, postings, rewards, turns};
 use crate::domain::audit::Record;
+use crate::domain::book::Who;
 use crate::domain::decision::Decision;
 use crate::domain::ledger::Posting;
+use crate::domain::refund::OrderKey;
 
 /// Decisions in one page.
 const PAGE: i64 = 2000;
@@ -64,7 +66,20 @@ pub(crate) async fn page(
         rewards::bare(&mut *db, tenant, &ids).await?.into_iter().map(|r| (r.reward_id, r)).collect();
     let mut posted = group(postings::of_rewards(&mut *db, tenant, &ids).await?, |p| p.reward_id);
     let mut moved = group(moves::of_rewards(&mut *db, tenant, &ids).await?, |m| m.reward_id);
+    let mut turned = group(turns::of_rewards(&mut *db, tenant, &ids).await?, |turn| turn.reward_id);
+    let orders: HashSet<OrderKey> = page.iter().filter_map(|d| d.transition.order_key()).collect();
+    let told = facts::of_orders(&mut *db, &orders.into_iter().collect::<Vec<_>>()).await?;
+    let who = |decision: &Decision| decision.beneficiary_id().map(|contact| (tenant.clone(), contact));
+    let contacts: HashSet<Who> = page.iter().filter_map(who).collect();
+    let standings = facts::standings(&mut *db, &contacts.into_iter().collect::<Vec<_>>()).await?;
     let record = |decision: Decision| Record {
+        turns: decision.reward.and_then(|id| turned.remove(&id)).unwrap_or_default(),
+        order_facts: decision
+            .transition
+            .order_key()
+            .and_then(|key| told.get(&key).cloned())
+            .unwrap_or_default(),
+        standing: who(&decision).and_then(|who| standings.get(&who).copied()).unwrap_or_default(),
         reward: decision.reward.and_then(|id| stored.remove(&id)),
         postings: decision.reward.and_then(|id| posted.remove(&id)).unwrap_or_default(),
         moves: decision.reward.and_then(|id| moved.remove(&id)).unwrap_or_default(),
@@ -129,17 +144,27 @@ pub(crate) async fn stray_postings(
 }
 
 /// Account credit of a tenant's contacts.
-pub(crate) async fn credits(
+pub(crate) async fn credits(db: &mut PgConnection, tenant: &TenantId) -> Result<Accounts, pg::Error> {
+    accounts(db, tenant, "SELECT contact_id, currency, balance_minor FROM credits WHERE tenant_id = $1").await
+}
+
+/// What a tenant's contacts owe back.
+pub(crate) async fn receivables(db: &mut PgConnection, tenant: &TenantId) -> Result<Accounts, pg::Error> {
+    accounts(db, tenant, "SELECT contact_id, currency, owed_minor FROM receivables WHERE tenant_id = $1")
+        .await
+}
+
+/// An amount per contact and currency, in minor units.
+pub(crate) type Accounts = HashMap<(ContactId, Currency), i64>;
+
+async fn accounts(
     db: &mut PgConnection,
     tenant: &TenantId,
-) -> Result<HashMap<(ContactId, Currency), i64>, pg::Error> {
-    let rows: Vec<(ContactId, String, i64)> =
-        sqlx::query_as("SELECT contact_id, currency, balance_minor FROM credits WHERE tenant_id = $1")
-            .bind(tenant)
-            .fetch_all(db)
-            .await?;
+    select: &'static str,
+) -> Result<Accounts, pg::Error> {
+    let rows: Vec<(ContactId, String, i64)> = sqlx::query_as(select).bind(tenant).fetch_all(db).await?;
     let credit = |(contact, code, minor): (ContactId, String, i64)| {
-        Ok(((contact, row::currency("credits.currency", &code)?), minor))
+        Ok(((contact, row::currency("currency", &code)?), minor))
     };
     rows.into_iter().map(credit).collect()
 }

@@ -4,6 +4,7 @@ use crate::domain::decision::Outcome;
 use crate::domain::ledger::{Account, Cause};
 use crate::domain::program::Beneficiary;
 use crate::domain::reward::State;
+use crate::domain::standing::Told;
 
 /// A value that is stored as a small number.
 pub(crate) trait Code: Copy + Sized {
@@ -44,6 +45,8 @@ codes!(State {
     3 => State::Processing,
     4 => State::Fulfilled,
     5 => State::Denied,
+    6 => State::Flagged,
+    7 => State::Reversed,
 });
 
 codes!(Outcome {
@@ -71,4 +74,13 @@ codes!(Cause {
     2 => Cause::HoldOver,
     3 => Cause::OnApproval,
     4 => Cause::ByHand,
+    5 => Cause::Refunded,
+    6 => Cause::Netted,
+});
+
+codes!(Told {
+    1 => Told::Flagged,
+    2 => Told::Unflagged,
+    3 => Told::Banned,
+    4 => Told::NotBanned,
 });

@@ -10,19 +10,23 @@ use super::codes::Code;
 use super::row::{self, DecisionRow};
 use crate::domain::decision::{Decision, DecisionKey, Order, Outcome, Transition};
 use crate::domain::program::Beneficiary;
+use crate::domain::refund::OrderKey;
 
 /// All columns of a decision that is a row named `d`.
 pub(crate) const COLUMNS: &str = "d.tenant_id, d.transition_id, d.rule, d.beneficiary_kind, d.campaign_id, \
     d.version, d.outcome, d.reward_id, d.amount_minor, d.amount_currency, d.detail, d.journey, d.stage, d.number, \
     d.inferred, d.occurrence_key, d.contact_id, d.advocate_id, d.attribution_id, d.order_id, d.order_source, \
     d.revenue_minor, d.refunded_minor, d.order_currency, d.external_status, d.hubspot_dealstage, d.event_id, \
-    d.occurred_at, d.decided_at, d.first_version, d.attempts";
+    d.occurred_at, d.decided_at, d.first_version, d.attempts, d.carried";
 
 /// The decisions there are on these transitions: they are left alone (R5).
 pub(crate) async fn existing(
     tx: &mut WriteTx,
-    transitions: &[Transition],
+    transitions: &[&Transition],
 ) -> Result<HashSet<DecisionKey>, pg::Error> {
+    if transitions.is_empty() {
+        return Ok(HashSet::new());
+    }
     let tenants: Vec<&str> = transitions.iter().map(|t| t.tenant.as_str()).collect();
     let ids: Vec<TransitionId> = transitions.iter().map(|t| t.transition_id).collect();
     let rows: Vec<(TenantId, TransitionId, RuleKey, i16)> = sqlx::query_as(
@@ -47,12 +51,12 @@ const INSERT: &str = "INSERT INTO decisions
            (tenant_id, transition_id, rule, beneficiary_kind, campaign_id, version, outcome, reward_id,
             amount_minor, amount_currency, detail, journey, stage, number, inferred, occurrence_key, contact_id,
             advocate_id, attribution_id, order_id, order_source, revenue_minor, refunded_minor, order_currency,
-            external_status, hubspot_dealstage, event_id, occurred_at, decided_at)
+            external_status, hubspot_dealstage, event_id, occurred_at, decided_at, carried)
     SELECT * FROM unnest($1::text[], $2::uuid[], $3::text[], $4::smallint[], $5::text[], $6::int[],
            $7::smallint[], $8::uuid[], $9::bigint[], $10::text[], $11::text[], $12::text[], $13::text[],
            $14::int[], $15::bool[], $16::text[], $17::uuid[], $18::uuid[], $19::uuid[], $20::text[], $21::text[],
            $22::bigint[], $23::bigint[], $24::text[], $25::text[], $26::text[], $27::uuid[], $28::timestamptz[],
-           $29::timestamptz[])";
+           $29::timestamptz[], $30::bool[])";
 
 fn each<'a, T>(decisions: &'a [Decision], of: impl Fn(&'a Decision) -> T) -> Vec<T> {
     decisions.iter().map(of).collect()
@@ -101,7 +105,29 @@ pub(crate) fn save(inserts: &mut Inserts, decisions: &[Decision]) {
         .bind(ordered(decisions, |o| o.hubspot_dealstage.as_str()))
         .bind(observed(decisions, |t| t.event_id))
         .bind(observed(decisions, |t| t.occurred_at))
-        .bind(each(decisions, |d| d.decided_at));
+        .bind(each(decisions, |d| d.decided_at))
+        .bind(observed(decisions, |t| t.carried));
+}
+
+/// The decisions that created rewards of these orders.
+pub(crate) async fn of_orders(tx: &mut WriteTx, orders: &[&OrderKey]) -> Result<Vec<Decision>, pg::Error> {
+    if orders.is_empty() {
+        return Ok(Vec::new());
+    }
+    let select = format!(
+        "SELECT {COLUMNS} FROM unnest($1::text[], $2::text[], $3::text[]) AS k (tenant_id, order_id, source)
+          CROSS JOIN LATERAL (
+              SELECT * FROM decisions
+               WHERE order_id = k.order_id AND tenant_id = k.tenant_id AND order_source = k.source
+                 AND reward_id IS NOT NULL OFFSET 0) d"
+    );
+    let rows: Vec<DecisionRow> = sqlx::query_as(AssertSqlSafe(select))
+        .bind(orders.iter().map(|order| order.tenant.as_str()).collect::<Vec<_>>())
+        .bind(orders.iter().map(|order| order.order_id.as_str()).collect::<Vec<_>>())
+        .bind(orders.iter().map(|order| order.source.as_str()).collect::<Vec<_>>())
+        .fetch_all(&mut **tx)
+        .await?;
+    row::all(rows)
 }
 
 /// The decision of a key, for a retry.

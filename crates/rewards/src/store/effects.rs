@@ -7,7 +7,7 @@ use pg::{Audit, Inserts, WriteTx};
 use proto::rewards::DecisionOutcome;
 use types::Timestamp;
 
-use super::{credits, decisions, moves, postings, rewards};
+use super::{credits, decisions, facts, moves, postings, receivables, rewards, turns};
 use crate::domain::effects::Effects;
 use crate::{events, wire};
 
@@ -25,6 +25,10 @@ pub(crate) async fn save(
     rewards::insert(&mut inserts, &effects.created);
     postings::save(&mut inserts, &effects.postings);
     moves::save(&mut inserts, &effects.moves, now);
+    turns::save(&mut inserts, &effects.turns);
+    facts::save_of_orders(&mut inserts, &effects.order_facts, now);
+    facts::save_of_contacts(&mut inserts, &effects.contact_facts, now);
+    receivables::save(&mut inserts, &effects.receivables);
     credits::add(&mut inserts, &effects.paid);
     audit.save(&mut inserts, now);
     outbox::append(tx, inserts, &events::of(effects, now)).await?;

@@ -7,6 +7,9 @@
 //! | [`rewards`] | rewards: save, load for a change, due holds, list |
 //! | [`postings`] | the ledger: append, list, balances |
 //! | [`moves`] | recorded hand moves |
+//! | [`turns`] | what facts and debts did to rewards |
+//! | [`facts`] | refunds of orders, flags and statuses of contacts |
+//! | [`receivables`] | what beneficiaries owe back |
 //! | [`credits`] | account credit |
 //! | [`clocks`] | test clocks |
 //! | [`effects`] | writing what a slice decided, events included |
@@ -21,8 +24,11 @@ pub(crate) mod credits;
 pub(crate) mod decisions;
 pub(crate) mod effects;
 pub(crate) mod erasures;
+pub(crate) mod facts;
 pub(crate) mod moves;
 pub(crate) mod postings;
 pub(crate) mod programs;
+pub(crate) mod receivables;
 pub(crate) mod rewards;
 pub(crate) mod row;
+pub(crate) mod turns;

@@ -13,6 +13,7 @@ use super::row::{self, RewardRow, ViewRow};
 use crate::domain::effects::RewardView;
 use crate::domain::program::{Approval, Fulfilment};
 use crate::domain::reward::{Reward, State};
+use crate::domain::standing::ContactFact;
 
 /// All columns of a reward that is a row named `r`.
 pub(crate) const COLUMNS: &str = "r.tenant_id, r.reward_id, r.transition_id, r.rule, r.beneficiary_kind, \
@@ -65,9 +66,11 @@ pub(crate) async fn update(tx: &mut WriteTx, rewards: &[Reward]) -> Result<(), p
     }
     let updated = sqlx::query(
         "UPDATE rewards r
-            SET state = n.state, hold_until = n.hold_until, posted = n.posted, denied_reason = n.denied_reason
-           FROM unnest($1::text[], $2::uuid[], $3::smallint[], $4::timestamptz[], $5::int[], $6::text[])
-                  AS n (tenant_id, reward_id, state, hold_until, posted, denied_reason)
+            SET state = n.state, hold_until = n.hold_until, posted = n.posted, denied_reason = n.denied_reason,
+                amount_minor = n.amount_minor
+           FROM unnest($1::text[], $2::uuid[], $3::smallint[], $4::timestamptz[], $5::int[], $6::text[],
+                       $7::bigint[])
+                  AS n (tenant_id, reward_id, state, hold_until, posted, denied_reason, amount_minor)
           WHERE r.tenant_id = n.tenant_id AND r.reward_id = n.reward_id",
     )
     .bind(rewards.iter().map(|r| r.tenant.as_str()).collect::<Vec<_>>())
@@ -76,6 +79,7 @@ pub(crate) async fn update(tx: &mut WriteTx, rewards: &[Reward]) -> Result<(), p
     .bind(rewards.iter().map(|r| r.hold_until).collect::<Vec<_>>())
     .bind(rewards.iter().map(|r| r.posted).collect::<Vec<_>>())
     .bind(rewards.iter().map(|r| r.denied_reason.as_deref()).collect::<Vec<_>>())
+    .bind(rewards.iter().map(|r| r.amount.minor).collect::<Vec<_>>())
     .execute(&mut **tx)
     .await?
     .rows_affected();
@@ -104,6 +108,27 @@ pub(crate) async fn load(
         .await?;
     let rewards: Vec<Reward> = row::all(rows)?;
     Ok(rewards.into_iter().map(|reward| ((reward.tenant.clone(), reward.reward_id), reward)).collect())
+}
+
+/// Rewards of the contacts of these facts that are pending or flagged.
+pub(crate) async fn waiting(tx: &mut WriteTx, facts: &[&ContactFact]) -> Result<Vec<Reward>, pg::Error> {
+    if facts.is_empty() {
+        return Ok(Vec::new());
+    }
+    let select = format!(
+        "SELECT {COLUMNS}
+           FROM (SELECT DISTINCT * FROM unnest($1::text[], $2::uuid[])) AS k (tenant_id, contact_id)
+          CROSS JOIN LATERAL (
+              SELECT * FROM rewards
+               WHERE beneficiary_id = k.contact_id AND tenant_id = k.tenant_id AND state IN (1, 6) OFFSET 0) r
+          ORDER BY r.reward_id"
+    );
+    let rows: Vec<RewardRow> = sqlx::query_as(AssertSqlSafe(select))
+        .bind(facts.iter().map(|fact| fact.tenant.as_str()).collect::<Vec<_>>())
+        .bind(facts.iter().map(|fact| fact.contact).collect::<Vec<_>>())
+        .fetch_all(&mut **tx)
+        .await?;
+    row::all(rows)
 }
 
 /// Rewards of a tenant whose hold is over by `until`, those due first first. None is due before `from`: it keeps the

@@ -53,6 +53,7 @@ pub(crate) struct DecisionRow {
     decided_at: Timestamp,
     first_version: Option<i32>,
     attempts: i32,
+    carried: bool,
 }
 
 impl TryFrom<DecisionRow> for Decision {
@@ -88,6 +89,7 @@ impl TryFrom<DecisionRow> for Decision {
                 stage: row.stage,
                 number: row.number,
                 inferred: row.inferred,
+                carried: row.carried,
                 occurrence_key: row.occurrence_key,
                 contact: row.contact_id,
                 attribution: row.attribution_id.zip(row.advocate_id),

@@ -1,7 +1,5 @@
-//! The stream of stage transitions: rules are judged, and the test clock is followed.
-//!
-//! Passed-on facts about refunds (R9) and contacts' statuses (A9) change nothing yet: acting on them comes with the
-//! issue on refunds and flags.
+//! The stream of stage transitions: rules are judged, refunds lower rewards (R9), flags hold them up (A9), and the test clock
+//! is followed.
 
 use std::sync::Arc;
 
@@ -19,11 +17,16 @@ use tonic::{Status, Streaming};
 use types::{Clock, EventId, Origin, TenantId, Timestamp};
 
 use crate::commands::fire_holds::FireHolds;
-use crate::commands::judge_transitions;
+use crate::commands::follow::{self, Step, Traced};
 use crate::domain::decision::{Order, Transition};
 use crate::domain::effects::{Effects, Fact, What};
+use crate::domain::refund::{OrderFact, OrderKey};
+use crate::domain::standing::{ContactFact, Told};
 use crate::store::programs::Programs;
 use crate::store::{clocks, effects};
+
+/// The status that flags a contact's rewards (A9).
+const BANNED: &str = "BANNED";
 
 /// Follows journeys' transitions.
 #[derive(Debug, Clone)]
@@ -80,17 +83,15 @@ impl Subscriber for Journeys {
         let now = self.clock.now();
         let follower = Origin::service(crate::SCHEMA.name, Self::NAME);
         let trace = |event: &JourneyEvent| follower.clone().traced(&event.traceparent).traceparent;
-        let caused = |event| Ok(transition(event)?.map(|transition| (transition, trace(event))));
-        let (transitions, traces): (Vec<Transition>, Vec<_>) = events
-            .iter()
-            .map(caused)
-            .filter_map(Result::transpose)
-            .collect::<Result<Vec<_>, ApplyError>>()?
-            .into_iter()
-            .unzip();
+        let caused = |event| {
+            let step = step(event).map_err(|error| poison(&error))?;
+            Ok(step.map(|step| (step, trace(event))))
+        };
+        let steps: Vec<Traced> =
+            events.iter().map(caused).filter_map(Result::transpose).collect::<Result<_, ApplyError>>()?;
         let mut effects = Effects::default();
-        if !transitions.is_empty() {
-            judge_transitions::judge(tx, &self.programs, &transitions, &traces, now, &mut effects).await?;
+        if !steps.is_empty() {
+            follow::follow(tx, &self.programs, &steps, now, &mut effects).await?;
         }
         for event in events {
             if let Some((tenant, to)) = clock_moved(event)? {
@@ -126,12 +127,55 @@ fn erased(event: &JourneyEvent) -> Result<Option<Open>, ApplyError> {
     open.map(Some).map_err(|error| poison(&error))
 }
 
-/// The transition of an event that enters a stage in a campaign: without one there is no reward (R4).
-fn transition(event: &JourneyEvent) -> Result<Option<Transition>, ApplyError> {
+/// What an event means to rewards. A transition without a campaign means nothing: there is no reward (R4).
+fn step(event: &JourneyEvent) -> Result<Option<Step>, Error> {
+    let told =
+        |told, contact_id: &str| contact_fact(event, told, contact_id).map(|fact| Some(Step::Contact(fact)));
     match &event.fact {
-        Some(WireFact::StageEntered(entered)) => read(event, entered).map_err(|error| poison(&error)),
-        _ => Ok(None),
+        Some(WireFact::StageEntered(entered)) => {
+            Ok(read(event, entered)?.map(Box::new).map(Step::Transition))
+        }
+        Some(WireFact::OrderRefunded(fact)) => order_fact(event, fact.order.as_ref()),
+        Some(WireFact::OrderCancelled(fact)) => order_fact(event, fact.order.as_ref()),
+        Some(WireFact::ContactFlagged(fact)) => told(Told::Flagged, &fact.contact_id),
+        Some(WireFact::ContactUnflagged(fact)) => told(Told::Unflagged, &fact.contact_id),
+        Some(WireFact::ContactStatusChanged(fact)) => {
+            let status = if fact.status == BANNED { Told::Banned } else { Told::NotBanned };
+            told(status, &fact.contact_id)
+        }
+        // those that go their own ways; or a fact that this version does not know: contracts only grow
+        Some(WireFact::ClockMoved(_) | WireFact::ContactErased(_)) | None => Ok(None),
     }
+}
+
+fn contact_fact(event: &JourneyEvent, told: Told, contact_id: &str) -> Result<ContactFact, Error> {
+    Ok(ContactFact {
+        event_id: fields::parse("event_id", &event.event_id)?,
+        tenant: fields::parse("tenant_id", &event.tenant_id)?,
+        contact: fields::parse("contact_id", contact_id)?,
+        told,
+        occurred_at: occurred_at(event)?,
+    })
+}
+
+/// The order as it is after a refund or a cancellation.
+fn order_fact(event: &JourneyEvent, wire: Option<&OrderContext>) -> Result<Option<Step>, Error> {
+    let wire = fields::required("order", wire)?;
+    let Order { order_id, source, revenue, refunded_minor, .. } =
+        order(wire).map_err(|error| error.under("order"))?;
+    let tenant = fields::parse("tenant_id", &event.tenant_id)?;
+    Ok(Some(Step::Order(OrderFact {
+        event_id: fields::parse("event_id", &event.event_id)?,
+        order: OrderKey { tenant, order_id, source },
+        revenue,
+        refunded_minor,
+        occurred_at: occurred_at(event)?,
+    })))
+}
+
+fn occurred_at(event: &JourneyEvent) -> Result<Timestamp, Error> {
+    let at = fields::timestamp("occurred_at", event.occurred_at.as_ref())?;
+    fields::required("occurred_at", at)
 }
 
 fn poison(error: &Error) -> ApplyError {
@@ -154,6 +198,7 @@ pub(crate) fn read(event: &JourneyEvent, entered: &StageEntered) -> Result<Optio
         stage: fields::parse("to_stage", &wire.to_stage)?,
         number: wire.number,
         inferred: wire.cause() == TransitionCause::Inferred,
+        carried: matches!(wire.cause(), TransitionCause::Waited | TransitionCause::Timer),
         occurrence_key: wire.occurrence_key.clone(),
         contact: fields::parse("contact_id", &wire.contact_id)?,
         attribution: attribution.zip(advocate),

@@ -10,6 +10,7 @@ use proto::journeys::{ClockMoved, JourneyEvent, OrderContext, StageEntered, Tran
 use proto::rewards as wire;
 use proto::rewards::ledger_service_client::LedgerServiceClient;
 use proto::rewards::program_service_client::ProgramServiceClient;
+use proto::rewards::reward_event::Fact as RewardFact;
 use proto::rewards::reward_service_client::RewardServiceClient;
 use rpc::Channel;
 use rpc::fields::{wire_money, wire_time};
@@ -299,6 +300,29 @@ pub(crate) fn clock_moved(tenant: &str, to: Timestamp) -> JourneyEvent {
         fact: Some(Fact::ClockMoved(ClockMoved { to: Some(wire_time(to)) })),
         ..Default::default()
     }
+}
+
+/// Events of a tenant from the beginning, until `last` is among them.
+pub(crate) async fn events(
+    world: &World,
+    tenant: &str,
+    last: impl Fn(&RewardFact) -> bool,
+) -> Vec<wire::RewardEvent> {
+    let request = wire::WatchRewardEventsRequest::default();
+    let mut watch = world.rewards(tenant).watch_reward_events(request).await.unwrap().into_inner();
+    let mut seen: Vec<wire::RewardEvent> = Vec::new();
+    let read = async {
+        while !seen.iter().any(|event| last(event.fact.as_ref().unwrap())) {
+            seen.extend(watch.message().await.unwrap().unwrap().events);
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), read).await.expect("the event never came");
+    seen
+}
+
+/// What events are of.
+pub(crate) fn names(events: &[wire::RewardEvent]) -> Vec<&'static str> {
+    events.iter().map(outbox::Event::fact).collect()
 }
 
 /// A rule `key` on `stage` with `more` in it.

@@ -169,6 +169,24 @@ impl Stack {
             .unwrap();
     }
 
+    /// Gives back a part of an order's revenue, or without one all that is left.
+    async fn give_back(&self, order_id: &str, amount: Option<&str>) {
+        let order_id = order_id.to_owned();
+        let mut client = proto::orders::order_service_client::OrderServiceClient::new(self.orders.clone());
+        if let Some(amount) = amount {
+            let refund = proto::orders::RefundOrderRequest {
+                order_id,
+                refund_id: "r-1".to_owned(),
+                amount: Some(money(amount)),
+                ..Default::default()
+            };
+            client.refund_order(refund).await.unwrap();
+        } else {
+            let cancel = proto::orders::CancelOrderRequest { order_id, ..Default::default() };
+            client.cancel_order(cancel).await.unwrap();
+        }
+    }
+
     /// Reads the reward stream until the clock's move to `to` is on it.
     async fn until_clock(&self, to: Timestamp) {
         let mut client = wire::reward_service_client::RewardServiceClient::new(self.rewards.clone());
@@ -224,5 +242,52 @@ async fn m4_an_order_with_a_shortcode_ends_as_account_credit_when_the_clock_has_
     let report = ledger.verify_ledger(wire::VerifyLedgerRequest {}).await.unwrap().into_inner();
     assert!(report.balanced, "{report:?}");
     assert_eq!((report.decisions, report.rewards, report.postings, report.transitions), (5, 3, 9, 3));
+    stack.lifecycle.shut_down();
+}
+
+#[tokio::test]
+async fn r9_an_order_is_refunded_before_and_after_its_rewards_are_paid() {
+    let stack = Stack::start().await;
+    stack.set_clock(START).await;
+    stack.prepare().await;
+    stack.order("o-1", "bob@example.com", "80.00 USD", "ANN").await;
+    stack.order("o-2", "bob@example.com", "60.50 USD", "").await;
+    stack.give_back("o-2", Some("30.25 USD")).await;
+    let paid = START + time::Duration::days(60);
+    stack.set_clock(paid).await;
+    stack.until_clock(paid).await;
+    stack.give_back("o-1", None).await;
+    stack.order("o-3", "bob@example.com", "100.00 USD", "").await;
+    let end = paid + time::Duration::days(60);
+    stack.set_clock(end).await;
+    stack.until_clock(end).await;
+
+    let mut rewards = wire::reward_service_client::RewardServiceClient::new(stack.rewards.clone());
+    let listed =
+        rewards.list_rewards(wire::ListRewardsRequest::default()).await.unwrap().into_inner().rewards;
+    let mut made: Vec<_> = listed
+        .iter()
+        .map(|r| (r.order_id.as_str(), r.rule.as_str(), money_text(r.amount.as_ref()), r.state()))
+        .collect();
+    made.sort();
+    let (fulfilled, reversed) = (wire::RewardState::Fulfilled, wire::RewardState::Reversed);
+    let expected = [
+        ("o-1", "advocate-first", "0.00 USD".to_owned(), reversed),
+        ("o-1", "referred-first", "0.00 USD".to_owned(), reversed),
+        ("o-2", "advocate-repeat", "1.51 USD".to_owned(), fulfilled),
+        ("o-3", "advocate-repeat", "5.00 USD".to_owned(), fulfilled),
+    ];
+    assert_eq!(made, expected);
+
+    // ann was paid 10.00 for o-1, and the 5.00 of o-3 went against that; bob owes his 5.00
+    let mut ledger = wire::ledger_service_client::LedgerServiceClient::new(stack.rewards.clone());
+    let balances =
+        ledger.get_balance(wire::GetBalanceRequest::default()).await.unwrap().into_inner().balances;
+    let of =
+        |account| balances.iter().find(|b| b.account() == account).map(|b| money_text(b.amount.as_ref()));
+    let (owed, paid) = (of(wire::Account::Receivable), of(wire::Account::Paid));
+    assert_eq!((owed.as_deref(), paid.as_deref()), (Some("-10.00 USD"), Some("16.51 USD")));
+    let report = ledger.verify_ledger(wire::VerifyLedgerRequest {}).await.unwrap().into_inner();
+    assert!(report.balanced, "{report:?}");
     stack.lifecycle.shut_down();
 }

@@ -11,10 +11,18 @@ mod end_to_end;
 #[cfg(test)]
 mod filters;
 #[cfg(test)]
+mod flags;
+#[cfg(test)]
+mod histories;
+#[cfg(test)]
 mod ledger;
 #[cfg(test)]
 mod programs;
 #[cfg(test)]
+mod refunds;
+#[cfg(test)]
 mod retries;
 #[cfg(test)]
 mod rewards;
+#[cfg(test)]
+mod told;

@@ -1,7 +1,8 @@
 //! Rewards: holds (R7, M4), hand moves (R3), and the events they make.
 
 use crate::common::{
-    ADVOCATE, NOW, SANDBOX, TENANT, World, by_hand, clock_moved, enters, error, held, id, refused,
+    ADVOCATE, NOW, SANDBOX, TENANT, World, by_hand, clock_moved, enters, error, events, held, id, names,
+    refused,
 };
 use proto::rewards as wire;
 use proto::rewards::RewardState as State;
@@ -10,24 +11,6 @@ use rpc::fields::wire_time;
 use time::Duration;
 use time::macros::datetime;
 use tonic::{Code, Status};
-
-/// Events of a tenant from the beginning, until `last` is among them.
-async fn events(world: &World, tenant: &str, last: impl Fn(&Fact) -> bool) -> Vec<wire::RewardEvent> {
-    let request = wire::WatchRewardEventsRequest::default();
-    let mut watch = world.rewards(tenant).watch_reward_events(request).await.unwrap().into_inner();
-    let mut seen: Vec<wire::RewardEvent> = Vec::new();
-    let read = async {
-        while !seen.iter().any(|event| last(event.fact.as_ref().unwrap())) {
-            seen.extend(watch.message().await.unwrap().unwrap().events);
-        }
-    };
-    tokio::time::timeout(std::time::Duration::from_secs(20), read).await.expect("the event never came");
-    seen
-}
-
-fn names(events: &[wire::RewardEvent]) -> Vec<&'static str> {
-    events.iter().map(outbox::Event::fact).collect()
-}
 
 async fn only(world: &World) -> wire::Reward {
     let mut all = world.all(TENANT).await;

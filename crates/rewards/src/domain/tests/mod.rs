@@ -3,6 +3,7 @@
 mod audit;
 mod decision;
 mod definition;
+mod refund;
 mod retry;
 mod reward;
 
@@ -50,6 +51,7 @@ fn transition(revenue: &str) -> Transition {
         stage: "s".parse().unwrap(),
         number: 3,
         inferred: false,
+        carried: false,
         occurrence_key: "o-1".to_owned(),
         contact: id(4),
         attribution: Some((id(5), id(6))),

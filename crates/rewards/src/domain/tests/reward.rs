@@ -10,6 +10,7 @@ use crate::domain::effects::{Effects, What};
 use crate::domain::ledger::{Account, Cause, Posting};
 use crate::domain::program::Rule;
 use crate::domain::reward::{HandMove, NotAllowed, Reward, State};
+use crate::domain::standing::Standing;
 
 /// A reward of 10.00 USD with a hold of a day, and its first posting.
 fn created(more: &str) -> (Decision, Rule, Reward, Posting) {
@@ -45,14 +46,17 @@ type Step = fn(State) -> Result<State, NotAllowed>;
 
 #[test]
 fn r3_the_states_follow_each_other_only_as_the_rule_says() {
-    use State::{Approved, Denied, Fulfilled, Pending, Processing};
-    let all = [Pending, Approved, Processing, Fulfilled, Denied];
-    let steps: [(Step, &[(State, State)]); 5] = [
-        (State::approve, &[(Pending, Approved)]),
+    use State::{Approved, Denied, Flagged, Fulfilled, Pending, Processing, Reversed};
+    let all = [Pending, Approved, Processing, Fulfilled, Denied, Flagged, Reversed];
+    let steps: [(Step, &[(State, State)]); 8] = [
+        (State::approve, &[(Pending, Approved), (Flagged, Approved)]),
         (State::process, &[(Approved, Processing)]),
         (State::fulfil, &[(Processing, Fulfilled)]),
-        (State::deny, &[(Pending, Denied), (Approved, Denied)]),
+        (State::deny, &[(Pending, Denied), (Approved, Denied), (Flagged, Denied)]),
         (State::reopen, &[(Denied, Pending)]),
+        (State::flag, &[(Pending, Flagged)]),
+        (State::unflag, &[(Flagged, Pending)]),
+        (State::refund, &[(Pending, Denied), (Approved, Denied), (Flagged, Denied), (Fulfilled, Reversed)]),
     ];
     for (step, allowed) in steps {
         for from in all {
@@ -210,6 +214,7 @@ proptest! {
         let (effects, _) = live(&mut reward, first, &steps);
         let record = crate::domain::audit::Record {
             decision, reward: Some(reward), postings: effects.postings, moves: effects.moves,
+            turns: effects.turns, order_facts: Vec::new(), standing: Standing::default(),
         };
         prop_assert_eq!(crate::domain::audit::audit(Some(&program(&rule)), &record), Vec::new());
     }
@@ -225,6 +230,8 @@ pub(super) fn fulfilled() -> (Rule, crate::domain::audit::Record) {
     let (decision, rule, mut reward, first) = created("fulfilment: ON_APPROVAL");
     let mut effects = Effects { postings: vec![first], ..Effects::default() };
     reward.hold_over(&mut effects).unwrap();
-    let (postings, moves) = (effects.postings, effects.moves);
-    (rule, crate::domain::audit::Record { decision, reward: Some(reward), postings, moves })
+    let (postings, moves, turns) = (effects.postings, effects.moves, effects.turns);
+    let (order_facts, standing) = (Vec::new(), Standing::default());
+    let reward = Some(reward);
+    (rule, crate::domain::audit::Record { decision, reward, postings, moves, turns, order_facts, standing })
 }
