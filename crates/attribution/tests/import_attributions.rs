@@ -258,9 +258,10 @@ async fn a3_of_an_export_two_states_that_were_swapped_move_the_contact_whichever
     let (file, _) = export(&acme, ExportAttributionsRequest::default()).await.unwrap();
     let file = String::from_utf8(file).unwrap();
     let [header, first, second] = file.lines().collect::<Vec<_>>()[..] else { panic!("{file}") };
-    let swap = |row: &str| match row.contains(",ACTIVE,") {
-        true => row.replace(",ACTIVE,", ",INACTIVE,"),
-        false => row.replace(",INACTIVE,", ",ACTIVE,"),
+    let swap = |row: &str| {
+        let (from, to) =
+            if row.contains(",ACTIVE,") { (",ACTIVE,", ",INACTIVE,") } else { (",INACTIVE,", ",ACTIVE,") };
+        row.replace(from, to)
     };
     let swapped = |rows: [&str; 2]| format!("{header}\n{}\n{}\n", swap(rows[0]), swap(rows[1]));
     for (then, states) in [(bob, swapped([first, second])), (ann, format!("{header}\n{second}\n{first}\n"))] {

@@ -143,10 +143,8 @@ async fn late_timers(tx: &mut WriteTx, loaded: &mut Loaded, now: Timestamp) -> R
         return Ok(Vec::new());
     }
     let clocks = projections::clocks(&mut **tx, &Vec::from_iter(sandboxes)).await?;
-    let until = |tenant: &TenantId| match tenant.is_sandbox() {
-        true => clocks.get(tenant).and_then(|clock| clock.shown),
-        false => Some(now),
-    };
+    let shown = |tenant: &TenantId| clocks.get(tenant).and_then(|clock| clock.shown);
+    let until = |tenant: &TenantId| if tenant.is_sandbox() { shown(tenant) } else { Some(now) };
     let runs: Vec<(&TenantId, RunId, Timestamp)> =
         runs.into_iter().filter_map(|(tenant, run)| Some((tenant, run, until(tenant)?))).collect();
     let late = timers::due_of(tx, &runs).await?;

@@ -131,6 +131,7 @@ fn table(funnel: &GetFunnelResponse, width: usize) -> Vec<String> {
         ("runs", |c| c.stage.entered.to_string()),
         ("of before", |c| c.of_before()),
         ("of first", |c| c.of_first()),
+        ("there", |c| if c.stage.exception { String::new() } else { c.stage.still_there.to_string() }),
         ("dropped", |c| if c.stage.exception { String::new() } else { c.stage.dropped_off.to_string() }),
         ("median", |c| span(c.stage.median_time)),
         ("p90", |c| span(c.stage.p90_time)),

@@ -152,7 +152,7 @@ fn grid_of_exceptions<'d>(
     routes: &Routes<'d>,
 ) -> Item {
     let heading = Item::text(
-        MARGIN + INSET,
+        grid.left,
         grid.y + INSET + Font::STRONG.size,
         Font::STRONG,
         Ink::Exception,

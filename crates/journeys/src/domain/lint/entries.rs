@@ -1,10 +1,11 @@
 //! Ways into stages: those that are missing, and those that lead from nowhere.
 
 use super::Rule;
-use crate::domain::definition::{Definition, Kind, OnGap, Sequence, Signal, Stage};
+use crate::domain::definition::{Campaigns, Definition, Kind, OnGap, Sequence, Signal, Stage};
 
 pub(super) fn look(
     definition: &Definition,
+    campaigns: &Campaigns,
     others: &[&Definition],
     say: &mut impl FnMut(Rule, String, String),
 ) {
@@ -20,6 +21,9 @@ pub(super) fn look(
         for (m, trigger) in stage.enter_on.iter().enumerate() {
             if let Some(message) = unknown_source(&trigger.signal, others) {
                 say(Rule::UnknownSource, format!("stages[{n}].enter_on[{m}]"), message);
+            }
+            if let Some(message) = elsewhere(&trigger.signal, campaigns) {
+                say(Rule::TriggerNeverFires, format!("stages[{n}].enter_on[{m}]"), message);
             }
         }
     }
@@ -38,6 +42,27 @@ fn is_filled_in(definition: &Definition, n: usize) -> bool {
         && stage.kind == Kind::Step
         && !stage.optional
         && later.into_iter().any(|later| !later.enter_on.is_empty())
+}
+
+/// J14: what happens without a campaign acts on the runs without one, and an attribution has one.
+fn elsewhere(signal: &Signal, campaigns: &Campaigns) -> Option<String> {
+    let (has_campaign, has_none) = match signal {
+        Signal::ContactEnrolled | Signal::ContactTagged | Signal::SegmentJoined | Signal::SegmentLeft => {
+            (false, true)
+        }
+        Signal::AttributionActivated => (true, false),
+        _ => (true, true),
+    };
+    match campaigns {
+        Campaigns::None if !has_none => {
+            Some(format!("`{}` is always of a campaign, and the journey is applied to none", signal.name()))
+        }
+        Campaigns::All | Campaigns::Listed(_) if !has_campaign => {
+            let name = signal.name();
+            Some(format!("`{name}` is of no campaign: only a journey with `campaigns: none` hears of it"))
+        }
+        _ => None,
+    }
 }
 
 fn unknown_source(signal: &Signal, others: &[&Definition]) -> Option<String> {

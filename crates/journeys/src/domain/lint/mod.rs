@@ -21,6 +21,9 @@ use definitions::yaml::Problem;
 use super::definition::Definition;
 use super::yaml;
 
+/// Findings of one definition, at most.
+const MAX_FINDINGS: usize = 100;
+
 /// What a finding is one of; the contract's comment on `Finding.rule` explains each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rule {
@@ -30,6 +33,8 @@ pub enum Rule {
     InvalidProgram,
     /// Nothing but calls enters the stage.
     ByCallOnly,
+    /// A trigger that never enters its stage.
+    TriggerNeverFires,
     /// A timer that never enters its stage.
     TimerNeverFires,
     /// A wait that no exception ends.
@@ -51,6 +56,7 @@ impl Rule {
             Self::InvalidDefinition => "invalid-definition",
             Self::InvalidProgram => "invalid-program",
             Self::ByCallOnly => "by-call-only",
+            Self::TriggerNeverFires => "trigger-never-fires",
             Self::TimerNeverFires => "timer-never-fires",
             Self::WaitWithoutExit => "wait-without-exit",
             Self::UnknownSource => "unknown-source",
@@ -86,13 +92,16 @@ pub fn lint(text: &str, others: &[Arc<Definition>], program: Option<&str>) -> Ve
     let mut findings = Vec::new();
     match yaml::parse(text) {
         Err(problems) => findings.extend(problems.into_iter().map(|p| (Rule::InvalidDefinition, p))),
-        Ok((definition, _)) => {
+        Ok((definition, campaigns)) => {
             let others: Vec<&Definition> =
                 others.iter().map(|other| &**other).filter(|o| o.journey != definition.journey).collect();
+            // each place is looked for anew, and who has this many reads no more
             let mut say = |rule, path: String, message: String| {
-                findings.push((rule, Problem::of_path(text, path, message)));
+                if findings.len() < MAX_FINDINGS {
+                    findings.push((rule, Problem::of_path(text, path, message)));
+                }
             };
-            entries::look(&definition, &others, &mut say);
+            entries::look(&definition, &campaigns, &others, &mut say);
             timers::look(&definition, &mut say);
             circles::look(&definition, &others, &mut say);
             if let Some(program) = program {

@@ -21,13 +21,13 @@ pub(super) fn look(definition: &Definition, text: &str) -> Vec<(Rule, Problem)> 
     }
     let takes_back = |signal: &Signal| matches!(signal, Signal::OrderRefunded | Signal::OrderCancelled);
     let is_answered = definition.stages.iter().flat_map(|s| &s.enter_on).any(|t| takes_back(&t.signal))
-        || program.rules.iter().any(|rule| rule.action == "DENY");
+        || rules.iter().any(|(_, rule)| rule.action == "DENY" && knows(rule));
     let created = rules.iter().find(|(_, rule)| rule.action == "CREATE" && knows(rule));
     if let Some((n, rule)) = created.filter(|_| !is_answered) {
         let what = format!(
-            "`{}` is rewarded, and nothing answers a refund: the journey has no stage entered by `order.refunded` or \
-             `order.cancelled`, and the program no rule with DENY. A reward follows the refunds of its own order \
-             all the same",
+            "`{}` is rewarded, and nothing here answers a refund: the journey has no stage entered by \
+             `order.refunded` or `order.cancelled`. A reward follows the refunds of its own order all the same; what \
+             it is given for besides does not show",
             rule.stage.value
         );
         found.push((Rule::NoRefundPath, Problem::at(&rule.stage, format!("rules[{n}].stage"), what)));

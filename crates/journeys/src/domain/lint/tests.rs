@@ -137,7 +137,11 @@ fn j12_what_a_program_says_of_the_journey_is_held_against_it() {
     let told = |text: &str, rules: &str| beside(text, &[], Some(&program(rules)));
     assert_eq!(told(&text, create), ["no-refund-path 3:23 rules[0].stage"]);
     assert!(told(&text, other).is_empty(), "of another journey");
-    assert!(told(&text, &format!("{create}- {{journey: k, stage: z, action: DENY}}\n")).is_empty());
+    let deny = |journey: &str, stage: &str| {
+        format!("{create}- {{journey: {journey}, stage: {stage}, action: DENY}}\n")
+    };
+    assert_eq!(told(&text, &deny("k", "z")).len(), 1, "of another journey");
+    assert!(told(&text, &deny("j", "a")).is_empty());
     let refunded = required(&[
         &format!("stage: a, {BY_ORDER}"),
         "stage: gone, kind: EXCEPTION, enter_on: [{event: order.cancelled}]",
@@ -147,4 +151,25 @@ fn j12_what_a_program_says_of_the_journey_is_held_against_it() {
     assert_eq!(told(&refunded, &unknown), ["unknown-stage 4:23 rules[1].stage"]);
     assert_eq!(beside(&text, &[], Some("rules: 5")), ["invalid-program 1:8 rules"]);
     assert!(beside(&text, &[], Some("rules: 5")).len() == 1 && beside(&text, &[], None).is_empty());
+}
+
+#[test]
+fn j14_triggers_that_campaigns_exclude_are_found() {
+    let told = |campaigns: &str, event: &str| {
+        let stages = [format!("stage: a, enter_on: [{{event: {event}}}]")];
+        let text = journey("sequence: OPTIONAL", &stages.each_ref().map(String::as_str));
+        told(&text.replace("campaigns: all", &format!("campaigns: {campaigns}")))
+    };
+    for (campaigns, event, found) in [
+        ("all", "segment.joined", 1),
+        ("[c]", "contact.tagged", 1),
+        ("none", "segment.joined", 0),
+        ("none", "attribution.activated", 1),
+        ("all", "attribution.activated", 0),
+        ("none", "order.recorded", 0),
+    ] {
+        let all = told(campaigns, event);
+        let never = all.iter().filter(|line| line.starts_with("trigger-never-fires")).count();
+        assert_eq!(never, found, "{campaigns} {event}: {all:?}");
+    }
 }

@@ -47,9 +47,10 @@ impl Slice {
 
     /// What was due before something happened fires before it, also where timers are late.
     pub(super) fn catch_up(&mut self, place: &Place, occurred_at: Timestamp) {
-        let shows = match place.tenant.is_sandbox() {
-            true => self.loaded.clocks.get(&place.tenant).and_then(|clock| clock.shown),
-            false => Some(self.now),
+        let shows = if place.tenant.is_sandbox() {
+            self.loaded.clocks.get(&place.tenant).and_then(|clock| clock.shown)
+        } else {
+            Some(self.now)
         };
         let Some(until) = shows.map(|shows| shows.min(occurred_at)) else { return };
         while let Some(timer) = self.out.timers.take(until, |timer| timer.place == *place) {
