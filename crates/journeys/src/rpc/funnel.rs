@@ -119,15 +119,10 @@ fn read_asked(request: &GetFunnelRequest) -> Result<Asked, Error> {
     })
 }
 
-/// The stages in which runs are stuck: the one asked for, or all steps that something is to follow: not the last one, unless
-/// a timer waits behind it.
+/// The stages in which runs are stuck: the one asked for, or all steps that do not end the run.
 fn waiting_in<'a>(definition: &'a Definition, asked: Option<&StageKey>) -> Result<Vec<&'a str>, Violation> {
     let Some(asked) = asked else {
-        let last = definition.steps().next_back().map(|s| &s.key);
-        let is_followed =
-            |s: &Stage| last != Some(&s.key) || definition.timers_after(&s.key).next().is_some();
-        let waiting = definition.steps().filter(|s| !s.terminal && is_followed(s));
-        return Ok(waiting.map(|s| s.key.as_str()).collect());
+        return Ok(definition.steps().filter(|s| !s.terminal).map(|s| s.key.as_str()).collect());
     };
     let stage = definition.stage(asked).ok_or_else(|| Violation::StageNotFound(asked.clone()))?;
     Ok(vec![stage.key.as_str()])

@@ -16,7 +16,7 @@ pub struct Stuck {
     /// For so many days at least, by the tenant's clock
     #[arg(long, value_name = "N")]
     days: i32,
-    /// Only in this stage [default: all steps that something is to follow]
+    /// Only in this stage [default: all steps that are not terminal]
     #[arg(long, default_value = "", hide_default_value = true)]
     stage: String,
     /// Only runs of this campaign
