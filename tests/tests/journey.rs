@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tests::{DataDir, Up, program};
 
 const JOURNEY: &str = "journey: shop
-campaigns: none
+campaigns: all
 sequence: REQUIRED
 stages:
   - stage: lead
