@@ -116,8 +116,8 @@ impl Worlds {
                 for field in
                     message.descriptor().fields().filter(|field| message.has_field(field)).collect::<Vec<_>>()
                 {
-                    // what moves no money, such as a flag, takes a number, too, and two streams promise no order
-                    let is_turn = field.full_name() == "laurel.rewards.v1.Posting.number";
+                    // whether a flag comes before a reward or after it is a matter of time: two streams promise no order
+                    let is_turn = is_of_turns(&field);
                     if POSITIONS.contains(&field.name()) || is_turn || is_drawn(&message, &field) {
                         message.clear_field(&field);
                     } else {
@@ -271,4 +271,10 @@ async fn what_a_tenant_has_is_neither_seen_nor_touched_by_another_that_names_it(
         assert_eq!(after, before);
     }
     Ok(())
+}
+
+/// What tells in which turn something happened to a reward, flags included.
+fn is_of_turns(field: &FieldDescriptor) -> bool {
+    field.full_name() == "laurel.rewards.v1.Posting.number"
+        || field.kind().as_message().is_some_and(|of| of.full_name() == "laurel.rewards.v1.RewardTurn")
 }
